@@ -1,0 +1,3 @@
+//! The `forebay` program: arguments in, exit code out.
+
+fn main() {}

@@ -1,0 +1,174 @@
+//! What passes between the stages, in the order of the flow: [`RawBatch`] → [`ParsedBatch`] → [`ValidBatch`].
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+
+use super::budget::MemoryPermit;
+use super::offset::{OffsetRange, TopicPartition};
+use super::violation::{Code, Violation};
+
+/// Where a piece of a message lies in [`RawBatch::bytes`].
+pub type Span = Range<u32>;
+
+/// One Kafka message of a batch, as spans into the batch's one buffer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawMessage {
+    /// Kafka offset.
+    pub offset: i64,
+    /// Kafka timestamp in microseconds since 1970, UTC; none where the broker gives none.
+    pub timestamp_us: Option<i64>,
+    /// Message key.
+    pub key: Option<Span>,
+    /// Message payload; none is a tombstone.
+    pub payload: Option<Span>,
+    /// Headers as (name, value); a null value is none. Empty for most messages, and then without allocation.
+    pub headers: Vec<(Span, Option<Span>)>,
+}
+
+/// What a reader took from one Kafka partition in one go.
+///
+/// All bytes of the batch lie in one buffer. `range` is in consumer positions and may be wider than the offsets of
+/// the messages; a batch without messages still moves the position.
+#[derive(Debug)]
+pub struct RawBatch {
+    /// The Kafka partition.
+    pub source: TopicPartition,
+    /// Incarnation of the lane that read it.
+    pub generation: u64,
+    /// Place in the order of that incarnation: 0, 1, 2, …
+    pub seq: u64,
+    /// Consumer positions covered.
+    pub range: OffsetRange,
+    /// Keys, payloads and headers, one after another.
+    pub bytes: Vec<u8>,
+    /// The messages, by ascending offset.
+    pub messages: Vec<RawMessage>,
+    /// Share of the memory budget for `bytes` and what the parser makes of them.
+    pub permit: MemoryPermit,
+}
+
+impl RawBatch {
+    /// The bytes of a span of this batch.
+    pub fn slice(&self, span: &Span) -> &[u8] {
+        &self.bytes[span.start as usize..span.end as usize]
+    }
+}
+
+/// Index of a table (or child table) in the list of tables that the daemon was started with.
+pub type TableIndex = u16;
+
+/// What became of a message. The names in the ledger are those of [`Outcome::name`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// Its rows are in RAW.
+    Rows,
+    /// Good rows are in RAW, and the message is in quarantine with the violations of its bad ones.
+    Partial,
+    /// The message is in quarantine with every violation.
+    Quarantined,
+    /// Left out by a rule.
+    Filtered,
+    /// Null payload.
+    Tombstone,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the ledger's dictionary.
+    pub const ALL: [Self; 5] = [Self::Rows, Self::Partial, Self::Quarantined, Self::Filtered, Self::Tombstone];
+
+    /// Name in the ledger.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Partial => "partial",
+            Self::Quarantined => "quarantined",
+            Self::Filtered => "filtered",
+            Self::Tombstone => "tombstone",
+        }
+    }
+
+    /// The outcome of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+}
+
+/// What the parser says of one message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// What becomes of it.
+    pub outcome: Outcome,
+    /// The table that took it; none when no table does (`_unrouted`) or there is nothing to route.
+    pub table: Option<TableIndex>,
+    /// Rows it gave to that table, child tables not counted.
+    pub rows: u32,
+    /// Everything that is wrong with it; empty and without allocation for a good message.
+    pub violations: Vec<Violation>,
+}
+
+/// Rows for one table. `message[i]` is the index in [`RawBatch::messages`] that row `i` comes from, ascending.
+#[derive(Debug)]
+pub struct TableRows {
+    /// The table.
+    pub table: TableIndex,
+    /// The rows, in the table's RAW schema.
+    pub rows: RecordBatch,
+    /// For each row the message it comes from.
+    pub message: Vec<u32>,
+}
+
+/// A batch after the parser: a verdict for each message, in the same order, and the rows of all of them.
+///
+/// Rows of a message that ends in quarantine are never in `tables`.
+#[derive(Debug)]
+pub struct ParsedBatch {
+    /// What was parsed.
+    pub raw: RawBatch,
+    /// One for each of `raw.messages`.
+    pub verdicts: Vec<Verdict>,
+    /// Rows by table; a table without rows is left out.
+    pub tables: Vec<TableRows>,
+}
+
+/// One row of the ledger: what became of one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// Kafka offset.
+    pub offset: i64,
+    /// Kafka timestamp in microseconds, UTC.
+    pub timestamp_us: Option<i64>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The table that took it.
+    pub table: Option<TableIndex>,
+    /// Its rows in that table.
+    pub rows: u32,
+    /// Its first violation.
+    pub code: Option<Code>,
+}
+
+/// A message on its way to quarantine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    /// The table that took it; none is `_unrouted`.
+    pub table: Option<TableIndex>,
+    /// Index in [`RawBatch::messages`].
+    pub message: u32,
+    /// Everything that is wrong with it.
+    pub violations: Vec<Violation>,
+}
+
+/// A batch after the validator: in order, complete, good rows and dead letters apart. Ready for files.
+#[derive(Debug)]
+pub struct ValidBatch {
+    /// The batch it came from; dead letters point into it.
+    pub raw: Arc<RawBatch>,
+    /// One row for each message, by ascending offset.
+    pub ledger: Vec<LedgerRow>,
+    /// Good rows by table.
+    pub tables: Vec<TableRows>,
+    /// Messages for quarantine.
+    pub dead_letters: Vec<DeadLetter>,
+}

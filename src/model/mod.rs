@@ -1,0 +1,8 @@
+//! The words the parts speak to each other in. Imports nothing of ours.
+
+pub mod batch;
+pub mod budget;
+pub mod mapping;
+pub mod offset;
+pub mod table;
+pub mod violation;

@@ -1,0 +1,148 @@
+//! A table as the daemon runs it: which topics feed it, how its files roll, how it is promoted.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::mapping::Mapping;
+use super::offset::TopicPartition;
+
+/// One `[[table]]` of the configuration, checked and complete.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// Name in the lake.
+    pub name: Arc<str>,
+    /// Which topics feed it.
+    pub topics: TopicChoice,
+    /// How its messages become rows.
+    pub mapping: Arc<Mapping>,
+    /// Where a Kafka partition without a chain begins.
+    pub starting_offsets: StartingOffsets,
+    /// What happens when the position is no longer on the broker.
+    pub on_offset_out_of_range: OnOutOfRange,
+    /// How its RAW files roll.
+    pub raw: RawSettings,
+    /// How it is promoted; none: RAW only.
+    pub processed: Option<ProcessedSettings>,
+}
+
+/// Which topics feed a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TopicChoice {
+    /// These.
+    List(Vec<String>),
+    /// All whose whole name matches this regular expression (it begins with `^`, as librdkafka wants it).
+    Pattern(String),
+}
+
+/// Where a Kafka partition without a chain begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StartingOffsets {
+    /// At the first message that the broker still has.
+    Earliest,
+    /// At the end.
+    Latest,
+    /// At these offsets; other Kafka partitions at the first message.
+    Offsets(BTreeMap<TopicPartition, i64>),
+    /// At the first message of that time (microseconds, UTC) or later.
+    Timestamp(i64),
+}
+
+/// What happens when the position is no longer on the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnOutOfRange {
+    /// The lane halts and says so.
+    Fail,
+    /// It goes on at the first message, and the loss is recorded.
+    Earliest,
+    /// It goes on at the end, and the loss is recorded.
+    Latest,
+}
+
+/// Compression of Parquet pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// None.
+    None,
+    /// Snappy.
+    Snappy,
+    /// LZ4 (raw).
+    Lz4,
+    /// Zstandard of a level, 1 to 22.
+    Zstd(i32),
+}
+
+/// How RAW files roll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawSettings {
+    /// At this many encoded bytes.
+    pub roll_bytes: u64,
+    /// At this many rows.
+    pub roll_rows: u64,
+    /// At this age of the first message in the file.
+    pub roll_age: Duration,
+    /// After this long without a message.
+    pub roll_idle: Option<Duration>,
+    /// Page compression.
+    pub compression: Compression,
+}
+
+impl Default for RawSettings {
+    fn default() -> Self {
+        Self {
+            roll_bytes: 128 << 20,
+            roll_rows: 5_000_000,
+            roll_age: Duration::from_secs(300),
+            roll_idle: None,
+            compression: Compression::Zstd(1),
+        }
+    }
+}
+
+/// How a table is promoted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProcessedSettings {
+    /// Columns that identify a record.
+    pub record_id: Vec<String>,
+    /// Column that says which version is newer.
+    pub version: Option<String>,
+    /// Column that gives `dt`.
+    pub date: String,
+    /// Zone (IANA name) in which a timestamp becomes a date.
+    pub date_zone: String,
+    /// What happens to a row without a good date.
+    pub on_bad_date: OnBadDate,
+    /// Earliest good date.
+    pub date_min: DateBound,
+    /// Latest good date.
+    pub date_max: DateBound,
+    /// What happens to replaced files.
+    pub retire: Retire,
+}
+
+/// What happens to a row without a good date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBadDate {
+    /// Violation `rule.date`.
+    Quarantine,
+    /// Path partition `__HIVE_DEFAULT_PARTITION__`.
+    Bucket,
+}
+
+/// A bound on dates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateBound {
+    /// A calendar date.
+    Date(jiff::civil::Date),
+    /// Days after (or before) the Kafka timestamp of the message; its receipt where there is none.
+    Relative(i32),
+}
+
+/// What happens to replaced files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retire {
+    /// Moved to trash at once, so that directory readers converge.
+    Immediate,
+    /// Left for readers of old snapshots for this long.
+    Vacuum(Duration),
+}
