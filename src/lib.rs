@@ -12,3 +12,4 @@ pub mod fault;
 pub mod model;
 pub mod stage;
 pub mod storage;
+pub mod supervise;

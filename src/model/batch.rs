@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::budget::MemoryPermit;
 use super::offset::{OffsetRange, TopicPartition};
+use super::slots::LaneSlot;
 use super::violation::{Code, Violation};
 
 /// Where a piece of a message lies in [`RawBatch::bytes`].
@@ -47,6 +48,8 @@ pub struct RawBatch {
     pub messages: Vec<RawMessage>,
     /// Share of the memory budget for `bytes` and what the parser makes of them.
     pub permit: MemoryPermit,
+    /// Place among the batches of its lane that are under way; taken when the reader hands the batch on.
+    pub slot: Option<LaneSlot>,
 }
 
 impl RawBatch {
@@ -125,7 +128,7 @@ pub struct TableRows {
 #[derive(Debug)]
 pub struct ParsedBatch {
     /// What was parsed.
-    pub raw: RawBatch,
+    pub raw: Arc<RawBatch>,
     /// One for each of `raw.messages`.
     pub verdicts: Vec<Verdict>,
     /// Rows by table; a table without rows is left out.

@@ -4,5 +4,6 @@ pub mod batch;
 pub mod budget;
 pub mod mapping;
 pub mod offset;
+pub mod slots;
 pub mod table;
 pub mod violation;
