@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::Regex;
+
 use super::mapping::Mapping;
 use super::offset::TopicPartition;
 
@@ -27,12 +29,22 @@ pub struct Table {
 }
 
 /// Which topics feed a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum TopicChoice {
     /// These.
     List(Vec<String>),
-    /// All whose whole name matches this regular expression (it begins with `^`, as librdkafka wants it).
-    Pattern(String),
+    /// All whose name this regular expression matches (it begins with `^`, as librdkafka wants it).
+    Pattern(Regex),
+}
+
+impl TopicChoice {
+    /// Whether this table takes messages of `topic`.
+    pub fn takes(&self, topic: &str) -> bool {
+        match self {
+            Self::List(topics) => topics.iter().any(|listed| listed == topic),
+            Self::Pattern(pattern) => pattern.is_match(topic),
+        }
+    }
 }
 
 /// Where a Kafka partition without a chain begins.

@@ -10,6 +10,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::{Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient};
@@ -17,6 +18,10 @@ use actix::prelude::{Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, 
 use super::exit::Exit;
 use super::heartbeat::Heartbeat;
 use super::step::{Progress, Step};
+
+/// Called with the role of a stage before each of its steps, inside the same `catch_unwind`: how tests make a stage
+/// panic or hang. None in production.
+pub type Probe = Arc<dyn Fn(&'static str) + Send + Sync>;
 
 /// Tells a supervisor which of its stages ended, and how.
 #[derive(Debug, Clone, Message)]
@@ -49,15 +54,14 @@ pub struct Halt;
 struct Pump;
 
 /// The actor around a step.
-#[derive(Debug)]
 pub struct StageActor<S: Step> {
     step: S,
     heartbeat: Heartbeat,
+    probe: Option<Probe>,
     guard: ExitGuard,
 }
 
 /// A started stage, as its supervisor holds it.
-#[derive(Debug)]
 pub struct StageHandle<S: Step> {
     address: Addr<StageActor<S>>,
     arbiter: Arbiter,
@@ -90,12 +94,13 @@ pub fn start<S: Step>(
     generation: u64,
     worker: usize,
     step: S,
+    probe: Option<Probe>,
     supervisor: Recipient<StageExited>,
 ) -> StageHandle<S> {
     let heartbeat = Heartbeat::new();
     let arbiter = Arbiter::new();
     let guard = ExitGuard { supervisor: Some(supervisor), stage, generation, worker };
-    let actor = StageActor { step, heartbeat: heartbeat.clone(), guard };
+    let actor = StageActor { step, heartbeat: heartbeat.clone(), probe, guard };
     let address = StageActor::start_in_arbiter(&arbiter.handle(), move |_| actor);
     StageHandle { address, arbiter, heartbeat }
 }
@@ -113,7 +118,12 @@ impl<S: Step> Handler<Pump> for StageActor<S> {
 
     fn handle(&mut self, _: Pump, ctx: &mut Self::Context) {
         let before = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.step.step()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(probe) = &self.probe {
+                probe(self.guard.stage);
+            }
+            self.step.step()
+        }));
         self.heartbeat.beat();
         match outcome {
             Ok(Ok(progress)) => {
