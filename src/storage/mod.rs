@@ -11,6 +11,7 @@
 //!   returns `Ok`.
 //! * After [`Kind::Unknown`] the mutation was done, or was not, or (HDFS) may yet be: look before deciding.
 
+pub mod faulty;
 pub mod local;
 
 use std::fmt;
