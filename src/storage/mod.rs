@@ -12,7 +12,11 @@
 //! * After [`Kind::Unknown`] the mutation was done, or was not, or (HDFS) may yet be: look before deciding.
 
 pub mod faulty;
+pub mod hdfs;
 pub mod local;
+mod open;
+
+pub use open::open;
 
 use std::fmt;
 use std::fs::File;
