@@ -20,6 +20,8 @@ mod model;
 mod problem;
 mod section;
 mod table;
+#[cfg(test)]
+mod tests;
 mod units;
 
 pub use load::{environment, load};
