@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod lake;
+pub mod flow;
 pub mod model;
 pub mod stage;
 pub mod storage;

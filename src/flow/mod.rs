@@ -1,0 +1,3 @@
+//! One folder a stage, in the order of the flow.
+
+pub mod read;
