@@ -1,0 +1,4 @@
+//! The stages, one folder each in the order of the flow, and what they share: the local spool.
+
+pub mod buffer;
+pub mod spool;
