@@ -79,6 +79,8 @@ pub struct OpenFile {
     gathered_rows: usize,
     gathered_bytes: usize,
     rows: u64,
+    /// Most encoded bytes that one call of the encoder has added.
+    largest_step: u64,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl OpenFile {
             gathered_rows: 0,
             gathered_bytes: 0,
             rows: 0,
+            largest_step: 0,
         })
     }
 
@@ -121,7 +124,9 @@ impl OpenFile {
         self.gathered_bytes += sliced_bytes(&rows);
         self.gathered.push(rows);
         if self.gathered_rows >= GATHER_ROWS || self.gathered_bytes >= GATHER_BYTES {
+            let before = self.encoded_bytes();
             self.encode()?;
+            self.largest_step = self.largest_step.max(self.encoded_bytes().saturating_sub(before));
         }
         self.account();
         Ok(())
@@ -138,6 +143,11 @@ impl OpenFile {
             State::Writing(writer) => (writer.bytes_written() + writer.in_progress_size()) as u64,
             State::Fresh(_) | State::Broken => 0,
         }
+    }
+
+    /// Encoded bytes that the file may have after the next call of the encoder: what keeps it under a limit.
+    pub fn projected_bytes(&self) -> u64 {
+        self.encoded_bytes() + self.largest_step
     }
 
     /// Bytes held in memory.

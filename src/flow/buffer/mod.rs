@@ -10,8 +10,14 @@
 //! [`pressure::EncoderMemory`], everything before it by the memory permit of the batch, which is given back as soon
 //! as the batch is encoded.
 
+pub mod commit;
 pub mod encoding;
 pub mod file;
+pub mod interval;
+pub mod ledger_file;
 pub mod pressure;
 pub mod quarantine;
+pub mod report;
 pub mod roll;
+pub mod step;
+pub mod sums;
