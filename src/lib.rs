@@ -7,12 +7,16 @@
 //!                                                                  Promoter ─▶ Processed zone
 //! ```
 
-pub mod clock;
 pub mod config;
-pub mod fault;
-pub mod lake;
+
+pub mod supervise;
+
 pub mod flow;
-pub mod model;
+
+pub mod lake;
 pub mod stage;
 pub mod storage;
-pub mod supervise;
+
+pub mod clock;
+pub mod fault;
+pub mod model;

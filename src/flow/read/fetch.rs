@@ -47,7 +47,7 @@ pub enum Fetched<'a> {
 }
 
 /// Messages of one Kafka partition in ascending order of offsets.
-pub trait Fetch: Send + 'static {
+pub trait Fetch: Send + Unpin + 'static {
     /// Waits up to `timeout` for the next message.
     ///
     /// After [`Fetched::Failed`] the caller must stop: a message may have been left out.

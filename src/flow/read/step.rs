@@ -38,7 +38,7 @@ impl Default for BatchLimits {
 }
 
 /// Where a reader hands its batches on.
-pub trait RawSink: Send + 'static {
+pub trait RawSink: Send + Unpin + 'static {
     /// Hands on a batch, waiting up to `timeout` for room.
     ///
     /// # Errors
@@ -285,6 +285,7 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
             bytes,
             messages,
             permit,
+            slot: None,
         });
         self.seq += 1;
         self.hand_on()

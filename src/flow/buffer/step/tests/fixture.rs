@@ -235,6 +235,7 @@ pub(super) fn batch(from: i64, outcomes: &[Outcome], budget: &MemoryBudget) -> V
         range: OffsetRange::new(from, from + outcomes.len() as i64 + 1).unwrap(),
         messages: (0..outcomes.len()).map(messages).collect(),
         permit: budget.take(bytes.len() as u64),
+        slot: None,
         bytes,
     };
     let has_rows = |outcome: Outcome| matches!(outcome, Outcome::Rows | Outcome::Partial);
