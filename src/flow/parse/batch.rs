@@ -142,8 +142,7 @@ impl Parser {
             let payload = raw.slice(payload);
             workshop.rows.current = number;
             let flat = workshop.machine.flatten(payload, &mut workshop.rows);
-            let violations =
-                if flat.found.is_empty() { Vec::new() } else { locate::violations(payload, flat.found) };
+            let violations = if flat.found.is_empty() { Vec::new() } else { locate::violations(payload, flat.found) };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
             if workshop.rows.longest_text() > PART_BYTES {
                 parts.push(finish(raw, index, &compiled.schema, &mut workshop.rows)?);
@@ -187,7 +186,15 @@ fn poison(table: TableIndex) -> Verdict {
 }
 
 fn whole_message(code: Code, message: &str) -> Violation {
-    Violation { code, column: None, path: None, line: None, byte_offset: None, value: None, message: message.to_owned() }
+    Violation {
+        code,
+        column: None,
+        path: None,
+        line: None,
+        byte_offset: None,
+        value: None,
+        message: message.to_owned(),
+    }
 }
 
 /// Closes a part of a table: the mapped columns, then the lineage.

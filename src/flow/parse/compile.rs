@@ -101,7 +101,11 @@ impl Program {
                 }
             }
             let message_slot = column.path.from_root.then_some(message_columns.len());
-            if column.path.from_root { message_columns.push(id) } else { row_columns.push(id) }
+            if column.path.from_root {
+                message_columns.push(id)
+            } else {
+                row_columns.push(id)
+            }
             columns.push(ColumnPlan {
                 name: column.name.clone(),
                 path: written(column),

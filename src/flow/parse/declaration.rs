@@ -23,7 +23,8 @@ pub(super) fn check(
     if message[start..end] == *USUAL {
         return Ok(());
     }
-    attributes::scan(message, start..end, scratch).map_err(|defect| refuse(defect.at, "the XML declaration is malformed"))?;
+    attributes::scan(message, start..end, scratch)
+        .map_err(|defect| refuse(defect.at, "the XML declaration is malformed"))?;
     let mut parts = scratch.iter().peekable();
     let named = |attribute: &Attribute, name: &str| message[attribute.name.clone()] == *name;
     let Some(version) = parts.next_if(|part| named(part, "version")) else {

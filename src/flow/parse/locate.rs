@@ -228,7 +228,7 @@ mod tests {
         let text = "<library>\n<book/>\n<book><price>x</price></book>\n<author/></library>";
         let at = locate(text, text.find('x').unwrap());
         assert_eq!(at.path.as_deref(), Some("/library/book[2]/price"));
-        assert_eq!((at.line, at.byte_offset), (3, 33));
+        assert_eq!((at.line, at.byte_offset), (3, 31));
         assert_eq!(locate(text, text.find("<book/>").unwrap()).path.as_deref(), Some("/library/book[1]"));
         assert_eq!(locate(text, text.find("<author").unwrap()).path.as_deref(), Some("/library/author"));
         assert_eq!(locate(text, text.find("</library").unwrap()).path.as_deref(), Some("/library"));

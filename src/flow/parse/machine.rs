@@ -145,7 +145,8 @@ impl Machine {
         let added = rows.len() - tally.rows_before;
         let shared: usize = rows.shared.iter().map(super::columns::ColumnBuffer::text_bytes).sum();
         if shared.saturating_mul(added) > FREE_EXPANSION + MAX_EXPANSION * payload.len() {
-            let what = "the values that all rows share would be repeated too often; take them once or split the message";
+            let what =
+                "the values that all rows share would be repeated too often; take them once or split the message";
             return Err(Found::fatal(Code::LIMIT_ROWS, 0, what));
         }
         if !tally.is_spoiled {

@@ -33,3 +33,6 @@ mod text;
 mod walk;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
+
+#[cfg(test)]
+mod tests;

@@ -137,9 +137,9 @@ impl Names {
     #[inline]
     fn resolve(&mut self, scope: ScopeId, is_attribute: bool, raw: &str) -> Resolved {
         let hash = hash(&self.hasher, scope, is_attribute, raw);
-        let known = self.known.find(hash, |known| {
-            known.scope == scope && known.is_attribute == is_attribute && *known.raw == *raw
-        });
+        let known = self
+            .known
+            .find(hash, |known| known.scope == scope && known.is_attribute == is_attribute && *known.raw == *raw);
         match known {
             Some(known) => known.resolved,
             None => self.learn(hash, scope, is_attribute, raw),
@@ -152,9 +152,8 @@ impl Names {
         if self.known.len() < MAX_NAMES {
             let hasher = &self.hasher;
             let known = Known { scope, is_attribute, raw: raw.into(), resolved };
-            self.known.insert_unique(hash, known, |known| {
-                self::hash(hasher, known.scope, known.is_attribute, &known.raw)
-            });
+            self.known
+                .insert_unique(hash, known, |known| self::hash(hasher, known.scope, known.is_attribute, &known.raw));
         }
         resolved
     }
@@ -194,7 +193,12 @@ impl Names {
     /// # Errors
     ///
     /// A declaration that Namespaces in XML does not allow.
-    pub(super) fn declare(&mut self, parent: ScopeId, message: &str, attributes: &[Attribute]) -> Result<ScopeId, Defect> {
+    pub(super) fn declare(
+        &mut self,
+        parent: ScopeId,
+        message: &str,
+        attributes: &[Attribute],
+    ) -> Result<ScopeId, Defect> {
         self.key.clear();
         self.key.extend_from_slice(&parent.to_le_bytes());
         for attribute in attributes {
@@ -233,18 +237,22 @@ fn hash(hasher: &DefaultHashBuilder, scope: ScopeId, is_attribute: bool, raw: &s
     hasher.hash_one((u64::from(scope) << 1 | u64::from(is_attribute), raw.as_bytes()))
 }
 
-/// The prefix that an attribute of this name declares (empty: the default namespace), or `None` when it is an ordinary
-/// attribute.
+/// The prefix that an attribute of this name declares (empty: the default namespace; a colon: none, where one should be),
+/// or `None` when it is an ordinary attribute.
 #[inline]
 pub(super) fn declared_prefix(name: &str) -> Option<&str> {
     let rest = name.strip_prefix("xmlns")?;
-    if rest.is_empty() { Some("") } else { rest.strip_prefix(':') }
+    match rest {
+        "" | ":" => Some(rest),
+        rest => rest.strip_prefix(':'),
+    }
 }
 
 fn check(prefix: &str, uri: &str) -> Result<(), &'static str> {
     match prefix {
         "" if uri == XML_URI || uri == XMLNS_URI => Err("a reserved namespace is made the default namespace"),
         "" => Ok(()),
+        ":" => Err("a namespace declaration names no prefix"),
         "xmlns" => Err("the prefix xmlns is declared, which is reserved"),
         "xml" if uri != XML_URI => Err("the prefix xml is bound to another namespace than its own"),
         "xml" => Ok(()),

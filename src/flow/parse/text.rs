@@ -164,12 +164,33 @@ mod tests {
 
     #[test]
     fn references_are_the_five_names_and_legal_characters() {
-        for (reference, character) in
-            [("amp", '&'), ("apos", '\''), ("#65", 'A'), ("#x41", 'A'), ("#x0000041", 'A'), ("#13", '\r'), ("#x10FFFF", '\u{10FFFF}')]
-        {
+        for (reference, character) in [
+            ("amp", '&'),
+            ("apos", '\''),
+            ("#65", 'A'),
+            ("#x41", 'A'),
+            ("#x0000041", 'A'),
+            ("#13", '\r'),
+            ("#x10FFFF", '\u{10FFFF}'),
+        ] {
             assert_eq!(resolve(reference), Ok(character));
         }
-        for bad in ["", "nbsp", "AMP", "#", "#x", "#X41", "#0", "#1", "#xFFFE", "#xD800", "#x110000", "#-1", "#+1", "#99999999999"] {
+        for bad in [
+            "",
+            "nbsp",
+            "AMP",
+            "#",
+            "#x",
+            "#X41",
+            "#0",
+            "#1",
+            "#xFFFE",
+            "#xD800",
+            "#x110000",
+            "#-1",
+            "#+1",
+            "#99999999999",
+        ] {
             assert!(resolve(bad).is_err(), "{bad}");
         }
     }

@@ -60,7 +60,18 @@ impl<'w> Walk<'w> {
         scratch.frames.clear();
         scratch.open = 0;
         let tally = Tally::new(rows.len());
-        Self { program, message, survey, names, scratch, rows, tally, state: DOCUMENT, scope: NO_SCOPE, has_root: false }
+        Self {
+            program,
+            message,
+            survey,
+            names,
+            scratch,
+            rows,
+            tally,
+            state: DOCUMENT,
+            scope: NO_SCOPE,
+            has_root: false,
+        }
     }
 
     /// Goes through the whole message.
@@ -124,7 +135,11 @@ impl<'w> Walk<'w> {
         if self.survey.has_cdata_end
             && let Some(at) = memchr::memmem::find(self.message[range.clone()].as_bytes(), b"]]>")
         {
-            return Err(Found::fatal(Code::XML_SYNTAX, range.start + at, "text holds ]]>, which must be written ]]&gt;"));
+            return Err(Found::fatal(
+                Code::XML_SYNTAX,
+                range.start + at,
+                "text holds ]]>, which must be written ]]&gt;",
+            ));
         }
         self.gather(&range);
         Ok(())
@@ -185,6 +200,9 @@ impl<'w> Walk<'w> {
         let outer = self.scope;
         let has_attributes = name_end != end;
         if has_attributes {
+            if name.is_empty() {
+                return Err(bad_name(Resolved::Malformed, at, "element"));
+            }
             self.scan_attributes(name_end..end)?;
         }
         let id = match self.names.element(self.scope, name) {
@@ -279,7 +297,8 @@ impl<'w> Walk<'w> {
         for attribute in &attributes {
             let name = &self.message[attribute.name.clone()];
             let raw = &self.message[attribute.value.clone()];
-            let bad_value = |(at, what): (usize, &str)| Found::fatal(Code::XML_REFERENCE, attribute.value.start + at, what);
+            let bad_value =
+                |(at, what): (usize, &str)| Found::fatal(Code::XML_REFERENCE, attribute.value.start + at, what);
             if declared_prefix(name).is_some() {
                 continue;
             }
@@ -347,7 +366,11 @@ impl<'w> Walk<'w> {
 
 fn check_target(target: &str, at: usize) -> Checked {
     if target.eq_ignore_ascii_case("xml") || !chars::is_unqualified_name(target) {
-        return Err(Found::fatal(Code::XML_SYNTAX, at, "a processing instruction has a name that is reserved or malformed"));
+        return Err(Found::fatal(
+            Code::XML_SYNTAX,
+            at,
+            "a processing instruction has a name that is reserved or malformed",
+        ));
     }
     Ok(())
 }
