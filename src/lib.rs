@@ -19,4 +19,5 @@ pub mod storage;
 
 pub mod clock;
 pub mod fault;
+pub mod flow;
 pub mod model;

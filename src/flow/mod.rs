@@ -5,3 +5,6 @@ pub mod read;
 pub mod buffer;
 
 pub mod spool;
+//! The way of the data, one folder a stage in the order of the flow.
+pub mod parse;
+pub mod validate;

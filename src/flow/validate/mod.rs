@@ -1,0 +1,1 @@
+//! Batches in order again, rules over rows, and the proof that no message is lost.
