@@ -11,7 +11,11 @@
 //!   returns `Ok`.
 //! * After [`Kind::Unknown`] the mutation was done, or was not, or (HDFS) may yet be: look before deciding.
 
+pub mod faulty;
+pub mod local;
+
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -186,6 +190,37 @@ pub struct StorageError {
     pub path: String,
     /// What the backend said, one line.
     pub message: String,
+}
+
+impl StorageError {
+    /// An answer of `kind` to `operation` on `path`; of a message of many lines (Java stack traces) the first is kept.
+    pub fn new(kind: Kind, operation: &'static str, path: impl ToString, message: impl AsRef<str>) -> Self {
+        let line = message.as_ref().lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
+        Self { kind, operation, path: path.to_string(), message: line.to_owned() }
+    }
+}
+
+/// Whether `[from, to)` lies within a file of `length` bytes; none for a directory.
+fn check_range(path: &LakePath, from: u64, to: u64, length: Option<u64>) -> Result<(), StorageError> {
+    let Some(length) = length else {
+        return Err(StorageError::new(Kind::Corrupt, "read", path, "it is a directory, not a file"));
+    };
+    if from > to {
+        return Err(StorageError::new(Kind::Other, "read", path, format!("the range {from}..{to} runs backwards")));
+    }
+    if to > length {
+        let message = format!("the file has {length} bytes, too short for the range {from}..{to}");
+        return Err(StorageError::new(Kind::Corrupt, "read", path, message));
+    }
+    Ok(())
+}
+
+/// Opens what `path` shall hold. A spool file that is not there must not look like a missing parent in the lake.
+fn open_spooled(path: &LakePath, spooled: &Path) -> Result<File, StorageError> {
+    File::open(spooled).map_err(|error| {
+        let message = format!("cannot read the spool file {}: {error}", spooled.display());
+        StorageError::new(Kind::Other, "create", path, message)
+    })
 }
 
 impl From<StorageError> for Fault {
