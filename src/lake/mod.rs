@@ -12,13 +12,22 @@
 //! Shared by both zones: names ([`names`]), the rule for answers that were lost ([`mutate`]), taking an epoch
 //! ([`fence`]).
 
+mod acquire;
 pub mod chain;
+mod commit;
 mod error;
 pub mod fence;
 pub mod footer;
+mod lane;
 pub mod ledger;
 pub mod mutate;
 pub mod names;
+mod recover;
+mod rewind;
 mod rfc3339;
 
+pub use acquire::{StartPosition, acquire};
+pub use commit::{Committed, PendingInterval, SpooledData};
 pub use error::LakeError;
+pub use lane::LaneLedger;
+pub use rewind::{RewindOrder, RewindPlan, Rewound, plan_rewind};
