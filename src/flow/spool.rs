@@ -4,8 +4,9 @@
 //! every process works in a directory of its own (`run-<uuid>`, locked while it lives), and a process that starts
 //! removes those that nobody locks any more.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -92,7 +93,8 @@ fn open_shared(dir: &Path, limit: u64) -> io::Result<Shared> {
     flock(&gate, FlockOperation::LockExclusive)?;
     remove_leftovers(dir)?;
     let own = dir.join(format!("{RUN}{}", Uuid::new_v4()));
-    fs::create_dir(&own)?;
+    // Messages lie in it: nobody else needs to look.
+    DirBuilder::new().mode(0o700).create(&own)?;
     let lock = lock_file(&own.join(LOCK))?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
     Ok(Shared { dir: own, limit, used: AtomicU64::new(0), next: AtomicU64::new(0), _lock: lock })

@@ -14,28 +14,10 @@ use super::roll::{OpenInterval, RollReason, should_roll, strictest};
 use super::sums::BatchSums;
 use crate::fault::Fault;
 use crate::flow::spool::Spool;
+use crate::lake::footer::Zone;
 use crate::model::batch::{DeadLetter, TableIndex, ValidBatch};
 use crate::model::offset::{OffsetRange, TopicPartition};
 use crate::model::table::{RawSettings, Table};
-
-/// Where the files of an interval go, beside the ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Zone {
-    /// Good rows.
-    Raw,
-    /// Dead letters.
-    Quarantine,
-}
-
-impl Zone {
-    /// Name of the zone's folder.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Quarantine => "quarantine",
-        }
-    }
-}
 
 /// What every interval of a lane is made with.
 #[derive(Debug, Clone)]
@@ -44,6 +26,8 @@ pub struct IntervalContext {
     pub source: TopicPartition,
     /// Every table the daemon was started with, by [`TableIndex`].
     pub tables: Arc<[Table]>,
+    /// Their names.
+    pub table_names: Arc<[Arc<str>]>,
     /// Where files are encoded.
     pub spool: Spool,
     /// Encoded bytes at which a row group is closed.
@@ -159,7 +143,7 @@ impl Interval {
     fn ledger(&mut self) -> Result<&mut LedgerFile, Fault> {
         match &mut self.ledger {
             Some(ledger) => Ok(ledger),
-            none => Ok(none.insert(LedgerFile::create(&self.context)?)),
+            none => Ok(none.insert(LedgerFile::create(&self.context.spool, Arc::clone(&self.context.table_names))?)),
         }
     }
 
@@ -227,12 +211,12 @@ impl Interval {
         let range = self.range;
         let mut files = Vec::with_capacity(self.files.len());
         for ((zone, table), file) in std::mem::take(&mut self.files) {
-            let footer = footer(&self.context, range, zone, table);
+            let footer = footer(&self.context, range, table);
             files.push(ClosedFile { zone, table, file: file.finish(&footer)? });
         }
         let ledger = match self.ledger.take() {
             Some(ledger) => ledger,
-            None => LedgerFile::create(&self.context)?,
+            None => LedgerFile::create(&self.context.spool, Arc::clone(&self.context.table_names))?,
         };
         let next = OffsetRange::new(range.to(), range.to());
         self.range = next.ok_or_else(|| {
@@ -240,23 +224,19 @@ impl Interval {
         })?;
         self.times = None;
         let sums = std::mem::take(&mut self.sums);
-        Ok(ClosedInterval { source: self.context.source.clone(), range, reason, files, ledger, sums })
+        let (source, tables) = (self.context.source.clone(), Arc::clone(&self.context.tables));
+        let ledger_bytes = ledger.encoded_bytes();
+        Ok(ClosedInterval { source, tables, range, reason, files, ledger: Some(ledger), ledger_bytes, sums })
     }
 }
 
 /// Key-value metadata of a data file.
-fn footer(
-    context: &IntervalContext,
-    range: OffsetRange,
-    zone: Zone,
-    table: Option<TableIndex>,
-) -> Vec<(&'static str, String)> {
+fn footer(context: &IntervalContext, range: OffsetRange, table: Option<TableIndex>) -> Vec<(&'static str, String)> {
     let mut footer = vec![
         ("forebay.topic", context.source.topic.to_string()),
         ("forebay.partition", context.source.partition.to_string()),
         ("forebay.from", range.from().to_string()),
         ("forebay.to", range.to().to_string()),
-        ("forebay.zone", zone.name().to_owned()),
     ];
     if let Some(table) = table.and_then(|index| context.tables.get(usize::from(index))) {
         footer.push(("forebay.table", table.name.to_string()));
@@ -288,8 +268,12 @@ pub struct ClosedInterval {
     pub reason: RollReason,
     /// Its data files.
     pub files: Vec<ClosedFile>,
-    /// Its ledger, whose footer the commit writes.
-    pub ledger: LedgerFile,
+    /// Every table the daemon was started with.
+    pub tables: Arc<[Table]>,
+    /// Its ledger until the commit takes it to write its footer.
+    pub ledger: Option<LedgerFile>,
+    /// Length of the ledger, about: without its footer.
+    pub ledger_bytes: u64,
     /// What is in it.
     pub sums: BatchSums,
 }
@@ -310,7 +294,7 @@ impl ClosedInterval {
             outcomes: self.sums.outcomes.clone(),
             codes: self.sums.codes.clone(),
             files: self.files.iter().map(file).collect(),
-            ledger_bytes: self.ledger.encoded_bytes(),
+            ledger_bytes: self.ledger_bytes,
             attempts,
             took,
             at,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::interval::Zone;
 use super::roll::RollReason;
 use crate::fault::Fault;
+use crate::lake::footer::Zone;
 use crate::model::batch::{Outcome, TableIndex};
 use crate::model::offset::{OffsetRange, TopicPartition};
 use crate::model::violation::Code;
@@ -28,7 +28,7 @@ pub struct IntervalCommitted {
     pub codes: BTreeMap<(Option<TableIndex>, Code), u64>,
     /// Its data files, without the ledger's.
     pub files: Vec<FileCommitted>,
-    /// Length of the ledger file.
+    /// Length of the ledger file, about.
     pub ledger_bytes: u64,
     /// Attempts it took.
     pub attempts: u32,

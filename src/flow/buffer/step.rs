@@ -90,7 +90,9 @@ impl ParquetBuffererStep {
         let BuffererParts { source, head, input, committer, tables, spool, memory, clock, .. } = parts;
         let BuffererParts { backoff, row_group_bytes, report, observer, .. } = parts;
         report.started(head);
-        let context = IntervalContext { source: source.clone(), tables, spool: spool.clone(), row_group_bytes };
+        let table_names = tables.iter().map(|table| Arc::clone(&table.name)).collect();
+        let context =
+            IntervalContext { source: source.clone(), tables, table_names, spool: spool.clone(), row_group_bytes };
         let interval = Interval::at(context, head)
             .ok_or_else(|| Fault::internal("buffer.range", format!("{source} cannot start at position {head}")))?;
         let context = CommitContext {

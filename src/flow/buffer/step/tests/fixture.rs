@@ -14,8 +14,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::super::*;
 use crate::clock::ManualClock;
-use crate::flow::buffer::interval::{ClosedInterval, Zone};
+use crate::flow::buffer::interval::ClosedInterval;
 use crate::flow::buffer::report::IntervalCommitted;
+use crate::lake::footer::{IntervalFooter, Sums, Zone};
 use crate::model::batch::{DeadLetter, LedgerRow, Outcome, RawBatch, RawMessage, TableRows};
 use crate::model::budget::MemoryBudget;
 use crate::model::mapping::{Column, Kind, Limits, Mapping, OnBadField, OnBadMessage, Path, Take, Trim};
@@ -85,20 +86,42 @@ impl Committer for ScriptedCommitter {
         // A test that has gone is no answer.
         let answer = self.answers.recv().unwrap_or_else(|_| Err(Fault::fenced("test.over", "the test is over")));
         answer?;
-        let ledger = interval.ledger.rows.iter().map(|row| row.offset).collect();
-        let mut seen = Seen { range: Some(interval.range), ledger, ..Seen::default() };
+        let (ledger, _file) = interval.ledger.take().unwrap().into_parts();
+        let (ledger, _) = ledger.finish(footer(interval)).unwrap();
+        let mut seen = Seen { range: Some(interval.range), ledger: offsets(&ledger.path), ..Seen::default() };
         for closed in &interval.files {
-            let offsets = match closed.zone {
+            let place = match closed.zone {
                 Zone::Raw => &mut seen.raw,
                 Zone::Quarantine => &mut seen.quarantine,
             };
-            let file = File::open(closed.file.path()).unwrap();
-            for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
-                offsets.extend_from_slice(batch.unwrap()["kafka_offset"].as_primitive::<Int64Type>().values());
-            }
+            place.extend(offsets(closed.file.path()));
         }
         self.seen.lock().unwrap().push(seen);
         Ok(())
+    }
+}
+
+fn offsets(path: &std::path::Path) -> Vec<i64> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
+    reader.flat_map(|batch| batch.unwrap()["kafka_offset"].as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+fn footer(interval: &ClosedInterval) -> IntervalFooter {
+    IntervalFooter {
+        topic: interval.source.topic.to_string(),
+        topic_id: None,
+        cluster_id: None,
+        partition: interval.source.partition,
+        from: interval.range.from(),
+        to: interval.range.to(),
+        epoch: 1,
+        ledger: "ledger".to_owned(),
+        staged_at: Timestamp::UNIX_EPOCH,
+        sums: Sums::default(),
+        mappings: Vec::new(),
+        software: String::new(),
+        files: Vec::new(),
+        lost: None,
     }
 }
 
