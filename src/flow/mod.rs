@@ -1,0 +1,3 @@
+//! The stages, one folder each, in the order of the flow.
+
+pub mod promote;
