@@ -1,0 +1,24 @@
+//! The lake's commit protocols, synchronous over [`crate::storage::Storage`].
+//!
+//! RAW is a **ledger of intervals with an epoch fence**: for every Kafka partition a chain of small Parquet files, one
+//! row a message, whose renames are the commits. In the order in which a lane meets them:
+//!
+//! 1. [`acquire()`]: take an epoch, fence every lower one, finish published rewinds, remove what was never committed,
+//!    read the head of the chain;
+//! 2. [`LaneLedger::commit`]: stage, verify, rename the data files, rename the ledger file;
+//! 3. [`LaneLedger::rewind`]: truncate the chain under a new epoch;
+//! 4. [`audit()`]: prove or disprove the promises from storage alone.
+//!
+//! Shared by both zones: names ([`names`]), the rule for answers that were lost ([`mutate`]), taking an epoch
+//! ([`fence`]).
+
+pub mod chain;
+mod error;
+pub mod fence;
+pub mod footer;
+pub mod ledger;
+pub mod mutate;
+pub mod names;
+mod rfc3339;
+
+pub use error::LakeError;
