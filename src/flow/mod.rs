@@ -8,3 +8,5 @@ pub mod spool;
 //! The way of the data, one folder a stage in the order of the flow.
 pub mod parse;
 pub mod validate;
+//! The stages, one folder each, in the order of the flow.
+pub mod promote;

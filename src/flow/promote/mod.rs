@@ -1,0 +1,3 @@
+pub mod delta;
+pub mod due;
+pub mod keys;
