@@ -14,13 +14,9 @@ pub mod supervise;
 pub mod flow;
 
 pub mod lake;
-pub mod clock;
-pub mod fault;
-pub mod model;
 pub mod stage;
 pub mod storage;
 
 pub mod clock;
 pub mod fault;
-pub mod flow;
 pub mod model;

@@ -1,12 +1,12 @@
-//! The stages, one folder each in the order of the flow, and what they share: the local spool.
+//! The stages, one folder each in the order of the flow, and what they share: how batches are handed over, and the
+//! local spool.
 
 pub mod read;
+
+pub mod parse;
+
+pub mod validate;
 
 pub mod buffer;
 
 pub mod spool;
-//! The way of the data, one folder a stage in the order of the flow.
-pub mod parse;
-pub mod validate;
-//! The stages, one folder each, in the order of the flow.
-pub mod promote;

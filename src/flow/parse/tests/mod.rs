@@ -117,6 +117,7 @@ pub(in crate::flow) fn batch(payloads: &[Option<&[u8]>]) -> Arc<RawBatch> {
         seq: 0,
         range: OffsetRange::new(100, 100 + payloads.len() as i64).unwrap(),
         permit: MemoryBudget::new(1 << 20).take(bytes.len() as u64),
+        slot: None,
         bytes,
         messages,
     })

@@ -304,5 +304,6 @@ pub(super) fn batch(from: i64, outcomes: &[Outcome], budget: &MemoryBudget) -> V
     } else {
         vec![TableRows { table: 0, rows: RecordBatch::try_new(schema, columns).unwrap(), message }]
     };
-    ValidBatch { ledger: ledger.collect(), dead_letters: letters.collect(), tables, raw: Arc::new(raw) }
+    let permit = raw.permit.beside(0);
+    ValidBatch { ledger: ledger.collect(), dead_letters: letters.collect(), tables, raw: Arc::new(raw), permit }
 }
