@@ -26,7 +26,7 @@ use tokio::sync::Semaphore;
 use self::classify::Answer;
 use self::session::{Lost, Sessions};
 use self::write::{CLEANUP, Failed, Replication, Source, write_file};
-use super::{Content, Entry, Kind, LakePath, Storage, StorageError, check_range, open_spooled};
+use super::{Content, Entry, Kind, LakePath, Storage, StorageError, check_range, open_spooled, say};
 
 /// Bytes of all files that are being written which the client may hold in its queues.
 pub const IN_FLIGHT: u64 = 64 * 1024 * 1024;
@@ -42,7 +42,7 @@ const DIR_MODE: u32 = 0o755;
 
 const SCHEME: &str = "hdfs://";
 
-/// How long a call may take.
+/// How long a call may take. A write that has run out of time may take up to fifteen seconds more to clean up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// A look: list, stat, and read without its bytes.
@@ -173,7 +173,8 @@ impl HdfsStorage {
         };
         let length = spooled.metadata().map(|metadata| metadata.len());
         let length = length.map_err(|error| {
-            self.error("create", path, Answer::new(Kind::Other, format!("cannot read the spool file: {error}")))
+            let message = format!("cannot read the spool file: {}", say(&error));
+            self.error("create", path, Answer::new(Kind::Other, message))
         })?;
         Ok(Source::Spooled(Arc::new(spooled), length))
     }
@@ -202,7 +203,7 @@ impl HdfsStorage {
                     // Neither semaphore is ever closed, so that both give a permit.
                     let _turn = at_once.acquire_owned().await;
                     let _room = in_flight.acquire_many_owned(u32::try_from(share).unwrap_or(u32::MAX)).await;
-                    let answer = write_file(&client, &path, &source, replication, until).await;
+                    let answer = Box::pin(write_file(&client, &path, &source, replication, until)).await;
                     let _ = sender.send((index, answer));
                 })
             })

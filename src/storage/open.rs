@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use url::Url;
@@ -15,6 +16,23 @@ use super::{Kind, Storage, StorageError};
 ///
 /// When the URL is of neither kind, and what [`LocalStorage::open`] and [`HdfsStorage::open`] refuse.
 pub fn open(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<Arc<dyn Storage>, StorageError> {
+    open_with(url, hdfs_options, LocalStorage::open)
+}
+
+/// Like [`open`], for somebody who only looks: on a local disk nothing is made or tried.
+///
+/// # Errors
+///
+/// As [`open`], and [`Kind::NotFound`] when a local lake is not there.
+pub fn open_to_look(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<Arc<dyn Storage>, StorageError> {
+    open_with(url, hdfs_options, LocalStorage::open_to_look)
+}
+
+fn open_with(
+    url: &str,
+    hdfs_options: BTreeMap<String, String>,
+    open_local: fn(&Path) -> Result<LocalStorage, StorageError>,
+) -> Result<Arc<dyn Storage>, StorageError> {
     let failed = |message: &str| StorageError::new(Kind::Other, "open", url, message);
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("hdfs") => Ok(Arc::new(HdfsStorage::open(url, hdfs_options, Deadlines::default())?)),
@@ -22,7 +40,7 @@ pub fn open(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<Arc<dyn
             let parsed = Url::parse(url).map_err(|error| failed(&error.to_string()))?;
             let root =
                 parsed.to_file_path().map_err(|()| failed("a local lake is file:///folder, with three slashes"))?;
-            Ok(Arc::new(LocalStorage::open(&root)?))
+            Ok(Arc::new(open_local(&root)?))
         }
         _ => Err(failed("a lake is at file:///folder or at hdfs://host:port/folder")),
     }

@@ -169,7 +169,10 @@ fn say(error: &HdfsError) -> String {
         }
         HdfsError::AlreadyExists(message) => first_line(message),
         HdfsError::FileNotFound(_) => "it is not there".to_owned(),
-        HdfsError::IOError(error) => first_line(&error.to_string()),
+        HdfsError::IOError(error) if is_before_request(error) => {
+            format!("{}: is hdfs up, and its address right?", crate::storage::say(error))
+        }
+        HdfsError::IOError(error) => crate::storage::say(error),
         other => first_line(&other.to_string()),
     }
 }

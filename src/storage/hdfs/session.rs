@@ -30,6 +30,9 @@ const PRINCIPAL: &str = "hadoop.kerberos.principal";
 const KEYTAB: &str = "hadoop.kerberos.keytab";
 const CACHE: &str = "hadoop.kerberos.cache";
 
+const PROXY_PROVIDER: &str = "dfs.client.failover.proxy.provider";
+const PLAIN_PROXY: &str = "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider";
+
 /// Properties that are set unless the options say otherwise. They go over what lies in the Hadoop folder, which was
 /// written for clients that may wait for minutes.
 const DEFAULTS: [(&str, &str); 6] = [
@@ -60,6 +63,9 @@ impl Session {
             .map_err(|error| Answer::new(Kind::Unavailable, format!("cannot start the client's threads: {error}")))?;
         let mut builder = ClientBuilder::new().with_url(authority).with_io_runtime(runtime.handle().clone());
         let mut properties = BTreeMap::from(DEFAULTS.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        // Never an observer: what it shows may be older than an answer that was lost, and we decide by looking.
+        let nameservice = authority.rsplit('/').next().unwrap_or(authority);
+        properties.insert(format!("{PROXY_PROVIDER}.{nameservice}"), PLAIN_PROXY.to_owned());
         for (key, value) in options {
             builder = match key.as_str() {
                 CONF_DIR => builder.with_config_dir(value),
@@ -196,5 +202,78 @@ impl Sessions {
 
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Nobody listens at its address, and nobody is asked.
+    fn sessions() -> Sessions {
+        Sessions::open("hdfs://127.0.0.1:1".into(), BTreeMap::new()).unwrap()
+    }
+
+    /// Says when it is dropped.
+    struct Dropped(std::sync::mpsc::Sender<()>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.send(()).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_answer_keeps_the_session() {
+        let sessions = sessions();
+        let before = sessions.current().unwrap();
+        assert_eq!(sessions.call(LONG, true, |_| async { 7 }), Ok(7));
+        assert!(Arc::ptr_eq(&before, &sessions.current().unwrap()));
+    }
+
+    #[test]
+    fn a_call_that_hangs_ends_at_its_deadline_and_with_its_session() {
+        let sessions = sessions();
+        let before = sessions.current().unwrap();
+        for (is_mutation, kind) in [(false, Kind::Unavailable), (true, Kind::Unknown)] {
+            let (dropped, ended) = std::sync::mpsc::channel();
+            let answer = sessions.call(Duration::from_millis(20), is_mutation, |_| async move {
+                let _guard = Dropped(dropped);
+                pending::<()>().await;
+            });
+            assert_eq!(answer.unwrap_err().kind, kind);
+            ended.recv_timeout(LONG).expect("what was not sent yet must not be sent later");
+        }
+        assert!(!Arc::ptr_eq(&before, &sessions.current().unwrap()));
+        assert_eq!(sessions.call(LONG, false, |_| async { 7 }), Ok(7));
+    }
+
+    #[test]
+    fn a_call_that_blocks_its_thread_ends_at_its_deadline() {
+        let sessions = sessions();
+        let (release, blocked) = std::sync::mpsc::channel::<()>();
+        let answer = sessions.call(Duration::from_millis(20), true, |_| async move { blocked.recv().is_ok() });
+        assert_eq!(answer.unwrap_err().kind, Kind::Unknown);
+        assert_eq!(sessions.call(LONG, false, |_| async { 7 }), Ok(7));
+        drop(release);
+    }
+
+    #[test]
+    fn a_call_that_panics_is_an_answer() {
+        let sessions = sessions();
+        let before = sessions.current().unwrap();
+        let answer = sessions.call(LONG, true, |_| async { panic!("on purpose") }).map(|()| ());
+        assert_eq!(answer.unwrap_err().kind, Kind::Unknown);
+        assert!(!Arc::ptr_eq(&before, &sessions.current().unwrap()));
+    }
+
+    #[test]
+    fn a_nameservice_that_nobody_knows_is_told_at_the_start() {
+        let answer = Sessions::open("hdfs://nameservice".into(), BTreeMap::new()).map(|_| ()).unwrap_err();
+        assert!(answer.message.contains("hadoop.conf.dir"), "{answer:?}");
     }
 }

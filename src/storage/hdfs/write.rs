@@ -91,7 +91,7 @@ pub(super) async fn write_file(
         let writer = created(timeout_at(until, client.create(path, &options)).await)?;
         // Half of what is left, so that a DataNode that hangs leaves time for another try.
         let share = Instant::now() + until.saturating_duration_since(Instant::now()) / 2;
-        let failed = match timeout_at(share, fill(client, path, writer, source)).await {
+        let failed = match timeout_at(share, Box::pin(fill(client, path, writer, source))).await {
             Ok(Ok(())) => {
                 if let (Some(_), Some(wanted)) = (lowered, wanted) {
                     // The file is whole and durable; with how many copies is the NameNode's business from here on.
@@ -154,18 +154,18 @@ async fn fill(client: &Client, path: &str, mut writer: FileWriter, source: &Sour
     let failed = |error: HdfsError| Answer::of_write(&error);
     match source {
         Source::Bytes(bytes) => {
-            writer.write_bytes(bytes.clone()).await.map_err(failed)?;
+            Box::pin(writer.write_bytes(bytes.clone())).await.map_err(failed)?;
         }
         Source::Spooled(file, length) => {
             let mut at = 0;
             while at < *length {
                 let chunk = read_chunk(file.clone(), at, CHUNK.min(*length - at)).await?;
                 at += chunk.len() as u64;
-                writer.write_bytes(chunk).await.map_err(failed)?;
+                Box::pin(writer.write_bytes(chunk)).await.map_err(failed)?;
             }
         }
     }
-    writer.close().await.map_err(failed)?;
+    Box::pin(writer.close()).await.map_err(failed)?;
     let status = client.get_file_info(path).await.map_err(|error| {
         let seen = Answer::of_look(&error);
         // Closed, but moved away meanwhile, or nobody there to ask.
