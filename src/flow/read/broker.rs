@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::Offset;
 
-use super::context::{Consumer_, Context, list_of};
+use super::context::{Context, KafkaConsumer, list_of};
 use super::settings::Settings;
 use super::{faults, native};
 use crate::fault::Fault;
@@ -24,7 +24,7 @@ const EVENTS: usize = 64;
 /// Answers about the cluster. Cheap to clone; may be used from any number of threads.
 #[derive(Clone)]
 pub struct Broker {
-    consumer: Arc<Consumer_>,
+    consumer: Arc<KafkaConsumer>,
     /// Whether the callbacks of the client are ours to serve.
     own: bool,
 }
@@ -36,12 +36,12 @@ impl Broker {
     ///
     /// Halt when the settings are refused.
     pub fn connect(settings: &Settings) -> Result<Self, Fault> {
-        let consumer = Consumer_::from_config_and_context(&settings.client()?, Context::asking())
+        let consumer = KafkaConsumer::from_config_and_context(&settings.client()?, Context::asking())
             .map_err(|error| faults::from_error(&error))?;
         Ok(Self { consumer: Arc::new(consumer), own: true })
     }
 
-    pub(super) fn shared(consumer: Arc<Consumer_>) -> Self {
+    pub(super) fn shared(consumer: Arc<KafkaConsumer>) -> Self {
         Self { consumer, own: false }
     }
 
@@ -167,7 +167,7 @@ impl Broker {
     fn ask<T>(
         &self,
         doing: impl FnOnce() -> String,
-        question: impl FnOnce(&Consumer_) -> Result<T, KafkaError>,
+        question: impl FnOnce(&KafkaConsumer) -> Result<T, KafkaError>,
     ) -> Result<T, Fault> {
         let answer = question(&self.consumer);
         self.serve();

@@ -24,7 +24,7 @@ use crate::model::offset::TopicPartition;
 pub(super) const REVOKE_WAIT: Duration = Duration::from_secs(5);
 
 /// The consumer type of this folder.
-pub(super) type Consumer_ = BaseConsumer<Context>;
+pub(super) type KafkaConsumer = BaseConsumer<Context>;
 
 /// What is ours at this moment.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Context {
         self.member.as_ref().map(|member| std::mem::take(&mut *lock(&member.words))).unwrap_or_default()
     }
 
-    fn assigned(&self, consumer: &Consumer_, partitions: Vec<TopicPartition>) {
+    fn assigned(&self, consumer: &KafkaConsumer, partitions: Vec<TopicPartition>) {
         // Nothing is fetched before `open` names the offset: the list of the answer is empty.
         if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
             self.tell(SessionEvent::Fault(faults::from_error(&error).while_doing("accepting kafka partitions")));
@@ -100,25 +100,25 @@ impl Context {
         }
     }
 
-    fn revoked(&self, consumer: &Consumer_, partitions: Vec<TopicPartition>) {
+    fn revoked(&self, consumer: &KafkaConsumer, partitions: &[TopicPartition]) {
         let Some(member) = &self.member else { return };
         let lost = consumer.assignment_lost();
         if lost {
-            self.close_gates(&partitions);
+            self.close_gates(partitions);
         }
         if !partitions.is_empty() && !member.closing.load(Ordering::Acquire) {
             let (done, wait) = bounded(1);
-            self.tell(SessionEvent::Revoked { partitions: partitions.clone(), lost, done });
+            self.tell(SessionEvent::Revoked { partitions: partitions.to_vec(), lost, done });
             if !lost {
                 // A message, the end of all senders and the deadline mean the same: go on.
                 let _whichever = wait.recv_timeout(REVOKE_WAIT);
             }
         }
-        self.close_gates(&partitions);
+        self.close_gates(partitions);
         if let Some(mut ownership) = self.ownership() {
             ownership.owned.retain(|partition| !partitions.contains(partition));
         }
-        if let Err(fault) = stop_fetching(consumer, &partitions) {
+        if let Err(fault) = stop_fetching(consumer, partitions) {
             self.tell(SessionEvent::Fault(fault));
             // The rebalance must be answered all the same, or the group waits for this member.
             if let Err(error) = consumer.incremental_unassign(&TopicPartitionList::new()) {
@@ -138,7 +138,7 @@ impl Context {
 }
 
 /// Takes those of `partitions` that are fetched out of what is fetched, in one call (which also answers a revoke).
-pub(super) fn stop_fetching(consumer: &Consumer_, partitions: &[TopicPartition]) -> Result<(), Fault> {
+pub(super) fn stop_fetching(consumer: &KafkaConsumer, partitions: &[TopicPartition]) -> Result<(), Fault> {
     // The client's own list, not ours: an entry it does not know would make it refuse the whole call.
     let fetched = consumer.assignment().map_err(|error| faults::from_error(&error))?;
     let mut list = TopicPartitionList::new();
@@ -170,11 +170,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl ConsumerContext for Context {
-    fn rebalance(&self, consumer: &Consumer_, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+    fn rebalance(&self, consumer: &KafkaConsumer, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions = partitions_of(list);
         match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(consumer, partitions),
-            _ => self.revoked(consumer, partitions),
+            _ => self.revoked(consumer, &partitions),
         }
     }
 

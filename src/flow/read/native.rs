@@ -12,7 +12,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::context::Consumer_;
+use super::context::KafkaConsumer;
 use super::faults;
 use super::fetch::{Fetched, MessageView};
 use crate::fault::Fault;
@@ -28,7 +28,7 @@ pub(super) struct PartitionFeed {
 
 impl PartitionFeed {
     /// Splits the queue off. Before the Kafka partition is assigned, or messages go to the common queue.
-    pub(super) fn split(consumer: &Arc<Consumer_>, partition: &TopicPartition) -> Result<Self, Fault> {
+    pub(super) fn split(consumer: &Arc<KafkaConsumer>, partition: &TopicPartition) -> Result<Self, Fault> {
         let unknown =
             || Fault::retry("kafka.unknown-topic", format!("{partition} is unknown to the client; check the topic"));
         let topic = CString::new(&*partition.topic).map_err(|_| unknown())?;
@@ -65,7 +65,7 @@ impl PartitionFeed {
 
 struct Queue {
     raw: NonNull<c::rd_kafka_queue_t>,
-    _consumer: Arc<Consumer_>,
+    _consumer: Arc<KafkaConsumer>,
 }
 
 // SAFETY: librdkafka's queues are thread-safe, and the consumer that owns them is kept alive by the `Arc`.
@@ -173,7 +173,7 @@ unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
 }
 
 /// The id of a topic; none when the broker gives none (before Kafka 2.8). Blocks up to `timeout`.
-pub(super) fn topic_id(consumer: &Consumer_, topic: &str, timeout: Duration) -> Result<Option<String>, KafkaError> {
+pub(super) fn topic_id(consumer: &KafkaConsumer, topic: &str, timeout: Duration) -> Result<Option<String>, KafkaError> {
     let name = CString::new(topic)?;
     let client = consumer.client().native_ptr();
     let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);

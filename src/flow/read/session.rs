@@ -11,7 +11,7 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer;
 
 use super::broker::Broker;
-use super::context::{Consumer_, Context};
+use super::context::{Context, KafkaConsumer};
 use super::faults;
 use super::settings::Settings;
 use super::source::{Gate, PartitionSource};
@@ -79,7 +79,7 @@ pub(super) enum Command {
 
 /// The membership. Dropping it leaves the poll thread to end by itself; [`Session::shutdown`] waits for it.
 pub struct Session {
-    consumer: Arc<Consumer_>,
+    consumer: Arc<KafkaConsumer>,
     commands: Sender<Command>,
     beats: Arc<AtomicU64>,
     ended: Receiver<()>,
@@ -95,7 +95,7 @@ impl Session {
     /// Halt when the settings are refused.
     pub fn start(settings: &Settings, topics: &[String], events: Sender<SessionEvent>) -> Result<Self, Fault> {
         let config: ClientConfig = settings.consumer()?;
-        let consumer = Consumer_::from_config_and_context(&config, Context::member(events))
+        let consumer = KafkaConsumer::from_config_and_context(&config, Context::member(events))
             .map_err(|error| faults::from_error(&error))?;
         let consumer = Arc::new(consumer);
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();

@@ -131,6 +131,8 @@ struct Filling {
     messages: Vec<RawMessage>,
     permit: Option<MemoryPermit>,
     since: Option<Instant>,
+    /// Bytes of the batch before: room that is reserved for this one.
+    typical: usize,
 }
 
 enum Room {
@@ -145,7 +147,8 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
         counters.position.store(spec.position, Ordering::Relaxed);
         let position = spec.position;
         let draining = spec.stop_at.is_some_and(|stop| position >= stop);
-        let filling = Filling { from: position, bytes: Vec::new(), messages: Vec::new(), permit: None, since: None };
+        let filling =
+            Filling { from: position, bytes: Vec::new(), messages: Vec::new(), permit: None, since: None, typical: 0 };
         Self { spec, fetch, sink, budget, counters, position, seq: 0, filling, ready: None, paused: false, draining }
     }
 
@@ -277,6 +280,7 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
         permit.resize(needed);
         self.filling.from = self.position;
         self.filling.since = None;
+        self.filling.typical = bytes.len();
         self.ready = Some(RawBatch {
             source: self.spec.source.clone(),
             generation: self.spec.generation,
@@ -298,7 +302,10 @@ impl Filling {
         match &mut self.permit {
             Some(permit) if permit.bytes() < needed => permit.resize(needed),
             Some(_) => {}
-            None => self.permit = Some(budget.take(needed)),
+            None => {
+                self.permit = Some(budget.take(needed));
+                self.bytes.reserve(self.typical.max(message.len()));
+            }
         }
         let key = self.copy(message.key)?;
         let payload = self.copy(message.payload)?;

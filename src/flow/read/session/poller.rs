@@ -13,7 +13,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::{Command, SessionEvent};
 use crate::fault::{Fault, Verdict};
-use crate::flow::read::context::{Consumer_, list_of, stop_fetching};
+use crate::flow::read::context::{KafkaConsumer, list_of, stop_fetching};
 use crate::flow::read::faults;
 use crate::flow::read::native::PartitionFeed;
 use crate::flow::read::source::{Gate, PartitionSource};
@@ -31,7 +31,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(10);
 const HINT_PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) struct Poller {
-    consumer: Arc<Consumer_>,
+    consumer: Arc<KafkaConsumer>,
     inbox: Receiver<Command>,
     /// For the sources, which tell when they are dropped.
     commands: Sender<Command>,
@@ -45,7 +45,7 @@ pub(super) struct Poller {
 
 impl Poller {
     pub(super) fn new(
-        consumer: Arc<Consumer_>,
+        consumer: Arc<KafkaConsumer>,
         inbox: Receiver<Command>,
         commands: Sender<Command>,
         beats: Arc<AtomicU64>,
@@ -265,7 +265,7 @@ impl Poller {
 
 /// Tells the supervisor that the thread has ended, even when it panicked.
 struct EndGuard {
-    consumer: Arc<Consumer_>,
+    consumer: Arc<KafkaConsumer>,
     in_order: bool,
 }
 
