@@ -9,8 +9,8 @@ use arrow::array::{
 use arrow::datatypes::{Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::compile::Program;
-use super::locate;
+use super::compile::{ColumnId, Program};
+use super::locate::{self, Located};
 use super::machine::Machine;
 use super::rows::Rows;
 use crate::fault::Fault;
@@ -36,6 +36,14 @@ impl ParserTable {
     /// A mapping with more paths, names or columns than a program can number (65,535 each).
     pub fn compile(mapping: &Mapping) -> Result<Self, Fault> {
         Ok(Self { program: Arc::new(Program::compile(mapping)?), schema: mapping.raw_schema() })
+    }
+
+    /// Where the values of the mapping's column `column` are in a message: reads it once more, for people's sake.
+    pub fn locate(&self, payload: &[u8], column: usize) -> Located {
+        let plan = self.program.columns.get(column);
+        let (Some(plan), Ok(column)) = (plan, ColumnId::try_from(column)) else { return Located::default() };
+        let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
+        Located::new(payload, &trace, plan.message_slot.is_some())
     }
 
     /// The schema of its rows in RAW.

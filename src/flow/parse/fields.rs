@@ -46,6 +46,9 @@ impl Walk<'_> {
         self.tally.seen += 1;
         self.tally.is_row_spoiled = false;
         self.tally.filled = 0;
+        if let Some(trace) = &mut self.scratch.trace {
+            trace.rows.push((self.tally.row_index(), Place::at(at)));
+        }
         Ok(())
     }
 
@@ -90,7 +93,7 @@ impl Walk<'_> {
     pub(super) fn put(&mut self, column: ColumnId, text: &str, place: &Place) {
         let plan = &self.program.columns[usize::from(column)];
         if let Some(trace) = self.scratch.trace.as_mut().filter(|trace| trace.column == column) {
-            trace.places.push((self.tally.row_index(), place.clone()));
+            trace.values.push((self.tally.row_index(), place.clone()));
         }
         let (buffer, base) = self.rows.buffer(column, plan.message_slot);
         if buffer.len() != base {

@@ -1,5 +1,6 @@
 //! Where a violation is, for a person: line, and path with positions. Only bad messages pay for it, by two more walks.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use hashbrown::HashMap;
@@ -7,7 +8,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::found::{Found, Place};
-use super::machine::without_bom;
+use super::machine::{Trace, without_bom};
 use crate::model::violation::Violation;
 
 /// Characters kept of a path.
@@ -15,13 +16,41 @@ const MAX_PATH: usize = 1000;
 
 /// A place as a person reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Position {
+pub struct Position {
     /// Path of the element or attribute; none outside the root.
-    pub(crate) path: Option<String>,
+    pub path: Option<String>,
     /// Line in the payload, 1-based.
-    pub(crate) line: u32,
+    pub line: u32,
     /// Byte offset in the payload.
-    pub(crate) byte_offset: u64,
+    pub byte_offset: u64,
+}
+
+/// Where the values of one column are in a message.
+#[derive(Debug, Default)]
+pub struct Located {
+    values: BTreeMap<i32, Position>,
+    rows: BTreeMap<i32, Position>,
+    /// The value that all rows share, when the column is one of the message.
+    shared: Option<Position>,
+}
+
+impl Located {
+    /// The place of the value for the row of that index, or of the row itself where it has no value.
+    pub fn of(&self, row_index: i32) -> Option<&Position> {
+        self.shared.as_ref().or_else(|| self.values.get(&row_index)).or_else(|| self.rows.get(&row_index))
+    }
+
+    pub(super) fn new(payload: &[u8], trace: &Trace, is_shared: bool) -> Self {
+        let resolve = |places: &[(i32, Place)]| -> Vec<(i32, Position)> {
+            let only: Vec<&Place> = places.iter().map(|(_, place)| place).collect();
+            places.iter().map(|(row, _)| *row).zip(positions(payload, &only)).collect()
+        };
+        let values = resolve(&trace.values);
+        if is_shared {
+            return Self { shared: values.into_iter().next().map(|(_, position)| position), ..Self::default() };
+        }
+        Self { values: values.into_iter().collect(), rows: resolve(&trace.rows).into_iter().collect(), shared: None }
+    }
 }
 
 /// Turns what was found in a payload into violations.

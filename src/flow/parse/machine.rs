@@ -69,11 +69,12 @@ pub(super) struct Capture {
     pub(super) gathered: Gathered,
 }
 
-/// Where the values of one column were found, with the place of the row among the row elements of the message.
+/// Where rows and the values of one column were found, by the place of the row among the row elements of the message.
 #[derive(Debug)]
 pub(super) struct Trace {
     pub(super) column: ColumnId,
-    pub(super) places: Vec<(i32, Place)>,
+    pub(super) values: Vec<(i32, Place)>,
+    pub(super) rows: Vec<(i32, Place)>,
 }
 
 impl Machine {
@@ -114,12 +115,12 @@ impl Machine {
         Flattened { outcome, rows: added, found }
     }
 
-    /// Where the values of a column are in a message, by the row's place among the row elements.
-    pub(super) fn places(&mut self, payload: &[u8], column: ColumnId) -> Vec<(i32, Place)> {
+    /// Looks for the values of a column in a message.
+    pub(super) fn trace(&mut self, payload: &[u8], column: ColumnId) -> Trace {
         let mut rows = Rows::new(&self.program);
-        self.scratch.trace = Some(Trace { column, places: Vec::new() });
+        self.scratch.trace = Some(Trace { column, values: Vec::new(), rows: Vec::new() });
         self.flatten(payload, &mut rows);
-        self.scratch.trace.take().map(|trace| trace.places).unwrap_or_default()
+        self.scratch.trace.take().unwrap_or(Trace { column, values: Vec::new(), rows: Vec::new() })
     }
 
     fn read(&mut self, payload: &[u8], rows: &mut Rows) -> Result<Tally, Box<Found>> {

@@ -25,14 +25,19 @@ mod compile;
 mod declaration;
 mod fields;
 mod found;
+mod lease;
 mod locate;
 mod machine;
 mod names;
+mod pool;
 mod rows;
 mod text;
 mod walk;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
+pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
+pub use locate::{Located, Position};
+pub use pool::ParserStep;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::flow) mod tests;

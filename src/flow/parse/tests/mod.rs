@@ -1,5 +1,6 @@
 //! The parser through its public face: batches in, rows and verdicts out.
 
+mod pool;
 mod properties;
 mod rows;
 mod ubl;
@@ -148,6 +149,10 @@ fn shown(rows: &RecordBatch) -> Vec<String> {
     (0..rows.num_rows()).map(|row| (0..mapped).map(|at| cell(at, row)).collect::<Vec<_>>().join("|")).collect()
 }
 
+pub(in crate::flow) fn codes_of(violations: &[crate::model::violation::Violation]) -> Vec<&'static str> {
+    violations.iter().map(|violation| violation.code.name()).collect()
+}
+
 fn codes(verdict: &Verdict) -> Vec<&'static str> {
-    verdict.violations.iter().map(|violation| violation.code.name()).collect()
+    codes_of(&verdict.violations)
 }
