@@ -7,8 +7,10 @@
 //!                                                                  Promoter ─▶ Processed zone
 //! ```
 
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod exit;
 pub mod fault;
 pub mod model;
 pub mod stage;

@@ -90,6 +90,11 @@ impl KafkaSettings {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// All names and values, for a client.
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        self.values.clone()
+    }
+
     /// The consumer group; empty only where no group was needed.
     pub fn group(&self) -> &str {
         self.get("group.id").unwrap_or_default()
