@@ -9,7 +9,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
-use crate::config::{LogLevel, parse_duration};
+use crate::config::parse_duration;
+use crate::model::level::LogLevel;
 use crate::model::offset::TopicPartition;
 
 /// Where the configuration is when nobody says otherwise.
@@ -17,7 +18,7 @@ pub const DEFAULT_CONFIG: &str = "/etc/forebay/forebay.toml";
 
 /// Keeps a data lake fed from Kafka: XML in, typed Parquet out, every message accounted for.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "forebay", version, disable_help_subcommand = true, propagate_version = true)]
+#[command(name = "forebay", version, propagate_version = true)]
 #[command(after_help = EXIT_CODES)]
 pub struct Cli {
     /// What holds for every command.
@@ -202,7 +203,7 @@ pub struct Logs {
     #[arg(long, value_name = "AGE|TIMESTAMP")]
     pub since: Option<Since>,
     /// This level and those above: error, warn, info, debug, trace
-    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    #[arg(long, value_name = "LEVEL")]
     pub level: Option<LogLevel>,
     /// Only events of this topic
     #[arg(long, value_name = "TOPIC")]
@@ -452,11 +453,6 @@ impl FromStr for Equals {
 fn parse_share(text: &str) -> Result<f64, String> {
     let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "write a share of 0 to 1, such as 0.02".to_owned())
-}
-
-fn parse_level(text: &str) -> Result<LogLevel, String> {
-    let known = LogLevel::ALL.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-    known.map(|(_, level)| *level).ok_or_else(|| "write error, warn, info, debug or trace".to_owned())
 }
 
 /// Writes the completions for a shell.

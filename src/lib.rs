@@ -13,5 +13,6 @@ pub mod config;
 pub mod exit;
 pub mod fault;
 pub mod model;
+pub mod observe;
 pub mod stage;
 pub mod storage;

@@ -45,11 +45,11 @@ pub(super) fn read(section: &Section<'_>, credentials: Option<&Path>) -> KafkaSe
     if let Some(brokers) = values.remove("metadata.broker.list") {
         values.entry("bootstrap.servers".to_owned()).or_insert(brokers);
     }
-    match values.get("bootstrap.servers") {
-        Some(brokers) => check_brokers(section, brokers),
-        None => {
-            section.problem("bootstrap.servers", "missing", Some("write \"bootstrap.servers\" = \"host:9092\"".into()))
-        }
+    if let Some(brokers) = values.get("bootstrap.servers") {
+        check_brokers(section, brokers);
+    } else {
+        let help = "write \"bootstrap.servers\" = \"host:9092\"".to_owned();
+        section.problem("bootstrap.servers", "missing", Some(help));
     }
     if values.get("group.id").is_none_or(|group| group.trim().is_empty()) {
         section.problem("group.id", "missing", Some("write \"group.id\" = \"forebay\"".into()));
