@@ -14,6 +14,12 @@ pub mod supervise;
 pub mod flow;
 
 pub mod lake;
+pub mod cli;
+pub mod clock;
+pub mod exit;
+pub mod fault;
+pub mod model;
+pub mod observe;
 pub mod stage;
 pub mod storage;
 

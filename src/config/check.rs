@@ -37,6 +37,17 @@ pub(super) fn tables(document: &Document, tables: &[Option<Table>], limits: &Lim
     }
 }
 
+/// Checks that no folder of ours lies inside a lake on local disk, where every file is one of the lake.
+pub(super) fn folders(document: &Document, root: &str, folders: &[(&str, &Path)]) {
+    let Some(lake) = root.strip_prefix("file://") else { return };
+    for (key, folder) in folders {
+        if folder.starts_with(lake) {
+            let message = format!("{} lies inside the lake", folder.display());
+            document.problem(key, message, Some("take a folder outside".to_owned()));
+        }
+    }
+}
+
 fn both_take(document: &Document, path: &str, earlier: &Table, table: &Table) {
     let shared = match (&earlier.topics, &table.topics) {
         (TopicChoice::List(theirs), TopicChoice::List(ours)) => {

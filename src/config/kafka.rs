@@ -7,7 +7,7 @@ use super::model::KafkaSettings;
 use super::section::{Item, Section};
 
 /// Settings that are Forebay's own: the value it takes (none: it depends), and why.
-const OWN: [(&str, Option<&str>, &str); 16] = [
+const OWN: [(&str, Option<&str>, &str); 14] = [
     ("enable.auto.commit", Some("false"), "the ledger in the lake is the commit"),
     ("enable.auto.offset.store", Some("false"), "the ledger in the lake is the commit"),
     ("auto.commit.interval.ms", None, "the ledger in the lake is the commit"),
@@ -15,11 +15,9 @@ const OWN: [(&str, Option<&str>, &str); 16] = [
     ("isolation.level", Some("read_committed"), "messages of aborted transactions must not reach the lake"),
     ("partition.assignment.strategy", Some("cooperative-sticky"), "other strategies stop every lane at each rebalance"),
     ("group.protocol", Some("classic"), "the newer protocol is not available in this version"),
-    ("enable.partition.eof", None, "forebay sets it where it needs it"),
+    ("enable.partition.eof", Some("true"), "reading to the end of a topic needs it"),
     ("check.crcs", Some("true"), "damaged messages must not reach the lake"),
     ("queued.max.messages.kbytes", None, "it follows from limits.memory and the number of partitions"),
-    ("queued.min.messages", None, "it follows from limits.memory and the number of partitions"),
-    ("statistics.interval.ms", None, "the lag metrics come from these statistics"),
     ("allow.auto.create.topics", Some("false"), "reading must not create topics"),
     ("enable.idempotence", Some("true"), "what forebay produces it produces once"),
     ("acks", Some("all"), "what forebay produces it produces durably"),
@@ -47,11 +45,11 @@ pub(super) fn read(section: &Section<'_>, credentials: Option<&Path>) -> KafkaSe
     if let Some(brokers) = values.remove("metadata.broker.list") {
         values.entry("bootstrap.servers".to_owned()).or_insert(brokers);
     }
-    match values.get("bootstrap.servers") {
-        Some(brokers) => check_brokers(section, brokers),
-        None => {
-            section.problem("bootstrap.servers", "missing", Some("write \"bootstrap.servers\" = \"host:9092\"".into()))
-        }
+    if let Some(brokers) = values.get("bootstrap.servers") {
+        check_brokers(section, brokers);
+    } else {
+        let help = "write \"bootstrap.servers\" = \"host:9092\"".to_owned();
+        section.problem("bootstrap.servers", "missing", Some(help));
     }
     if values.get("group.id").is_none_or(|group| group.trim().is_empty()) {
         section.problem("group.id", "missing", Some("write \"group.id\" = \"forebay\"".into()));

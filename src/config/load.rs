@@ -10,12 +10,13 @@ use super::check;
 use super::document::Document;
 use super::kafka;
 use super::model::{
-    ControlSettings, LakeSettings, LimitSettings, LogLevel, LogSettings, PromoteSettings, RunSettings, Settings,
-    SpoolSettings, SuperviseSettings,
+    ControlSettings, LakeSettings, LimitSettings, LogSettings, PromoteSettings, RunSettings, Settings, SpoolSettings,
+    SuperviseSettings,
 };
 use super::problem::Problem;
 use super::section::{Item, Section};
 use super::table;
+use crate::model::level::LogLevel;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -61,6 +62,11 @@ fn read(document: &Document, credentials: Option<&Path>) -> Option<Settings> {
     let tables: Vec<_> = sections.into_iter().map(table::read).collect();
     file.finish();
     check::tables(document, &tables, &limits);
+    if let Some(lake) = &lake {
+        let folders =
+            [("limits.spool.dir", &*limits.spool.dir), ("logs.dir", &*logs.dir), ("control.socket", &*control.socket)];
+        check::folders(document, &lake.root, &folders);
+    }
     let tables: Option<Vec<_>> = tables.into_iter().collect();
     Some(Settings { lake: lake?, control, logs, limits, promote, run, supervise, ..Settings::new(kafka, "", tables?) })
 }

@@ -26,8 +26,8 @@ mod units;
 
 pub use load::{environment, load};
 pub use model::{
-    ControlSettings, KafkaSettings, LakeSettings, LimitSettings, LogLevel, LogSettings, PromoteSettings, RunSettings,
-    Settings, SpoolSettings, SuperviseSettings,
+    ControlSettings, KafkaSettings, LakeSettings, LimitSettings, LogSettings, PromoteSettings, RunSettings, Settings,
+    SpoolSettings, SuperviseSettings,
 };
 pub use problem::{ENVIRONMENT, Problem};
 pub use units::{parse_duration, parse_size, show_duration, show_size};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::document::Places;
 use super::problem::Problem;
+use crate::model::level::LogLevel;
 use crate::model::table::Table;
 
 /// Everything that `forebay.toml` says, with the environment laid over it.
@@ -90,6 +91,11 @@ impl KafkaSettings {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// All names and values, for a client.
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        self.values.clone()
+    }
+
     /// The consumer group; empty only where no group was needed.
     pub fn group(&self) -> &str {
         self.get("group.id").unwrap_or_default()
@@ -141,37 +147,6 @@ pub struct ControlSettings {
 impl Default for ControlSettings {
     fn default() -> Self {
         Self { socket: "/run/forebay/control.sock".into(), allowed_uids: Vec::new(), allowed_gids: Vec::new() }
-    }
-}
-
-/// How much is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Loss, or an operator must act.
-    Error,
-    /// Unexpected, and nothing is lost.
-    Warn,
-    /// What happens.
-    Info,
-    /// Why it happens.
-    Debug,
-    /// Every step.
-    Trace,
-}
-
-impl LogLevel {
-    /// Every level with its name.
-    pub const ALL: [(&'static str, Self); 5] = [
-        ("error", Self::Error),
-        ("warn", Self::Warn),
-        ("info", Self::Info),
-        ("debug", Self::Debug),
-        ("trace", Self::Trace),
-    ];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, level)| *level == self).map_or("info", |(name, _)| name)
     }
 }
 

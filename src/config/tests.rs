@@ -117,7 +117,7 @@ root = "s3://bucket/lake"
 [limits]
 memory = 256
 [promote]
-zone = "Europe/Pariss"
+zone = "Mars/Olympus_Mons"
 [[table]]
 name = "Books"
 topics = ["library", "library"]
@@ -136,7 +136,7 @@ retire = "vacuum(7d)"
         "forebay.toml:4: kafka.auto.offset.reset: cannot be set (it is error): a position comes from the ledger, or else from table.starting_offsets; remove it",
         "forebay.toml:6: lake.root: a lake on s3 is not available in this version; write hdfs://namenode:8020/lake or file:///var/lib/forebay/lake",
         "forebay.toml:8: limits.memory: expected a size such as \"128MiB\" or \"64kB\", found 256",
-        "forebay.toml:10: promote.zone: \"Europe/Pariss\" is not a time zone that this machine knows; did you mean Europe/Paris?",
+        "forebay.toml:10: promote.zone: \"Mars/Olympus_Mons\" is not a time zone that this machine knows; take an IANA name such as UTC or Europe/Paris",
         "forebay.toml:12: table.name: \"Books\" is not the name of a table; take small letters, digits and _",
         "forebay.toml:13: table.topics: topic library stands twice; name it once",
         "forebay.toml:14: table.mapping: there is no such file; it is looked for at tables/boks.toml, relative to this file",
@@ -232,6 +232,20 @@ fn limits_and_files_have_to_fit_each_other() {
     );
     assert!(said[1].contains("128MiB would never fit limits.spool of 64MiB"), "{said:?}");
     assert!(said[2].contains("longer than roll_age"), "{said:?}");
+}
+
+#[test]
+fn what_is_not_of_the_lake_does_not_lie_in_it() {
+    let config = MINIMAL.replace("hdfs://127.0.0.1:8020/lake", "file:///srv/lake").replace(
+        "[[table]]",
+        "[logs]\ndir = \"/srv/lakeside\"\n[limits]\nspool = { dir = \"/srv/lake/spool\" }\n[[table]]",
+    );
+    let said = said_of(&config);
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].contains("limits.spool.dir: /srv/lake/spool lies inside the lake; take a folder outside"),
+        "{said:?}"
+    );
 }
 
 #[test]
