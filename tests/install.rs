@@ -143,6 +143,17 @@ fn an_edited_configuration_is_kept_and_the_new_one_lies_beside_it() {
 }
 
 #[test]
+fn the_shipped_configuration_fits_a_service() {
+    let sandbox = Sandbox::new();
+    let binary = sandbox.input("forebay");
+    succeeded(&sandbox.run(&["--binary", binary.to_str().unwrap()], "/usr/local"));
+    let toml = fs::read_to_string(sandbox.installed("/etc/forebay/forebay.toml")).unwrap();
+    assert!(toml.contains("\ndir = \"/var/log/forebay\""), "{toml}");
+    assert!(toml.contains("\nadmin_group = \"forebay-admin\""), "{toml}");
+    assert!(sandbox.installed("/etc/forebay/tables/books.toml").exists());
+}
+
+#[test]
 fn uninstall_keeps_configuration_and_data_until_purged() {
     let sandbox = Sandbox::new();
     sandbox.install("/usr/local");

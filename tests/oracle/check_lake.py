@@ -60,19 +60,23 @@ class Report:
     """Violations by promise: all are counted, the first ones are shown."""
 
     def __init__(self, root):
-        self.root, self.found, self.counts = root, {}, {}
+        self.root, self.found, self.hidden, self.counts = root, {}, {}, {}
 
     def violation(self, promise, what, **where):
         if "path" in where:
             where["path"] = str(where["path"]).removeprefix(f"{self.root}/")
         self.found.setdefault(promise, []).append({"what": what, **{key: value if isinstance(value, int) else str(value) for key, value in where.items()}})
 
+    def more(self, promise, number):
+        """So many that are not shown."""
+        self.hidden[promise] = self.hidden.get(promise, 0) + number
+
     def checked(self, what, number):
         self.counts[what] = number
 
     def document(self):
         promises = [
-            {"id": promise, "count": len(found), "violations": found[:SHOWN]}
+            {"id": promise, "count": len(found) + self.hidden.get(promise, 0), "violations": found[:SHOWN]}
             for promise, found in sorted(self.found.items(), key=lambda entry: int(entry[0][1:]))
         ]
         return {"ok": not self.found, "checked": self.counts, "violated": promises}
@@ -93,9 +97,12 @@ class Checker:
         return self.rows(f"select count(*) from {relation}")[0][0]
 
     def each(self, promise, what, sql, *names):
-        """One violation for each row that `sql` finds; the first columns are named by `names`."""
-        for row in self.rows(sql):
-            self.report.violation(promise, what, **dict(zip(names, row)))
+        """One violation for each row that `sql` finds; its first columns are what `names` says."""
+        found = self.rows(f"select count(*) over () as whole, * from ({sql}) limit {SHOWN}")
+        for row in found:
+            self.report.violation(promise, what, **dict(zip(names, row[1:])))
+        if found:
+            self.report.more(promise, found[0][0] - len(found))
 
     # ---------------------------------------------------------------------------------------- loading
 

@@ -21,8 +21,9 @@ import check_lake  # noqa: E402
 UTC = datetime.timezone.utc
 START = datetime.datetime(2026, 10, 15, 18, 0, tzinfo=UTC)
 BOOKS = pa.schema({**check_lake.TABLES["books"], **check_lake.LINEAGE})
+WORD = pa.dictionary(pa.int8(), pa.string())
 LEDGER = pa.schema(
-    {"kafka_offset": pa.int64(), "kafka_timestamp": pa.timestamp("us", "UTC"), "outcome": pa.string(), "table": pa.string(), "rows": pa.int32(), "code": pa.string()}
+    {"kafka_offset": pa.int64(), "kafka_timestamp": pa.timestamp("us", "UTC"), "outcome": WORD, "table": WORD, "rows": pa.int32(), "code": WORD}
 )
 QUARANTINE = pa.schema({"kafka_topic": pa.string(), "kafka_partition": pa.int32(), "kafka_offset": pa.int64(), "payload": pa.binary()})
 
@@ -180,6 +181,11 @@ class TinyLake(unittest.TestCase):
     def test_another_outcome(self):
         self.edit(self.path("ledger", 0, 0, 2, 1), lambda rows: rows[1].update(outcome="filtered"))
         self.assert_found("I2", "another outcome")
+
+    def test_all_violations_are_counted_and_the_first_ones_shown(self):
+        self.edit(self.path("ledger", 1, 3, 5, 1), lambda rows: rows.extend({**rows[0], "kafka_offset": offset} for offset in range(5, 105)))
+        violated = {entry["id"]: entry for entry in self.check()["violated"]}
+        self.assertEqual((violated["I3"]["count"], len(violated["I3"]["violations"])), (100, check_lake.SHOWN))
 
     def test_a_ledger_row_twice(self):
         self.edit(self.path("ledger", 0, 0, 2, 1), lambda rows: rows.append(rows[0]))
