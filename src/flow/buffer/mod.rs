@@ -14,6 +14,7 @@ pub mod commit;
 pub mod encoding;
 pub mod file;
 pub mod interval;
+pub mod lake_committer;
 pub mod ledger_file;
 pub mod pressure;
 pub mod quarantine;

@@ -136,6 +136,7 @@ impl ParquetBuffererStep {
         self.memory.publish(0);
         self.asked = None;
         self.publish();
+        self.report.committing(closed.range, 1);
         self.commit.submit(closed)
     }
 

@@ -1,4 +1,5 @@
 mod fixture;
+mod lake;
 
 use std::time::Duration;
 

@@ -101,7 +101,7 @@ impl Committer for ScriptedCommitter {
     }
 }
 
-fn offsets(path: &std::path::Path) -> Vec<i64> {
+pub(super) fn offsets(path: &std::path::Path) -> Vec<i64> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap().build().unwrap();
     reader.flat_map(|batch| batch.unwrap()["kafka_offset"].as_primitive::<Int64Type>().values().to_vec()).collect()
 }
@@ -167,20 +167,32 @@ impl Lane {
     }
 
     pub(super) fn with(raw: RawSettings, spool_bytes: u64, encoder_bytes: u64) -> Self {
+        let (answers, script) = unbounded();
+        let seen = Arc::new(Mutex::default());
+        let committer = Box::new(ScriptedCommitter { answers: script, seen: Arc::clone(&seen) });
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
+        Self { answers, seen, ..Self::committing(raw, spool_bytes, encoder_bytes, clock, committer) }
+    }
+
+    /// A lane whose intervals really go somewhere.
+    pub(super) fn committing(
+        raw: RawSettings,
+        spool_bytes: u64,
+        encoder_bytes: u64,
+        clock: Arc<ManualClock>,
+        committer: Box<dyn Committer>,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let spool = Spool::open(dir.path(), spool_bytes).unwrap();
         let encoders = EncoderMemory::new(encoder_bytes);
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
         let heard = Arc::new(Heard::default());
         let (input, receiver) = unbounded();
-        let (answers, script) = unbounded();
-        let seen = Arc::new(Mutex::default());
         let report = BufferReport::default();
         let step = ParquetBuffererStep::new(BuffererParts {
             source: source(),
             head: 100,
             input: receiver,
-            committer: Box::new(ScriptedCommitter { answers: script, seen: Arc::clone(&seen) }),
+            committer,
             tables: Arc::from([table(raw)]),
             spool: spool.clone(),
             memory: encoders.clone(),
@@ -193,8 +205,8 @@ impl Lane {
         Self {
             step: step.unwrap(),
             input: Some(input),
-            answers,
-            seen,
+            answers: unbounded().0,
+            seen: Arc::default(),
             clock,
             heard,
             report,
