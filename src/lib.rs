@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod fault;
+pub mod flow;
 pub mod lake;
 pub mod model;
 pub mod stage;

@@ -13,12 +13,18 @@
 //! ([`fence`]).
 
 pub mod chain;
+pub mod columns;
 mod error;
 pub mod fence;
 pub mod footer;
 pub mod ledger;
+pub mod log;
 pub mod mutate;
 pub mod names;
+mod object_adapter;
+pub mod plan;
+pub mod retire;
 mod rfc3339;
+pub mod roll;
 
 pub use error::LakeError;
