@@ -202,10 +202,7 @@ pub fn read_chain(storage: &dyn Storage, source: &TopicPartition) -> Result<Sour
     let mut listing = 1;
     loop {
         let intents = read_intents(storage, source)?;
-        let mut files = Vec::new();
-        for date in list_dates(storage, source)? {
-            files.extend(list_date(storage, source, date)?);
-        }
+        let files = list_files(storage, source)?;
         let floor = read_floor(storage, source)?;
         match walk(files, floor) {
             Ok(chain) => return Ok(SourceState { intents, floor, chain }),
@@ -238,6 +235,15 @@ pub fn read_intents(storage: &dyn Storage, source: &TopicPartition) -> Result<Ve
 pub fn read_floor(storage: &dyn Storage, source: &TopicPartition) -> Result<Option<i64>, LakeError> {
     let entries = mutate::list(storage, &Home::raw(source).floors())?;
     Ok(entries.iter().filter_map(|entry| names::parse_floor(entry.path.name())).max())
+}
+
+/// Every ledger file of a Kafka partition; the newest path partition is listed first.
+pub(super) fn list_files(storage: &dyn Storage, source: &TopicPartition) -> Result<Vec<LedgerFile>, LakeError> {
+    let mut files = Vec::new();
+    for date in list_dates(storage, source)? {
+        files.extend(list_date(storage, source, date)?);
+    }
+    Ok(files)
 }
 
 /// The path partitions of a chain, newest first.

@@ -1,7 +1,5 @@
 //! Taking an epoch and fencing every lower one, for whatever has a control folder with `owner`, `stage`, `fenced`.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +8,7 @@ use super::mutate::{self, Expected, Moved};
 use super::names::{Home, parse_epoch_segment, parse_owner};
 use super::rfc3339;
 use crate::model::offset::Epoch;
-use crate::storage::{Content, Entry, Kind, LakePath, Storage};
+use crate::storage::{Content, Entry, Kind, LakePath, Storage, StorageError};
 
 /// How many epochs one acquire tries before it hands its error on: each is given up when it was taken in a race or
 /// when the answer to making its stage was lost.
@@ -52,10 +50,8 @@ pub struct Tenure {
     pub epoch: Epoch,
     /// Its stage: the only place where its owner creates anything.
     pub stage: LakePath,
-    /// Modification time of the owner file, by the storage's clock …
+    /// Modification time of the owner file, by the storage's clock.
     pub storage_time: Timestamp,
-    /// … and the moment when it was made, by the monotonic clock.
-    pub taken: Instant,
 }
 
 impl Tenure {
@@ -110,7 +106,6 @@ pub fn take_epoch(
     for _ in 0..EPOCHS_TRIED {
         let epoch = Epoch(highest(&owners).max(tried).0 + 1);
         tried = epoch;
-        let taken = Instant::now();
         match storage.create(&home.owner(epoch), Content::Bytes(&content)) {
             Ok(()) => {}
             // Taken by another, or by us without our knowing: the number is spent either way.
@@ -135,14 +130,10 @@ pub fn take_epoch(
         let Some(mine) = mine.filter(|_| highest(&owners) == epoch) else {
             return Err(LakeError::Fenced { home: home.path().clone(), epoch });
         };
-        return Ok(Tenure { home: home.clone(), epoch, stage, storage_time: mine.modified, taken });
+        return Ok(Tenure { home: home.clone(), epoch, stage, storage_time: mine.modified });
     }
-    Err(LakeError::Storage(crate::storage::StorageError {
-        kind: Kind::Unavailable,
-        operation: "take epoch",
-        path: home.owners().to_string(),
-        message: format!("{EPOCHS_TRIED} epochs were taken by others or given up after unclear answers"),
-    }))
+    let message = format!("{EPOCHS_TRIED} epochs were taken by others or given up after unclear answers");
+    Err(StorageError::new(Kind::Unavailable, "take epoch", home.owners(), message).into())
 }
 
 fn highest(owners: &[Entry]) -> Epoch {
@@ -154,7 +145,7 @@ fn newest_owner(storage: &dyn Storage, home: &Home, owners: &[Entry]) -> Result<
     let mut epochs: Vec<(Epoch, u64)> =
         owners.iter().filter_map(|entry| Some((parse_owner(entry.path.name())?, entry.bytes))).collect();
     epochs.sort_unstable_by(|a, b| b.cmp(a));
-    for (epoch, bytes) in epochs {
+    for (epoch, bytes) in epochs.into_iter().filter(|(_, bytes)| *bytes > 0) {
         let content = match storage.read(&home.owner(epoch), 0, bytes) {
             Ok(content) => content,
             Err(error) if error.kind == Kind::Corrupt => continue,

@@ -199,6 +199,25 @@ impl IntervalFooter {
         LakePath::parse(&self.ledger)
     }
 
+    /// Why the sums over the ledger's rows and the data files do not tell the same story; none when they do.
+    pub fn disagreement(&self) -> Option<String> {
+        let rows_of = |zone, table: &str| -> u64 {
+            let files = self.files.iter().filter(|file| file.zone == zone && file.table == table);
+            files.map(|file| file.rows).sum()
+        };
+        for (table, sum) in &self.sums.tables {
+            for (zone, in_ledger) in [(Zone::Raw, sum.rows), (Zone::Quarantine, sum.quarantined)] {
+                let in_files = rows_of(zone, table);
+                if in_files != in_ledger {
+                    let zone = if zone == Zone::Raw { "raw" } else { "quarantine" };
+                    return Some(format!("{in_ledger} rows for {zone} of `{table}`, its files hold {in_files}"));
+                }
+            }
+        }
+        let stray = self.files.iter().find(|file| !self.sums.tables.contains_key(&file.table))?;
+        Some(format!("no row for `{}`, its file holds {}", stray.table, stray.rows)).filter(|_| stray.rows > 0)
+    }
+
     /// The footer in the metadata of a Parquet file; `None` when the file has none or it cannot be read.
     pub fn in_metadata(metadata: &ParquetMetaData) -> Option<Self> {
         let pairs = metadata.file_metadata().key_value_metadata()?;

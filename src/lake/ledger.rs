@@ -21,7 +21,7 @@ use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -99,7 +99,7 @@ pub struct LedgerWriter {
     names: Names,
     pending: Vec<LedgerRow>,
     rows: u64,
-    last_offset: Option<i64>,
+    offsets: Option<(i64, i64)>,
     sums: Sums,
 }
 
@@ -131,7 +131,7 @@ impl LedgerWriter {
         };
         let pending = Vec::with_capacity(ROWS_PER_BATCH);
         let sums = Sums::default();
-        Ok(Self { path, tables, writer, schema, names, pending, rows: 0, last_offset: None, sums })
+        Ok(Self { path, tables, writer, schema, names, pending, rows: 0, offsets: None, sums })
     }
 
     /// Adds rows, by ascending offset.
@@ -142,13 +142,13 @@ impl LedgerWriter {
     /// disk refuses.
     pub fn append(&mut self, rows: &[LedgerRow]) -> Result<(), LakeError> {
         for row in rows {
-            if self.last_offset.is_some_and(|last| row.offset <= last) {
+            if self.offsets.is_some_and(|(_, last)| row.offset <= last) {
                 return Err(LakeError::Internal(format!("ledger row for offset {} comes out of order", row.offset)));
             }
             if row.table.is_some_and(|table| usize::from(table) >= self.tables.len()) {
                 return Err(LakeError::Internal(format!("ledger row for offset {} names no table", row.offset)));
             }
-            self.last_offset = Some(row.offset);
+            self.offsets = Some((self.offsets.map_or(row.offset, |(first, _)| first), row.offset));
             self.pending.push(row.clone());
             if self.pending.len() == ROWS_PER_BATCH {
                 self.encode()?;
@@ -157,14 +157,19 @@ impl LedgerWriter {
         Ok(())
     }
 
+    /// Where it is being written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Messages so far.
     pub fn rows(&self) -> u64 {
         self.rows + self.pending.len() as u64
     }
 
-    /// Offset of the last row.
-    pub fn last_offset(&self) -> Option<i64> {
-        self.last_offset
+    /// Offsets of the first and of the last row.
+    pub fn offsets(&self) -> Option<(i64, i64)> {
+        self.offsets
     }
 
     /// Bytes of memory held, about.
@@ -249,7 +254,9 @@ fn schema() -> SchemaRef {
 fn properties() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_created_by(format!("forebay {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        // Not zstd: each column writer would hold two contexts of its own, half a megabyte and more, in every lane,
+        // and there is little left to press out of deltas and runs.
+        .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::None);
     for column in ["kafka_offset", "kafka_timestamp", "rows"] {
         let column = ColumnPath::from(column);

@@ -12,11 +12,14 @@
 //! Shared by both zones: names ([`names`]), the rule for answers that were lost ([`mutate`]), taking an epoch
 //! ([`fence`]).
 
+mod acquire;
 pub mod chain;
 pub mod columns;
+mod commit;
 mod error;
 pub mod fence;
 pub mod footer;
+mod lane;
 pub mod ledger;
 pub mod log;
 pub mod mutate;
@@ -24,7 +27,13 @@ pub mod names;
 mod object_adapter;
 pub mod plan;
 pub mod retire;
+mod recover;
+mod rewind;
 mod rfc3339;
 pub mod roll;
 
+pub use acquire::{StartPosition, acquire};
+pub use commit::{Committed, PendingInterval, SpooledData};
 pub use error::LakeError;
+pub use lane::LaneLedger;
+pub use rewind::{RewindOrder, RewindPlan, Rewound, plan_rewind};

@@ -1,0 +1,180 @@
+//! The chain of one Kafka partition in the hands of its owner.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::LakeError;
+use super::acquire::Settled;
+use super::fence::{Owner, Tenure};
+use super::footer::{IntervalFooter, Zone};
+use super::names::{self, IntervalName};
+use crate::clock::Clock;
+use crate::model::offset::{Epoch, TopicPartition};
+use crate::storage::{LakePath, Storage};
+
+/// Storage's clock and this machine's may be this far apart, in seconds; beyond, dates would be wrong.
+const CLOCKS_APART_S: i64 = 24 * 3600;
+
+/// One lane's hold on the chain of its Kafka partition, from [`super::acquire()`] until it is dropped or fenced.
+///
+/// After [`LakeError::Fenced`], and after a rewind that failed half-way, it is over: acquire again.
+pub struct LaneLedger {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) owner: Owner,
+    pub(super) source: TopicPartition,
+    pub(super) tenure: Tenure,
+    pub(super) head: i64,
+    pub(super) rewound_until: Option<i64>,
+    /// The interval whose commit was begun and has not ended: nothing else may be committed in this epoch.
+    pub(super) in_flight: Option<IntervalName>,
+    /// Set when this hold is over.
+    pub(super) is_over: bool,
+    /// Where the newest interval lies; the next one never lies earlier.
+    pub(super) newest: Option<Placement>,
+    /// Date that the last hint names.
+    pub(super) hinted: Option<Date>,
+    /// Directories that were there when last used.
+    pub(super) known_dirs: HashSet<LakePath>,
+    /// The storage's time at a moment of the monotonic clock.
+    anchor: (Timestamp, Instant),
+}
+
+/// The path partitions of an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Placement {
+    /// `dt`.
+    pub date: Date,
+    /// `hr`, in RAW.
+    pub hour: i8,
+}
+
+impl Placement {
+    /// The path partitions of a moment, in UTC.
+    pub(super) fn of(timestamp: Timestamp) -> Self {
+        let utc = timestamp.to_zoned(TimeZone::UTC);
+        Self { date: utc.date(), hour: utc.hour() }
+    }
+
+    /// Where a committed interval lies.
+    fn of_interval(date: Date, footer: &IntervalFooter) -> Self {
+        let raw = footer.files.iter().filter(|file| file.zone == Zone::Raw);
+        let hours = raw.filter_map(|file| names::parse_hour_segment(LakePath::parse(&file.path)?.parent().name()));
+        Self { date, hour: hours.max().unwrap_or(0) }
+    }
+}
+
+impl std::fmt::Debug for LaneLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("LaneLedger");
+        debug.field("source", &self.source).field("epoch", &self.tenure.epoch).field("head", &self.head);
+        debug.finish_non_exhaustive()
+    }
+}
+
+impl LaneLedger {
+    pub(super) fn new(
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+        owner: Owner,
+        source: TopicPartition,
+        tenure: Tenure,
+        settled: Settled,
+    ) -> Result<Self, LakeError> {
+        let anchor = (tenure.storage_time, clock.instant());
+        let mut lane = Self {
+            storage,
+            clock,
+            owner,
+            source,
+            tenure,
+            head: settled.head,
+            rewound_until: None,
+            in_flight: None,
+            is_over: false,
+            newest: None,
+            hinted: None,
+            known_dirs: HashSet::new(),
+            anchor,
+        };
+        lane.settle_in(settled)?;
+        Ok(lane)
+    }
+
+    /// Begins anew from what a settled owner knows.
+    pub(super) fn settle_in(&mut self, settled: Settled) -> Result<(), LakeError> {
+        self.head = settled.head;
+        self.rewound_until = settled.rewound_until;
+        self.in_flight = None;
+        self.hinted = None;
+        self.newest = match (settled.newest, settled.footer) {
+            (Some(file), Some(footer)) => Some(Placement::of_interval(file.date, &footer)),
+            _ => None,
+        };
+        self.set_storage_time(self.tenure.storage_time)?;
+        self.is_over = false;
+        Ok(())
+    }
+
+    /// The Kafka partition.
+    pub fn source(&self) -> &TopicPartition {
+        &self.source
+    }
+
+    /// The epoch of this hold.
+    pub fn epoch(&self) -> Epoch {
+        self.tenure.epoch
+    }
+
+    /// The next offset to read: assign here.
+    pub fn head(&self) -> i64 {
+        self.head
+    }
+
+    /// Set while the lane reads again what was read before a rewind: the old head. In there a position that the broker
+    /// no longer has must always halt, whatever `on_offset_out_of_range` says.
+    pub fn rewound_until(&self) -> Option<i64> {
+        self.rewound_until.filter(|until| self.head < *until)
+    }
+
+    /// The storage's time, now.
+    pub fn storage_now(&self) -> Timestamp {
+        let elapsed = self.clock.instant().saturating_duration_since(self.anchor.1);
+        self.anchor.0.saturating_add(elapsed).unwrap_or(self.anchor.0)
+    }
+
+    /// Takes over what a file's modification time says of the storage's clock.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Clocks`] when it is a day or more from this machine's.
+    pub(super) fn set_storage_time(&mut self, storage: Timestamp) -> Result<(), LakeError> {
+        self.anchor = (storage, self.clock.instant());
+        let local = self.clock.now();
+        let apart = storage.duration_since(local).abs();
+        if apart.as_secs() >= CLOCKS_APART_S {
+            return Err(LakeError::Clocks { storage, local, hours: apart.as_secs() / 3600 });
+        }
+        Ok(())
+    }
+
+    /// Where the next interval lies: now, but never earlier than the one before.
+    pub(super) fn next_placement(&self) -> Placement {
+        let now = Placement::of(self.storage_now());
+        self.newest.map_or(now, |newest| newest.max(now))
+    }
+
+    /// Makes a directory unless it is known to be there.
+    pub(super) fn ensure_dir(&mut self, dir: LakePath) -> Result<(), LakeError> {
+        if !self.known_dirs.contains(&dir) {
+            super::mutate::make_dirs(&*self.storage, &dir)?;
+            self.known_dirs.insert(dir);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,159 @@
+//! What every owner finishes before it goes on: published rewinds, and the removal of what was never committed.
+//!
+//! All of it touches files of lower epochs only, which the chain, a manifest or a published intent has made dead. So it
+//! does no harm whenever it happens, even when a zombie does it long after its time.
+
+use super::LakeError;
+use super::chain::{self, Intent, LedgerFile};
+use super::fence::Tenure;
+use super::footer::{self, IntervalFooter};
+use super::mutate::{self, Expected, Moved};
+use super::names::{self, IntervalName, RewindName};
+use crate::model::offset::{Epoch, TopicPartition};
+use crate::storage::{LakePath, Storage};
+
+/// Ending of a staged ledger file. Left behind in a fenced stage it is the manifest of what was not committed.
+pub(super) const MANIFEST_SUFFIX: &str = ".ledger";
+
+/// Finishes every published rewind that is not done, oldest first, and gives all that were ever published.
+///
+/// # Errors
+///
+/// [`LakeError::Fenced`], or what storage answered.
+pub(super) fn finish_rewinds(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    tenure: &Tenure,
+) -> Result<Vec<Intent>, LakeError> {
+    let intents = chain::read_intents(storage, source)?;
+    for intent in intents.iter().filter(|intent| !intent.is_done) {
+        finish_rewind(storage, source, tenure, intent.name)?;
+    }
+    Ok(intents)
+}
+
+/// Moves what a published rewind takes out of the chain: ledger files newest first, so that after each move the rest is
+/// still a chain; then their data files; then says that it is done.
+fn finish_rewind(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    tenure: &Tenure,
+    rewind: RewindName,
+) -> Result<(), LakeError> {
+    let superseded = tenure.home.superseded(rewind.epoch);
+    let mut files = chain::list_files(storage, source)?;
+    files.retain(|file| file.name.range.from() >= rewind.to && file.name.epoch < rewind.epoch);
+    for file in newest_first(files) {
+        supersede(storage, &file.path, &superseded, file.bytes)?;
+    }
+    for (path, bytes) in superseded_ledgers(storage, source, &superseded)? {
+        for file in footer::read_footer(storage, &path, bytes)?.files {
+            let from = LakePath::parse(&file.path).ok_or_else(|| footer::corrupt(&path, "it names no path"))?;
+            supersede(storage, &from, &superseded, file.bytes)?;
+        }
+    }
+    let done = tenure.home.rewinds().join(rewind.done());
+    tenure.publish(storage, b"done\n", &done)?;
+    Ok(())
+}
+
+/// By descending offset, and at one offset by ascending epoch: a dead file goes before the one that replaced it.
+fn newest_first(mut files: Vec<LedgerFile>) -> Vec<LedgerFile> {
+    files.sort_by_key(|file| (std::cmp::Reverse(file.name.range.from()), file.name.epoch));
+    files
+}
+
+/// Moves a file to the same path below `superseded`. A file that is nowhere was moved by another owner or removed by
+/// retention: dead either way.
+fn supersede(storage: &dyn Storage, path: &LakePath, superseded: &LakePath, bytes: u64) -> Result<(), LakeError> {
+    let to = superseded.join(path.as_str());
+    match mutate::rename(storage, path, &to, Expected::File(bytes))? {
+        Moved::Done | Moved::Gone => Ok(()),
+        Moved::Taken(there) => {
+            Err(LakeError::Conflict { path: to, detail: format!("a file of {} bytes", there.bytes) })
+        }
+    }
+}
+
+/// Ledger files that lie below `superseded`, with their lengths.
+pub(super) fn superseded_ledgers(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    superseded: &LakePath,
+) -> Result<Vec<(LakePath, u64)>, LakeError> {
+    let mut ledgers = Vec::new();
+    for date in mutate::list(storage, &superseded.join(names::ledger_dir(source).as_str()))? {
+        let files = mutate::list(storage, &date.path)?.into_iter();
+        ledgers.extend(files.filter(|file| IntervalName::parse(file.path.name()).is_some()).map(|f| (f.path, f.bytes)));
+    }
+    Ok(ledgers)
+}
+
+/// Removes exactly the data files that ledger files in fenced stages of lower epochs name and nobody committed, then
+/// those stages.
+///
+/// # Errors
+///
+/// [`LakeError::Corrupt`] when a manifest names what is not its own, or what storage answered.
+pub(super) fn remove_uncommitted(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    tenure: &Tenure,
+) -> Result<(), LakeError> {
+    for stage in mutate::list(storage, &tenure.home.fenced())? {
+        let epoch = names::parse_fenced(stage.path.name());
+        let Some(epoch) = epoch.filter(|epoch| *epoch < tenure.epoch) else { continue };
+        for manifest in read_manifests(storage, &stage.path)? {
+            remove_named(storage, source, epoch, &manifest, &stage.path)?;
+        }
+        mutate::delete(storage, &stage.path)?;
+    }
+    Ok(())
+}
+
+/// The whole ledger files of a stage. One that is not whole was being written when its owner died, and then nothing of
+/// its interval had been renamed yet: data files are renamed only when every staged file has been verified.
+pub(super) fn read_manifests(storage: &dyn Storage, stage: &LakePath) -> Result<Vec<IntervalFooter>, LakeError> {
+    let mut manifests = Vec::new();
+    for file in mutate::list(storage, stage)? {
+        if !file.path.name().ends_with(MANIFEST_SUFFIX) {
+            continue;
+        }
+        match footer::read_footer(storage, &file.path, file.bytes) {
+            Ok(manifest) => manifests.push(manifest),
+            Err(LakeError::Corrupt { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(manifests)
+}
+
+fn remove_named(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    epoch: Epoch,
+    manifest: &IntervalFooter,
+    stage: &LakePath,
+) -> Result<(), LakeError> {
+    let foreign = || footer::corrupt(stage, "a staged ledger file names what is not its own");
+    let name = manifest.name().filter(|name| name.source == *source && name.epoch == epoch).ok_or_else(foreign)?;
+    let ledger = manifest.ledger_path().filter(|path| is_own(path, &name, "ledger")).ok_or_else(foreign)?;
+    // A second copy of a ledger file that did get committed (the answer to writing the first one was lost): what it
+    // names is the chain's.
+    if mutate::look(storage, &ledger)?.is_some() {
+        return Ok(());
+    }
+    for file in &manifest.files {
+        let path = LakePath::parse(&file.path).ok_or_else(foreign)?;
+        if !is_own(&path, &name, "raw") && !is_own(&path, &name, "quarantine") {
+            return Err(foreign());
+        }
+        mutate::delete(storage, &path)?;
+    }
+    Ok(())
+}
+
+/// Whether `path` is a file of that interval in that zone.
+fn is_own(path: &LakePath, name: &IntervalName, zone: &str) -> bool {
+    path.name() == name.file_name() && path.as_str().split('/').next() == Some(zone)
+}
