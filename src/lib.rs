@@ -13,6 +13,8 @@ pub mod supervise;
 
 pub mod flow;
 
+pub mod clock;
+pub mod fault;
 pub mod lake;
 pub mod cli;
 pub mod clock;

@@ -10,3 +10,5 @@ pub mod validate;
 pub mod buffer;
 
 pub mod spool;
+/// RAW to Processed.
+pub mod promote;
