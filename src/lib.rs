@@ -7,23 +7,20 @@
 //!                                                                  Promoter ─▶ Processed zone
 //! ```
 
+pub mod app;
+pub mod cli;
 pub mod config;
+pub mod exit;
 
 pub mod supervise;
 
 pub mod flow;
 
-pub mod clock;
-pub mod fault;
 pub mod lake;
-pub mod cli;
-pub mod clock;
-pub mod exit;
-pub mod fault;
-pub mod model;
-pub mod observe;
 pub mod stage;
 pub mod storage;
+
+pub mod observe;
 
 pub mod clock;
 pub mod fault;

@@ -1,6 +1,7 @@
 //! Promotes a table: from new intervals of RAW to a plan, its files, and an entry in the table log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub struct PromotionReport {
     pub ids_removed: u64,
     /// Files added.
     pub files_added: u64,
+    /// Bytes of the files added.
+    pub bytes_added: u64,
     /// Files removed.
     pub files_removed: u64,
     /// Rows written by path partition; none for rows without a good date.
@@ -52,6 +55,23 @@ pub struct PromotionReport {
     pub warnings: Vec<Fault>,
     /// How long it took.
     pub duration: Duration,
+}
+
+impl fmt::Display for PromotionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(seq) = self.seq else { return f.write_str("nothing new") };
+        write!(
+            f,
+            "promotion {seq}: {} intervals, {} rows read, {} new ids, {} changed, {} removed, {} files added, {} removed",
+            self.intervals,
+            self.rows_read,
+            self.ids_new,
+            self.ids_changed,
+            self.ids_removed,
+            self.files_added,
+            self.files_removed
+        )
+    }
 }
 
 /// Promotes one table, as long as nobody else takes it over.
@@ -91,9 +111,10 @@ impl Promoter {
         spool: PathBuf,
         budget: u64,
     ) -> Result<Self, Fault> {
-        let settings = table.processed.clone().ok_or_else(|| {
-            Fault::halt("promote.settings", format!("table {} has no [table.processed]", table.name))
-        })?;
+        let settings = table
+            .processed
+            .clone()
+            .ok_or_else(|| Fault::halt("promote.settings", format!("table {} has no [table.processed]", table.name)))?;
         if let Retire::Vacuum(_) = settings.retire {
             return Err(Fault::halt(
                 "promote.settings",
@@ -104,10 +125,14 @@ impl Promoter {
         if columns.iter().any(|column| column.name.eq_ignore_ascii_case(DATE_PARTITION)) {
             return Err(Fault::halt(
                 "promote.schema",
-                format!("table {}: column {DATE_PARTITION} clashes with the path partition; name it otherwise", table.name),
+                format!(
+                    "table {}: column {DATE_PARTITION} clashes with the path partition; name it otherwise",
+                    table.name
+                ),
             ));
         }
-        let mut promoter = Self { storage, owner, table: table.clone(), settings, columns, spool, budget, session: None };
+        let mut promoter =
+            Self { storage, owner, table: table.clone(), settings, columns, spool, budget, session: None };
         promoter.session = Some(promoter.take_over()?);
         Ok(promoter)
     }
@@ -250,6 +275,7 @@ impl Promoter {
         crate::lake::retire::empty_trash(&*self.storage, &session.holding.home, plan.seq)?;
         report.seq = Some(plan.seq);
         (report.files_added, report.files_removed) = (plan.add.len() as u64, plan.remove.len() as u64);
+        report.bytes_added = plan.add.iter().map(|file| file.bytes).sum();
         session.last = Some(plan);
         Ok(())
     }
@@ -266,6 +292,7 @@ impl PromotionReport {
             ids_changed: 0,
             ids_removed: 0,
             files_added: 0,
+            bytes_added: 0,
             files_removed: 0,
             rows_by_date: BTreeMap::new(),
             left_out: Vec::new(),

@@ -245,6 +245,7 @@ impl Lane {
         let raw = RawBatch {
             source: batch(&[]).source.clone(),
             generation,
+            slot: None,
             seq,
             range: OffsetRange::new(from, from + 10).unwrap(),
             bytes: vec![],

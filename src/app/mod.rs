@@ -1,0 +1,4 @@
+//! The composition root and the commands: alone knows every part.
+
+pub mod daemon;
+mod identity;
