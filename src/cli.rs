@@ -12,13 +12,14 @@ use jiff::Timestamp;
 use crate::config::parse_duration;
 use crate::model::level::LogLevel;
 use crate::model::offset::TopicPartition;
+use crate::observe::read::LogQuery;
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/forebay/forebay.toml";
 
 /// Keeps a data lake fed from Kafka: XML in, typed Parquet out, every message accounted for.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "forebay", version, propagate_version = true)]
+#[command(name = "forebay", version)]
 #[command(after_help = EXIT_CODES)]
 pub struct Cli {
     /// What holds for every command.
@@ -140,7 +141,7 @@ pub struct Demo {
     /// Folder for the lake, in DIR/lake [default: a new one below the temporary folder]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Keep what an earlier demo left in DIR, and add to it
+    /// Keep everything in DIR when it ends, and not the lake alone
     #[arg(long)]
     pub keep: bool,
 }
@@ -214,6 +215,19 @@ pub struct Logs {
     /// Only events of this name, or of this family (`storage` for all of storage.*)
     #[arg(long, value_name = "NAME")]
     pub event: Option<String>,
+}
+
+impl Logs {
+    /// The lines that are wanted.
+    pub fn query(&self, now: Timestamp) -> LogQuery {
+        LogQuery {
+            since: self.since.map(|since| since.at(now)),
+            level: self.level,
+            topic: self.topic.clone(),
+            partition: self.partition,
+            event: self.event.clone(),
+        }
+    }
 }
 
 /// `forebay show`
