@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::offset::TopicPartition;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split_whitespace())
