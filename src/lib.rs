@@ -11,5 +11,6 @@ pub mod clock;
 pub mod fault;
 pub mod flow;
 pub mod model;
+pub mod produce;
 pub mod stage;
 pub mod storage;
