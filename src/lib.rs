@@ -17,6 +17,8 @@ pub mod supervise;
 pub mod flow;
 
 pub mod lake;
+pub mod model;
+pub mod produce;
 pub mod stage;
 pub mod storage;
 
