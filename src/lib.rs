@@ -11,14 +11,13 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod exit;
+pub mod produce;
 
 pub mod supervise;
 
 pub mod flow;
 
 pub mod lake;
-pub mod model;
-pub mod produce;
 pub mod stage;
 pub mod storage;
 

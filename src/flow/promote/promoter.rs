@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::lake::columns::{ColumnSpec, DATE_PARTITION, grown, specs_of};
 use crate::lake::fence::{Owner, take_epoch};
 use crate::lake::log::{LiveFile, TableLog, check_census};
-use crate::lake::names::{Home, processed_dir};
+use crate::lake::names::{Home, epoch_segment, processed_dir};
 use crate::lake::plan::{Census, Consumed, Cursor, Plan};
 use crate::lake::roll::Holding;
 use crate::model::offset::{Epoch, TopicPartition};
@@ -170,6 +170,7 @@ impl Promoter {
         let storage = Arc::clone(&self.storage);
         let holding = Holding { storage, table: self.table.name.to_string(), home, tenure, log };
         let last = holding.recover()?;
+        empty(&self.spool)?;
         Ok(Session { holding, last })
     }
 
@@ -239,7 +240,7 @@ impl Promoter {
         live: &[LiveFile],
         report: &mut PromotionReport,
     ) -> Result<(), Fault> {
-        let spool = Spool::new(&self.spool)?;
+        let spool = Spool::new(self.spool.join(epoch_segment(session.holding.tenure.epoch)))?;
         let surveyor = Surveyor {
             storage: &self.storage,
             table: &self.table.name,
@@ -323,25 +324,30 @@ fn consumed(lane: &Lane) -> impl Iterator<Item = Consumed> + '_ {
     })
 }
 
-/// A local folder that is empty at the start and gone at the end.
+/// A local folder that is empty at the start and gone at the end. Each epoch has its own, so that a promoter that was
+/// given up and still runs shares no file with its successor in the same process.
 struct Spool {
     path: PathBuf,
 }
 
 impl Spool {
-    fn new(path: &std::path::Path) -> Result<Self, Fault> {
-        match std::fs::remove_dir_all(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(spool_fault(path, &error)),
-            _ => {}
-        }
-        std::fs::create_dir_all(path).map_err(|error| spool_fault(path, &error))?;
-        Ok(Self { path: path.to_owned() })
+    fn new(path: PathBuf) -> Result<Self, Fault> {
+        empty(&path)?;
+        std::fs::create_dir_all(&path).map_err(|error| spool_fault(&path, &error))?;
+        Ok(Self { path })
     }
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        // What stays is removed when the next promotion begins.
+        // What stays is removed when the table is taken over the next time.
         let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+fn empty(path: &Path) -> Result<(), Fault> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(spool_fault(path, &error)),
+        _ => Ok(()),
     }
 }
