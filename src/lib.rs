@@ -8,6 +8,7 @@
 //! ```
 
 pub mod clock;
+pub mod control;
 pub mod fault;
 pub mod flow;
 pub mod lake;
