@@ -7,11 +7,25 @@
 //!                                                                  Promoter ─▶ Processed zone
 //! ```
 
+pub mod config;
+
+pub mod supervise;
+
+pub mod flow;
+
 pub mod clock;
 pub mod control;
 pub mod fault;
-pub mod flow;
 pub mod lake;
+pub mod cli;
+pub mod clock;
+pub mod exit;
+pub mod fault;
 pub mod model;
+pub mod observe;
 pub mod stage;
 pub mod storage;
+
+pub mod clock;
+pub mod fault;
+pub mod model;

@@ -1,4 +1,14 @@
-//! The stages, one folder each in the order of the flow, and what they share: the local spool.
+//! The stages, one folder each in the order of the flow, and what they share: how batches are handed over, and the
+//! local spool.
+
+pub mod read;
+
+pub mod parse;
+
+pub mod validate;
 
 pub mod buffer;
+
 pub mod spool;
+/// RAW to Processed.
+pub mod promote;

@@ -111,7 +111,7 @@ pub(super) fn settle(
     tenure: &Tenure,
     start: Option<&dyn StartPosition>,
 ) -> Result<Settled, LakeError> {
-    recover::finish_rewinds(storage, source, tenure)?;
+    let intents = recover::finish_rewinds(storage, source, tenure)?;
     recover::remove_uncommitted(storage, source, tenure)?;
     let Head { mut at, newest } = chain::read_head(storage, source, chain::read_floor(storage, source)?)?;
     if at.is_none() {
@@ -125,7 +125,7 @@ pub(super) fn settle(
         Some(file) => Some(footer::read_footer(storage, &file.path, file.bytes)?),
         None => None,
     };
-    let rewound_until = chain::rewound_until(&chain::read_intents(storage, source)?, Some(head));
+    let rewound_until = chain::rewound_until(&intents, Some(head));
     Ok(Settled { head, newest, footer, rewound_until })
 }
 

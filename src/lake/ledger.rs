@@ -21,7 +21,7 @@ use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
@@ -270,7 +270,9 @@ fn schema() -> SchemaRef {
 fn properties() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_created_by(format!("forebay {}", env!("CARGO_PKG_VERSION")))
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        // Not zstd: each column writer would hold two contexts of its own, half a megabyte and more, in every lane,
+        // and there is little left to press out of deltas and runs.
+        .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::None);
     for column in ["kafka_offset", "kafka_timestamp", "rows"] {
         let column = ColumnPath::from(column);

@@ -14,17 +14,23 @@
 
 mod acquire;
 pub mod chain;
+pub mod columns;
 mod commit;
 mod error;
 pub mod fence;
 pub mod footer;
 mod lane;
 pub mod ledger;
+pub mod log;
 pub mod mutate;
 pub mod names;
+mod object_adapter;
+pub mod plan;
+pub mod retire;
 mod recover;
 mod rewind;
 mod rfc3339;
+pub mod roll;
 
 pub use acquire::{StartPosition, acquire};
 pub use commit::{Committed, PendingInterval, SpooledData};

@@ -4,7 +4,7 @@
 //! does no harm whenever it happens, even when a zombie does it long after its time.
 
 use super::LakeError;
-use super::chain::{self, LedgerFile};
+use super::chain::{self, Intent, LedgerFile};
 use super::fence::Tenure;
 use super::footer::{self, IntervalFooter};
 use super::mutate::{self, Expected, Moved};
@@ -15,16 +15,21 @@ use crate::storage::{LakePath, Storage};
 /// Ending of a staged ledger file. Left behind in a fenced stage it is the manifest of what was not committed.
 pub(super) const MANIFEST_SUFFIX: &str = ".ledger";
 
-/// Finishes every published rewind that is not done, oldest first.
+/// Finishes every published rewind that is not done, oldest first, and gives all that were ever published.
 ///
 /// # Errors
 ///
 /// [`LakeError::Fenced`], or what storage answered.
-pub(super) fn finish_rewinds(storage: &dyn Storage, source: &TopicPartition, tenure: &Tenure) -> Result<(), LakeError> {
-    for intent in chain::read_intents(storage, source)?.iter().filter(|intent| !intent.is_done) {
+pub(super) fn finish_rewinds(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    tenure: &Tenure,
+) -> Result<Vec<Intent>, LakeError> {
+    let intents = chain::read_intents(storage, source)?;
+    for intent in intents.iter().filter(|intent| !intent.is_done) {
         finish_rewind(storage, source, tenure, intent.name)?;
     }
-    Ok(())
+    Ok(intents)
 }
 
 /// Moves what a published rewind takes out of the chain: ledger files newest first, so that after each move the rest is

@@ -39,6 +39,7 @@ fn raw(payloads: &[Option<&[u8]>]) -> RawBatch {
         bytes,
         messages,
         permit: MemoryBudget::new(1).take(0),
+        slot: None,
     }
 }
 

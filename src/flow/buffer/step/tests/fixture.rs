@@ -270,6 +270,7 @@ pub(super) fn batch(from: i64, outcomes: &[Outcome], budget: &MemoryBudget) -> V
         range: OffsetRange::new(from, from + outcomes.len() as i64 + 1).unwrap(),
         messages: (0..outcomes.len()).map(messages).collect(),
         permit: budget.take(bytes.len() as u64),
+        slot: None,
         bytes,
     };
     let has_rows = |outcome: Outcome| matches!(outcome, Outcome::Rows | Outcome::Partial);
@@ -315,5 +316,6 @@ pub(super) fn batch(from: i64, outcomes: &[Outcome], budget: &MemoryBudget) -> V
     } else {
         vec![TableRows { table: 0, rows: RecordBatch::try_new(schema, columns).unwrap(), message }]
     };
-    ValidBatch { ledger: ledger.collect(), dead_letters: letters.collect(), tables, raw: Arc::new(raw) }
+    let permit = raw.permit.beside(0);
+    ValidBatch { ledger: ledger.collect(), dead_letters: letters.collect(), tables, raw: Arc::new(raw), permit }
 }

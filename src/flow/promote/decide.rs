@@ -1,0 +1,260 @@
+//! From listings to a decision: which rows of which files are written, and which rows of Processed go.
+//!
+//! Keys first: only record id, order and lineage are read here, of what is new, of the whole of Processed, and of older
+//! RAW files where a rewind asks for them. Keys of Processed whose id is not concerned are dropped as they are read.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use std::hash::BuildHasher;
+
+use super::input::Input;
+use super::keys::{Buckets, Key, Sieve};
+use super::scan::{KeyReader, Lanes};
+use super::sources::{Lane, raw_files};
+use super::winners::{Decision, Picker, Role, RowSet};
+use crate::fault::Fault;
+use crate::lake::log::LiveFile;
+use crate::lake::names::processed_dir;
+use crate::storage::{LakePath, Storage};
+
+/// Memory that deciding one id takes, at most, without its version.
+const ID_BYTES: u64 = 256;
+
+/// A file with rows of the table.
+pub struct SourceFile {
+    /// Where.
+    pub path: LakePath,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Rows.
+    pub rows: u64,
+    /// What it is.
+    pub kind: SourceKind,
+    /// RAW: rows to write. Processed: rows that go.
+    pub chosen: RowSet,
+}
+
+/// Which zone a file belongs to, and what for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceKind {
+    /// RAW, consumed by this promotion.
+    New,
+    /// RAW, promoted before.
+    Old,
+    /// Processed, with its path below the table and its path partition.
+    Promoted {
+        /// Path below the table.
+        path: String,
+        /// Value of the path partition.
+        dt: Option<String>,
+    },
+}
+
+/// Everything that was decided.
+pub struct Survey {
+    /// The files.
+    pub files: Vec<SourceFile>,
+    /// Rows read of new intervals.
+    pub rows_read: u64,
+    /// Rows to write.
+    pub winners: u64,
+    /// Ids that Processed did not have.
+    pub ids_new: u64,
+    /// Ids whose row is replaced.
+    pub ids_changed: u64,
+    /// Ids that RAW does not have any more after a rewind.
+    pub ids_removed: u64,
+}
+
+/// What the decision needs.
+pub struct Surveyor<'a> {
+    /// The lake.
+    pub storage: &'a Arc<dyn Storage>,
+    /// Table name.
+    pub table: &'a str,
+    /// Reads the keys.
+    pub keys: KeyReader,
+    /// Folder for keys that do not fit into memory.
+    pub spool: &'a Path,
+    /// Bytes of memory.
+    pub budget: u64,
+}
+
+struct State {
+    files: Vec<SourceFile>,
+    lanes: Lanes,
+    hasher: hashbrown::DefaultHashBuilder,
+    rewound: BTreeMap<u32, i64>,
+}
+
+impl State {
+    fn role(&self, key: &Key<'_>) -> Role {
+        match self.files[key.place.file as usize].kind {
+            SourceKind::New => Role::New,
+            SourceKind::Old => Role::Old,
+            SourceKind::Promoted { .. } => Role::Promoted { is_rewound: self.is_rewound(key) },
+        }
+    }
+
+    fn is_rewound(&self, key: &Key<'_>) -> bool {
+        self.rewound.get(&key.lineage.lane).is_some_and(|from| *from <= key.lineage.offset)
+    }
+}
+
+impl Surveyor<'_> {
+    /// Decides for all ids that are concerned.
+    ///
+    /// # Errors
+    ///
+    /// Storage, the spool, or files that do not fit the table.
+    pub fn survey(mut self, lanes: &[Lane], live: &[LiveFile]) -> Result<Survey, Fault> {
+        let (hasher, known) = (hashbrown::DefaultHashBuilder::default(), Lanes::default());
+        let mut state = State { files: Vec::new(), lanes: known, hasher, rewound: BTreeMap::new() };
+        for lane in lanes {
+            if let super::delta::LaneDelta::Take { rewound: Some(from), .. } = lane.delta {
+                state.rewound.insert(state.lanes.number(&lane.source), from);
+            }
+        }
+        let mut fresh = Vec::new();
+        for lane in lanes {
+            self.add_raw(&mut state, lane, lane.fresh(), &SourceKind::New, &mut fresh)?;
+        }
+        let rows_read = fresh.iter().map(|(index, _)| state.files[*index as usize].rows).sum();
+        let promoted_rows: u64 = live.iter().map(|file| file.rows).sum();
+        let concerned = if state.rewound.is_empty() { rows_read * 2 } else { rows_read * 2 + promoted_rows };
+        let mut buckets = Buckets::new(self.spool, concerned, ID_BYTES, self.budget / 2);
+        let mut sieve = Sieve::new(if live.is_empty() { 0 } else { rows_read });
+        for (index, lane) in fresh {
+            self.read(&mut state, index, Some(lane), |state, key| {
+                let hash = state.hasher.hash_one(key.id);
+                sieve.add(hash);
+                buckets.push(hash, key)
+            })?;
+        }
+        let affected = self.read_promoted(&mut state, live, &sieve, promoted_rows, &mut buckets)?;
+        if let Some(affected) = affected {
+            self.read_settled(&mut state, lanes, &affected, &mut buckets)?;
+        }
+        decide(state, &mut buckets, rows_read)
+    }
+
+    /// Adds the files of RAW intervals, without reading them.
+    fn add_raw(
+        &self,
+        state: &mut State,
+        lane: &Lane,
+        intervals: &[crate::lake::chain::LedgerFile],
+        kind: &SourceKind,
+        added: &mut Vec<(u32, u32)>,
+    ) -> Result<(), Fault> {
+        for interval in intervals {
+            for file in raw_files(&**self.storage, self.table, interval)? {
+                let number = state.lanes.number(&lane.source);
+                added.push((state.files.len() as u32, number));
+                let (kind, chosen) = (kind.clone(), RowSet::default());
+                state.files.push(SourceFile { path: file.path, bytes: file.bytes, rows: file.rows, kind, chosen });
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the keys of one file.
+    fn read(
+        &mut self,
+        state: &mut State,
+        index: u32,
+        lane: Option<u32>,
+        mut take: impl FnMut(&State, &Key<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let file = &state.files[index as usize];
+        let input = Input::open(self.storage, &file.path, file.bytes)?;
+        if input.rows() != file.rows {
+            return Err(Fault::halt(
+                "promote.rows",
+                format!("{} has {} rows, {} were recorded; see `forebay audit`", file.path, input.rows(), file.rows),
+            ));
+        }
+        let mut lanes = std::mem::take(&mut state.lanes);
+        let answer = self.keys.read(&input, index, lane, &mut lanes, |key| take(state, key));
+        state.lanes = lanes;
+        answer
+    }
+
+    /// Reads the keys of Processed: of ids that came again, and of rows from rewound offsets. Gives the ids of the
+    /// latter back.
+    fn read_promoted(
+        &mut self,
+        state: &mut State,
+        live: &[LiveFile],
+        sieve: &Sieve,
+        promoted_rows: u64,
+        buckets: &mut Buckets,
+    ) -> Result<Option<Sieve>, Fault> {
+        let mut affected = Sieve::new(if state.rewound.is_empty() { 0 } else { promoted_rows });
+        let mut is_any = false;
+        let root = processed_dir(self.table);
+        for file in live {
+            let index = state.files.len() as u32;
+            state.files.push(SourceFile {
+                path: root.join(&file.path),
+                bytes: file.bytes,
+                rows: file.rows,
+                kind: SourceKind::Promoted { path: file.path.clone(), dt: file.dt.clone() },
+                chosen: RowSet::default(),
+            });
+            self.read(state, index, None, |state, key| {
+                let hash = state.hasher.hash_one(key.id);
+                let is_rewound = state.is_rewound(key);
+                if is_rewound {
+                    affected.add(hash);
+                    is_any = true;
+                }
+                if is_rewound || sieve.may_hold(hash) { buckets.push(hash, key) } else { Ok(()) }
+            })?;
+        }
+        Ok(is_any.then_some(affected))
+    }
+
+    /// Reads the keys of RAW files that were promoted before, of ids whose row is recomputed.
+    fn read_settled(
+        &mut self,
+        state: &mut State,
+        lanes: &[Lane],
+        affected: &Sieve,
+        buckets: &mut Buckets,
+    ) -> Result<(), Fault> {
+        let mut settled = Vec::new();
+        for lane in lanes {
+            self.add_raw(state, lane, lane.settled(), &SourceKind::Old, &mut settled)?;
+        }
+        for (index, lane) in settled {
+            self.read(state, index, Some(lane), |state, key| {
+                let hash = state.hasher.hash_one(key.id);
+                if affected.may_hold(hash) { buckets.push(hash, key) } else { Ok(()) }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn decide(mut state: State, buckets: &mut Buckets, rows_read: u64) -> Result<Survey, Fault> {
+    let ranks = state.lanes.ranks();
+    let mut survey =
+        Survey { files: Vec::new(), rows_read, winners: 0, ids_new: 0, ids_changed: 0, ids_removed: 0 };
+    for index in 0..buckets.len() {
+        let mut picker = Picker::new(&ranks, &state.hasher);
+        buckets.drain(index, |key| picker.offer(state.role(&key), &key))?;
+        let Decision { winners, losers, ids_new, ids_changed, ids_removed } = picker.decide();
+        survey.winners += winners.len() as u64;
+        survey.ids_new += ids_new;
+        survey.ids_changed += ids_changed;
+        survey.ids_removed += ids_removed;
+        for place in winners.into_iter().chain(losers) {
+            state.files[place.file as usize].chosen.insert(place.row);
+        }
+    }
+    survey.files = state.files;
+    Ok(survey)
+}

@@ -1,0 +1,170 @@
+//! What is new since the last promotion. Pure: it sees listings and decides.
+//!
+//! New is a matter of offset intervals alone; a record id says nothing about when it came.
+
+use std::ops::Range;
+
+use crate::fault::Fault;
+use crate::lake::plan::Cursor;
+use crate::model::offset::{OffsetRange, TopicPartition};
+
+/// A published rewind of a Kafka partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewind {
+    /// Epoch that published it; a later rewind has a higher one.
+    pub epoch: u64,
+    /// Where the chain was cut.
+    pub to: i64,
+    /// Head of the chain when it was published.
+    pub head: i64,
+    /// Whether it is finished.
+    pub is_done: bool,
+}
+
+/// What one promotion does with one Kafka partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LaneDelta {
+    /// Nothing of it is consumed this time.
+    LeftOut {
+        /// Why, for a person.
+        why: String,
+        /// Intervals that no rewind can take away any more, of those that are promoted: the first so many.
+        settled: usize,
+    },
+    /// It is consumed up to the head of its chain.
+    Take {
+        /// Intervals of the chain that are promoted already and stay so.
+        old: Range<usize>,
+        /// Intervals to consume.
+        new: Range<usize>,
+        /// Rows of Processed from this offset on come from a chain that was cut: they are recomputed.
+        rewound: Option<i64>,
+        /// The cursor afterwards.
+        cursor: Cursor,
+    },
+}
+
+/// What is new in one Kafka partition. `rewinds` must have been listed before `chain`.
+///
+/// # Errors
+///
+/// A chain that ends or begins where it cannot: promoted rows would be lost.
+pub fn lane_delta(
+    source: &TopicPartition,
+    cursor: Option<&Cursor>,
+    rewinds: &[Rewind],
+    chain: &[OffsetRange],
+) -> Result<LaneDelta, Fault> {
+    let honoured = cursor.and_then(|cursor| cursor.honoured);
+    let due = rewinds.iter().filter(|rewind| honoured.is_none_or(|epoch| rewind.epoch > epoch));
+    let cut = due.clone().map(|rewind| rewind.to).min();
+    let promoted = cursor.map(|cursor| cursor.next);
+    let head = chain.last().map(|range| range.to());
+    let below = |offset: i64| chain.partition_point(|range| range.to() <= offset);
+    let settled = promoted.map_or(0, |promoted| below(cut.map_or(promoted, |cut| cut.min(promoted))));
+    if let Some(open) = due.clone().find(|rewind| !rewind.is_done) {
+        let why = format!("its rewind to {} is not finished", open.to);
+        return Ok(LaneDelta::LeftOut { why, settled });
+    }
+    let again = due.clone().map(|rewind| rewind.head).max();
+    if let Some(again) = again.filter(|again| head.is_none_or(|head| head < *again)) {
+        let why = format!("it was rewound and is not read again up to {again} yet");
+        return Ok(LaneDelta::LeftOut { why, settled });
+    }
+    let (Some(head), Some(start)) = (head, chain.first().map(|range| range.from())) else {
+        return match promoted.filter(|promoted| *promoted > 0) {
+            None => Ok(LaneDelta::LeftOut { why: "it has no chain yet".into(), settled: 0 }),
+            Some(promoted) => Err(broken(source, &format!("nothing is left of it, though it is promoted up to {promoted}"))),
+        };
+    };
+    let from = match (promoted, cut) {
+        (Some(promoted), Some(cut)) => promoted.min(cut),
+        (Some(promoted), None) => promoted,
+        (None, _) => start,
+    };
+    if start > from {
+        return Err(broken(source, &format!("it begins at {start}, but only what is below {from} is promoted")));
+    }
+    if let Some(promoted) = promoted.filter(|promoted| head < *promoted) {
+        return Err(broken(source, &format!("it ends at {head}, but it is promoted up to {promoted} and no rewind says why")));
+    }
+    let first = below(from);
+    let honoured = due.map(|rewind| rewind.epoch).max().or(honoured);
+    let cursor = Cursor { topic: source.topic.to_string(), partition: source.partition, next: head, honoured };
+    Ok(LaneDelta::Take { old: 0..first, new: first..chain.len(), rewound: cut, cursor })
+}
+
+fn broken(source: &TopicPartition, what: &str) -> Fault {
+    Fault::halt("promote.chain", format!("the chain of {source} does not fit what was promoted: {what}; see `forebay audit`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source() -> TopicPartition {
+        TopicPartition::new("library", 0)
+    }
+
+    fn chain(bounds: &[i64]) -> Vec<OffsetRange> {
+        bounds.windows(2).map(|pair| OffsetRange::new(pair[0], pair[1]).unwrap()).collect()
+    }
+
+    fn cursor(next: i64, honoured: Option<u64>) -> Cursor {
+        Cursor { topic: "library".into(), partition: 0, next, honoured }
+    }
+
+    fn rewind(epoch: u64, to: i64, head: i64, is_done: bool) -> Rewind {
+        Rewind { epoch, to, head, is_done }
+    }
+
+    fn delta(cursor: Option<&Cursor>, rewinds: &[Rewind], bounds: &[i64]) -> LaneDelta {
+        lane_delta(&source(), cursor, rewinds, &chain(bounds)).unwrap()
+    }
+
+    #[test]
+    fn what_lies_behind_the_cursor_is_new() {
+        let take = |old, new, next| LaneDelta::Take { old, new, rewound: None, cursor: cursor(next, None) };
+        assert_eq!(delta(None, &[], &[5, 9, 12]), take(0..0, 0..2, 12));
+        assert_eq!(delta(Some(&cursor(9, None)), &[], &[5, 9, 12, 20]), take(0..1, 1..3, 20));
+        assert_eq!(delta(Some(&cursor(20, None)), &[], &[5, 9, 12, 20]), take(0..3, 3..3, 20));
+        // A revision that reaches over the cursor is consumed whole.
+        assert_eq!(delta(Some(&cursor(9, None)), &[], &[5, 12, 20]), take(0..0, 0..2, 20));
+    }
+
+    #[test]
+    fn an_open_rewind_leaves_the_partition_out() {
+        let LaneDelta::LeftOut { settled, .. } = delta(Some(&cursor(12, None)), &[rewind(4, 9, 20, false)], &[5, 9, 12])
+        else {
+            panic!("taken")
+        };
+        assert_eq!(settled, 1);
+    }
+
+    #[test]
+    fn a_done_rewind_waits_until_the_chain_is_as_long_again() {
+        let done = [rewind(4, 9, 20, true)];
+        assert!(matches!(delta(Some(&cursor(12, None)), &done, &[5, 9, 15]), LaneDelta::LeftOut { settled: 1, .. }));
+        let want = LaneDelta::Take { old: 0..1, new: 1..3, rewound: Some(9), cursor: cursor(21, Some(4)) };
+        assert_eq!(delta(Some(&cursor(12, None)), &done, &[5, 9, 15, 21]), want);
+        // Honoured once, it is no matter any more.
+        let want = LaneDelta::Take { old: 0..3, new: 3..3, rewound: None, cursor: cursor(21, Some(4)) };
+        assert_eq!(delta(Some(&cursor(21, Some(4))), &done, &[5, 9, 15, 21]), want);
+    }
+
+    #[test]
+    fn two_rewinds_are_honoured_together() {
+        let both = [rewind(4, 9, 20, true), rewind(6, 5, 15, true)];
+        assert!(matches!(delta(Some(&cursor(20, None)), &both, &[5, 16]), LaneDelta::LeftOut { settled: 0, .. }));
+        let want = LaneDelta::Take { old: 0..0, new: 0..1, rewound: Some(5), cursor: cursor(22, Some(6)) };
+        assert_eq!(delta(Some(&cursor(20, None)), &both, &[5, 22]), want);
+    }
+
+    #[test]
+    fn a_chain_that_does_not_fit_is_refused() {
+        let refused = |cursor: &Cursor, bounds: &[i64]| lane_delta(&source(), Some(cursor), &[], &chain(bounds)).is_err();
+        assert!(refused(&cursor(12, None), &[5, 9]), "shorter than what is promoted");
+        assert!(refused(&cursor(12, None), &[13, 20]), "a gap behind what is promoted");
+        assert!(refused(&cursor(12, None), &[]), "nothing left");
+    }
+}

@@ -1,0 +1,276 @@
+//! Reads the keys of files: record id, version and lineage, and nothing else.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use arrow::row::{RowConverter, Rows, SortField};
+
+use super::input::{Input, Wanted, dictionary_type};
+use super::keys::{Key, Lineage, RowPlace};
+use crate::fault::Fault;
+use crate::lake::columns::ColumnSpec;
+use crate::model::mapping::LINEAGE;
+use crate::model::offset::TopicPartition;
+use crate::model::table::ProcessedSettings;
+
+/// Rows decoded at once.
+const BATCH_ROWS: usize = 16_384;
+
+/// The Kafka partitions that rows come from, numbered as they are met.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    known: Vec<TopicPartition>,
+    index: HashMap<TopicPartition, u32>,
+}
+
+impl Lanes {
+    /// The number of a Kafka partition.
+    pub fn number(&mut self, source: &TopicPartition) -> u32 {
+        if let Some(number) = self.index.get(source) {
+            return *number;
+        }
+        let number = self.known.len() as u32;
+        self.known.push(source.clone());
+        self.index.insert(source.clone(), number);
+        number
+    }
+
+    /// The Kafka partition of a number.
+    pub fn source(&self, number: u32) -> &TopicPartition {
+        &self.known[number as usize]
+    }
+
+    /// The place of each among all, by topic and partition.
+    pub fn ranks(&self) -> Vec<u32> {
+        let mut order: Vec<usize> = (0..self.known.len()).collect();
+        order.sort_by(|a, b| self.known[*a].cmp(&self.known[*b]));
+        let mut ranks = vec![0; self.known.len()];
+        for (rank, number) in order.into_iter().enumerate() {
+            ranks[number] = rank as u32;
+        }
+        ranks
+    }
+}
+
+/// Reads keys of a table's files. The bytes of ids and versions mean the same for every file.
+pub struct KeyReader {
+    id: Vec<ColumnSpec>,
+    version: Option<ColumnSpec>,
+    id_codec: Codec,
+    version_codec: Option<RowConverter>,
+}
+
+enum Codec {
+    /// One whole number of 64 bits, in its own bytes.
+    Int64,
+    /// Anything else, in bytes that compare like the values.
+    Rows(RowConverter),
+}
+
+impl KeyReader {
+    /// For a table with these settings and columns.
+    ///
+    /// # Errors
+    ///
+    /// A record id or version that is no column.
+    pub fn new(table: &str, settings: &ProcessedSettings, columns: &[ColumnSpec]) -> Result<Self, Fault> {
+        let find = |name: &String| {
+            columns.iter().find(|column| column.name == *name).cloned().ok_or_else(|| {
+                Fault::halt("promote.schema", format!("table {table} has no column {name}, which its keys need"))
+            })
+        };
+        let id = settings.record_id.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let version = settings.version.as_ref().map(find).transpose()?;
+        let id_codec = match id.as_slice() {
+            [one] if one.kind == "int64" => Codec::Int64,
+            several => Codec::Rows(converter(several)?),
+        };
+        let version_codec = version.as_ref().map(|version| converter(std::slice::from_ref(version))).transpose()?;
+        Ok(Self { id, version, id_codec, version_codec })
+    }
+
+    /// Gives the key of every row of a file to `take`, in order. RAW files come from one Kafka partition, `lane`; in
+    /// Processed files every row names its own.
+    ///
+    /// # Errors
+    ///
+    /// Storage, a damaged file, or what `take` answers.
+    pub fn read(
+        &mut self,
+        input: &Input,
+        file: u32,
+        lane: Option<u32>,
+        lanes: &mut Lanes,
+        mut take: impl FnMut(&Key<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut columns: Vec<&str> = self.id.iter().chain(&self.version).map(|column| column.name.as_str()).collect();
+        columns.extend(&LINEAGE[2..]);
+        if lane.is_none() {
+            columns.extend(&LINEAGE[..2]);
+        }
+        let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
+        let names: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let topic = |name: &str| name == LINEAGE[0];
+        input.read(&names, &topic, Wanted::All, BATCH_ROWS, |first, batch| {
+            self.batch(&batch, first, file, lane, lanes, &mut take)
+        })
+    }
+
+    fn batch(
+        &mut self,
+        batch: &RecordBatch,
+        first: u32,
+        file: u32,
+        lane: Option<u32>,
+        lanes: &mut Lanes,
+        take: &mut impl FnMut(&Key<'_>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let ids = key_columns(batch, &self.id)?;
+        let ids = match &mut self.id_codec {
+            Codec::Int64 => Ids::Int64(ids[0].as_primitive::<Int64Type>().clone()),
+            Codec::Rows(converter) => Ids::Rows(converter.convert_columns(&ids).map_err(internal)?),
+        };
+        let versions = match (&mut self.version_codec, &self.version) {
+            (Some(converter), Some(version)) => {
+                let columns = key_columns(batch, std::slice::from_ref(version))?;
+                Some(converter.convert_columns(&columns).map_err(internal)?)
+            }
+            _ => None,
+        };
+        let lineage = LineageColumns::of(batch)?;
+        let mut own = lane.is_none().then(|| RowLanes::of(batch)).transpose()?;
+        for row in 0..batch.num_rows() {
+            let whole;
+            let id: &[u8] = match &ids {
+                Ids::Int64(ids) if ids.is_null(row) => &[],
+                Ids::Int64(ids) => {
+                    whole = ids.value(row).to_le_bytes();
+                    &whole
+                }
+                Ids::Rows(rows) => rows.row(row).data(),
+            };
+            let lane = match (lane, &mut own) {
+                (Some(lane), _) => lane,
+                (None, Some(own)) => own.lane(row, lanes),
+                (None, None) => 0,
+            };
+            let version = versions.as_ref().map_or(&[][..], |versions| versions.row(row).data());
+            let place = RowPlace { file, row: first + row as u32 };
+            take(&Key { place, lineage: lineage.at(row, lane), id, version })?;
+        }
+        Ok(())
+    }
+}
+
+enum Ids {
+    Int64(arrow::array::Int64Array),
+    Rows(Rows),
+}
+
+struct LineageColumns<'a> {
+    offsets: &'a arrow::array::Int64Array,
+    times: Option<&'a arrow::array::TimestampMicrosecondArray>,
+    indices: &'a arrow::array::Int32Array,
+}
+
+impl<'a> LineageColumns<'a> {
+    fn of(batch: &'a RecordBatch) -> Result<Self, Fault> {
+        let [offsets, times, indices] = [2, 3, 4].map(|column| batch.column_by_name(LINEAGE[column]));
+        let offsets = offsets.and_then(|array| array.as_primitive_opt::<Int64Type>());
+        let indices = indices.and_then(|array| array.as_primitive_opt::<Int32Type>());
+        Ok(Self {
+            offsets: offsets.filter(|offsets| offsets.null_count() == 0).ok_or_else(no_lineage)?,
+            times: times.and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>()),
+            indices: indices.filter(|indices| indices.null_count() == 0).ok_or_else(no_lineage)?,
+        })
+    }
+
+    fn at(&self, row: usize, lane: u32) -> Lineage {
+        let timestamp = self.times.filter(|times| times.is_valid(row)).map(|times| times.value(row));
+        Lineage { timestamp, lane, offset: self.offsets.value(row), row_index: self.indices.value(row) }
+    }
+}
+
+/// The Kafka partition of each row, from its own columns.
+struct RowLanes<'a> {
+    topics: &'a arrow::array::StringArray,
+    keys: &'a arrow::array::Int32Array,
+    partitions: &'a arrow::array::Int32Array,
+    last: Option<(i32, i32, u32)>,
+}
+
+impl<'a> RowLanes<'a> {
+    fn of(batch: &'a RecordBatch) -> Result<Self, Fault> {
+        let topics = batch.column_by_name(LINEAGE[0]).and_then(|array| array.as_dictionary_opt::<Int32Type>());
+        let topics = topics.filter(|topics| topics.null_count() == 0).ok_or_else(no_lineage)?;
+        let partitions = batch.column_by_name(LINEAGE[1]).and_then(|array| array.as_primitive_opt::<Int32Type>());
+        Ok(Self {
+            topics: topics.values().as_string_opt::<i32>().ok_or_else(no_lineage)?,
+            keys: topics.keys(),
+            partitions: partitions.ok_or_else(no_lineage)?,
+            last: None,
+        })
+    }
+
+    fn lane(&mut self, row: usize, lanes: &mut Lanes) -> u32 {
+        let (key, partition) = (self.keys.value(row), self.partitions.value(row));
+        match self.last {
+            Some((last, number, lane)) if (last, number) == (key, partition) => lane,
+            _ => {
+                let topic = self.topics.value(key.unsigned_abs() as usize);
+                let lane = lanes.number(&TopicPartition::new(topic, partition));
+                self.last = Some((key, partition, lane));
+                lane
+            }
+        }
+    }
+}
+
+/// Key columns of a batch in the table's types; one that an older file has not is null.
+fn key_columns(batch: &RecordBatch, columns: &[ColumnSpec]) -> Result<Vec<ArrayRef>, Fault> {
+    columns
+        .iter()
+        .map(|column| {
+            let kind = column.data_type()?;
+            match batch.column_by_name(&column.name) {
+                None => Ok(new_null_array(&kind, batch.num_rows())),
+                Some(array) if *array.data_type() == kind => Ok(Arc::clone(array)),
+                Some(array) => fit(&column.name, array, &kind),
+            }
+        })
+        .collect()
+}
+
+/// An array in the type of the table: text may be dictionary-encoded or not, anything else must be as it is.
+///
+/// # Errors
+///
+/// A column of another type.
+pub fn fit(name: &str, array: &ArrayRef, kind: &DataType) -> Result<ArrayRef, Fault> {
+    let is_text = |kind: &DataType| *kind == DataType::Utf8 || *kind == dictionary_type();
+    if array.data_type() == kind {
+        return Ok(Arc::clone(array));
+    }
+    if is_text(array.data_type()) && is_text(kind) {
+        return cast(array, kind).map_err(internal);
+    }
+    Err(Fault::halt("promote.schema", format!("column {name} of a file has another type than the table; see `forebay audit`")))
+}
+
+fn converter(columns: &[ColumnSpec]) -> Result<RowConverter, Fault> {
+    let fields = columns.iter().map(|column| Ok(SortField::new(column.data_type()?)));
+    RowConverter::new(fields.collect::<Result<Vec<_>, Fault>>()?).map_err(internal)
+}
+
+fn no_lineage() -> Fault {
+    Fault::halt("promote.lineage", "a file lacks the lineage columns that every row must have; see `forebay audit`")
+}
+
+/// A mistake of ours, as the columns' library words it.
+pub(super) fn internal(error: arrow::error::ArrowError) -> Fault {
+    Fault::internal("promote.columns", format!("promoting columns: {error}"))
+}

@@ -1,0 +1,153 @@
+//! What lies in the lake for one table: its Kafka partitions, what is new in each, and the files with the rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regex::Regex;
+
+use super::delta::{LaneDelta, Rewind, lane_delta};
+use crate::fault::Fault;
+use crate::lake::chain::{LedgerFile, read_chain};
+use crate::lake::footer::{Zone, read_footer};
+use crate::lake::mutate;
+use crate::lake::names::{ledger_root, parse_ledger_partition};
+use crate::lake::plan::Cursor;
+use crate::model::offset::{OffsetRange, TopicPartition};
+use crate::model::table::{Table, TopicChoice};
+use crate::storage::{LakePath, Storage};
+
+/// One Kafka partition of a table, as one promotion sees it.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// Which.
+    pub source: TopicPartition,
+    /// Its chain.
+    pub chain: Vec<LedgerFile>,
+    /// What is done with it.
+    pub delta: LaneDelta,
+}
+
+/// A RAW file of the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawFile {
+    /// Where.
+    pub path: LakePath,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Rows.
+    pub rows: u64,
+}
+
+impl Lane {
+    /// Intervals that are promoted and that no rewind can take away any more.
+    pub fn settled(&self) -> &[LedgerFile] {
+        match &self.delta {
+            LaneDelta::LeftOut { settled, .. } => &self.chain[..*settled],
+            LaneDelta::Take { old, .. } => &self.chain[old.clone()],
+        }
+    }
+
+    /// Intervals to consume.
+    pub fn fresh(&self) -> &[LedgerFile] {
+        match &self.delta {
+            LaneDelta::LeftOut { .. } => &[],
+            LaneDelta::Take { new, .. } => &self.chain[new.clone()],
+        }
+    }
+}
+
+/// Every Kafka partition of the table that has a chain or was promoted.
+///
+/// # Errors
+///
+/// Storage, a broken chain, or one that does not fit what was promoted.
+pub fn read_lanes(
+    storage: &dyn Storage,
+    table: &Table,
+    cursors: &BTreeMap<TopicPartition, Cursor>,
+) -> Result<Vec<Lane>, Fault> {
+    let mut lanes = Vec::new();
+    for source in sources(storage, &table.topics, cursors)? {
+        // Rewinds are listed before the chain: the promise of `read_chain`.
+        let state = read_chain(storage, &source)?;
+        let rewinds: Vec<Rewind> = state
+            .intents
+            .iter()
+            .map(|intent| Rewind {
+                epoch: intent.name.epoch.0,
+                to: intent.name.to,
+                head: intent.name.head,
+                is_done: intent.is_done,
+            })
+            .collect();
+        let ranges: Vec<OffsetRange> = state.chain.live.iter().map(|file| file.name.range).collect();
+        let delta = lane_delta(&source, cursors.get(&source), &rewinds, &ranges)?;
+        lanes.push(Lane { source, chain: state.chain.live, delta });
+    }
+    Ok(lanes)
+}
+
+fn sources(
+    storage: &dyn Storage,
+    choice: &TopicChoice,
+    cursors: &BTreeMap<TopicPartition, Cursor>,
+) -> Result<BTreeSet<TopicPartition>, Fault> {
+    let feeds = chooser(choice)?;
+    let mut sources: BTreeSet<TopicPartition> = cursors.keys().cloned().collect();
+    for topic in mutate::list(storage, &ledger_root())? {
+        if !topic.is_dir || !feeds(topic.path.name()) {
+            continue;
+        }
+        for partition in mutate::list(storage, &topic.path)? {
+            if let Some(number) = parse_ledger_partition(partition.path.name()).filter(|_| partition.is_dir) {
+                sources.insert(TopicPartition::new(topic.path.name(), number));
+            }
+        }
+    }
+    Ok(sources)
+}
+
+/// Whether a topic of the ledger feeds the table. A topic that was recreated goes on as `<topic>~<n>`.
+fn chooser(choice: &TopicChoice) -> Result<Box<dyn Fn(&str) -> bool + '_>, Fault> {
+    let base = |topic: &str| topic.split('~').next().unwrap_or_default().to_owned();
+    Ok(match choice {
+        TopicChoice::List(topics) => Box::new(move |topic| topics.contains(&base(topic))),
+        TopicChoice::Pattern(pattern) => {
+            let regex = Regex::new(&format!("^(?:{pattern})$"))
+                .map_err(|error| Fault::halt("promote.topics", format!("topic_pattern {pattern}: {error}")))?;
+            Box::new(move |topic| regex.is_match(&base(topic)))
+        }
+    })
+}
+
+/// The RAW files of a table in one interval.
+///
+/// # Errors
+///
+/// Storage, or a ledger file that is damaged.
+pub fn raw_files(storage: &dyn Storage, table: &str, interval: &LedgerFile) -> Result<Vec<RawFile>, Fault> {
+    let footer = read_footer(storage, &interval.path, interval.bytes)?;
+    let files = footer.files.into_iter().filter(|file| file.zone == Zone::Raw && file.table == table && file.rows > 0);
+    files
+        .map(|file| {
+            let path = LakePath::parse(&file.path).ok_or_else(|| {
+                Fault::halt("promote.ledger", format!("{} names a file {}; see `forebay audit`", interval.path, file.path))
+            })?;
+            Ok(RawFile { path, bytes: file.bytes, rows: file.rows })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_takes_whole_names_and_recreated_topics() {
+        let pattern = TopicChoice::Pattern("^library\\..*".into());
+        let feeds = chooser(&pattern).unwrap();
+        assert!(feeds("library.a") && feeds("library.a~2") && !feeds("my.library.a") && !feeds("library"));
+        let list = TopicChoice::List(vec!["library".into()]);
+        let feeds = chooser(&list).unwrap();
+        assert!(feeds("library") && feeds("library~2") && !feeds("library2"));
+    }
+}

@@ -1,0 +1,80 @@
+//! What a file holds, in the form in which the log wants it: one row of counts and bounds.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Int8Array, Int16Array, Int32Array, Int64Array, StructArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Fields};
+use jiff::civil::Date;
+
+use crate::fault::Fault;
+use crate::lake::columns::ColumnSpec;
+use crate::lake::plan::PlannedFile;
+
+/// Days since 1970-01-01.
+pub(crate) fn epoch_day(date: Date) -> i32 {
+    const EPOCH: Date = Date::constant(1970, 1, 1);
+    date.duration_since(EPOCH).as_hours().div_euclid(24) as i32
+}
+
+/// `{numRecords, nullCount, minValues, maxValues, tightBounds}` of one file.
+pub(super) fn record(file: &PlannedFile, columns: &[ColumnSpec]) -> Result<StructArray, Fault> {
+    let (mut nulls, mut least, mut greatest) = (Vec::new(), Vec::new(), Vec::new());
+    for stats in &file.stats {
+        let Some(column) = columns.iter().find(|column| column.name == stats.column) else { continue };
+        let kind = column.data_type()?;
+        nulls.push((&stats.column, Arc::new(Int64Array::from(vec![count(stats.nulls)])) as ArrayRef));
+        let bound = |of: fn((i64, i64)) -> i64| one(&kind, stats.bounds.map(of));
+        if let (Some(low), Some(high)) = (bound(|(low, _)| low), bound(|(_, high)| high)) {
+            least.push((&stats.column, low));
+            greatest.push((&stats.column, high));
+        }
+    }
+    let name = [String::from("numRecords"), "nullCount".into(), "minValues".into(), "maxValues".into(), "tightBounds".into()];
+    let [records, null_count, min_values, max_values, tight] = &name;
+    let mut parts: Vec<(&String, ArrayRef)> = vec![(records, Arc::new(Int64Array::from(vec![count(file.rows)])))];
+    for (name, group) in [(null_count, nulls), (min_values, least), (max_values, greatest)] {
+        if !group.is_empty() {
+            parts.push((name, Arc::new(row(group)?)));
+        }
+    }
+    parts.push((tight, Arc::new(BooleanArray::from(vec![true]))));
+    row(parts)
+}
+
+fn row(parts: Vec<(&String, ArrayRef)>) -> Result<StructArray, Fault> {
+    let fields: Fields = parts.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
+    StructArray::try_new(fields, parts.into_iter().map(|(_, array)| array).collect(), None)
+        .map_err(|error| Fault::internal("promote.log", format!("statistics of a file: {error}")))
+}
+
+fn count(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// An array of one value, for the types whose bounds are whole numbers.
+fn one(kind: &DataType, value: Option<i64>) -> Option<ArrayRef> {
+    Some(match kind {
+        DataType::Int8 => Arc::new(Int8Array::from(vec![value.and_then(|value| i8::try_from(value).ok())])),
+        DataType::Int16 => Arc::new(Int16Array::from(vec![value.and_then(|value| i16::try_from(value).ok())])),
+        DataType::Int32 => Arc::new(Int32Array::from(vec![value.and_then(|value| i32::try_from(value).ok())])),
+        DataType::Int64 => Arc::new(Int64Array::from(vec![value])),
+        DataType::Date32 => Arc::new(Date32Array::from(vec![value.and_then(|value| i32::try_from(value).ok())])),
+        DataType::Timestamp(..) => Arc::new(TimestampMicrosecondArray::from(vec![value]).with_timezone("UTC")),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_count_from_1970_both_ways() {
+        for (date, day) in [("1970-01-01", 0), ("1969-12-31", -1), ("2026-10-15", 20741), ("0001-01-01", -719162)] {
+            assert_eq!(epoch_day(date.parse().unwrap()), day, "{date}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Taking away what a finished promotion has replaced. All of it is dead by the log or by a higher epoch, so doing it
+//! late, twice or from an owner whose time is over harms nobody.
+
+use super::mutate::{self, Expected, Moved};
+use super::names::{Home, parse_fenced};
+use super::plan::Plan;
+use crate::fault::Fault;
+use crate::model::offset::Epoch;
+use crate::storage::{LakePath, Storage};
+
+/// Moves the files that a logged plan removed into the trash, so that directory readers see what log readers see.
+///
+/// # Errors
+///
+/// Storage.
+pub fn retire(storage: &dyn Storage, home: &Home, root: &LakePath, plan: &Plan) -> Result<(), Fault> {
+    if plan.remove.is_empty() {
+        return Ok(());
+    }
+    let trash = home.trash().join(trash_segment(plan.seq));
+    mutate::make_dirs(storage, &trash)?;
+    for path in &plan.remove {
+        let from = root.join(path);
+        let Some(entry) = mutate::look(storage, &from)? else { continue };
+        match mutate::rename(storage, &from, &trash.join(from.name()), Expected::File(entry.bytes))? {
+            Moved::Done | Moved::Gone => {}
+            // A namesake in the trash is this file from a try whose answer was lost: its name never comes back.
+            Moved::Taken(_) => mutate::delete(storage, &from)?,
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the trash of plans before `seq`. What the newest plan replaced stays for readers in the middle of a file.
+///
+/// # Errors
+///
+/// Storage.
+pub fn empty_trash(storage: &dyn Storage, home: &Home, seq: u64) -> Result<(), Fault> {
+    for entry in mutate::list(storage, &home.trash())? {
+        if entry.path.name() < trash_segment(seq).as_str() {
+            mutate::delete(storage, &entry.path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the fenced stages of epochs below `epoch`. Only after the newest plan is finished: they may hold its files.
+///
+/// # Errors
+///
+/// Storage.
+pub fn clean_fenced(storage: &dyn Storage, home: &Home, epoch: Epoch) -> Result<(), Fault> {
+    for entry in mutate::list(storage, &home.fenced())? {
+        if parse_fenced(entry.path.name()).is_some_and(|lower| lower < epoch) {
+            mutate::delete(storage, &entry.path)?;
+        }
+    }
+    Ok(())
+}
+
+fn trash_segment(seq: u64) -> String {
+    format!("{seq:020}")
+}

@@ -1,0 +1,206 @@
+//! The RAW protocol against its model: a crash after every call to storage, every answer lost, every file torn, a zombie
+//! and a takeover at every call, requests that are carried out late. One thread, no clock, no chance: what fails once
+//! fails always, and the message names the call.
+
+mod behaviour;
+mod memory;
+mod world;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use forebay::storage::faulty::{Call, FaultyStorage, Injected, Operation};
+use forebay::storage::{Kind, Storage};
+
+use world::World;
+
+/// A faulty storage over the world's lake; every state that a call finds is checked.
+fn faulty(world: &Arc<World>) -> (Arc<FaultyStorage>, Arc<dyn Storage>) {
+    let faulty = Arc::new(FaultyStorage::new(Arc::clone(&world.memory) as Arc<dyn Storage>));
+    let storage = Arc::clone(&faulty) as Arc<dyn Storage>;
+    (faulty, storage)
+}
+
+fn check_each(world: &Arc<World>, found: &Arc<Mutex<Option<String>>>, call: &Call) {
+    if call.operation.is_mutation() {
+        if let Err(violation) = world.check_any_state() {
+            found.lock().unwrap().get_or_insert(format!("before {call}: {violation}"));
+        }
+    }
+}
+
+/// How many calls the script makes when nothing fails.
+fn calls_of_script() -> (u64, u64) {
+    let world = Arc::new(World::new());
+    let (faulty, storage) = faulty(&world);
+    world.script(&storage, "clean").unwrap();
+    (faulty.calls(), faulty.mutations())
+}
+
+/// Runs the script with `prepare`d faults, then recovers without any, and checks every state and the end.
+fn run(name: &str, prepare: impl FnOnce(&Arc<World>, &Arc<FaultyStorage>, Check)) {
+    let world = Arc::new(World::new());
+    let (faulty, storage) = faulty(&world);
+    let found = Arc::new(Mutex::new(None));
+    let check: Check = {
+        let (world, found) = (Arc::clone(&world), Arc::clone(&found));
+        Arc::new(move |call| check_each(&world, &found, call))
+    };
+    faulty.before_each({
+        let check = Arc::clone(&check);
+        move |call| check(call)
+    });
+    prepare(&world, &faulty, check);
+    let outcome = world.script(&storage, "first");
+    let story = || {
+        let calls: Vec<String> = faulty.history().iter().map(ToString::to_string).collect();
+        format!("{name}: the first owner ended with {outcome:?} after\n  {}", calls.join("\n  "))
+    };
+    if let Some(violation) = found.lock().unwrap().take() {
+        panic!("{violation}\n{}", story());
+    }
+    world.recover("last");
+    world.check_at_rest().unwrap_or_else(|violation| panic!("{violation}\n{}", story()));
+}
+
+type Check = Arc<dyn Fn(&Call) + Send + Sync>;
+
+#[test]
+fn the_script_ends_well_without_faults() {
+    run("no fault", |_, _, _| {});
+}
+
+#[test]
+fn a_crash_after_any_call_loses_nothing() {
+    for at in 0..calls_of_script().0 {
+        run(&format!("crash after {at} calls"), |_, faulty, _| faulty.crash_after(at));
+    }
+}
+
+#[test]
+fn a_crash_during_the_recovery_from_a_crash_loses_nothing() {
+    let (calls, mutations) = calls_of_script();
+    for first in 0..mutations {
+        // Every third call, another third for each first crash.
+        for second in (first % 3..calls / 2).step_by(3) {
+            let world = Arc::new(World::new());
+            let (crashing, storage) = faulty(&world);
+            crashing.crash_after_mutations(first);
+            drop(world.script(&storage, "first"));
+            let (crashing, storage) = faulty(&world);
+            crashing.crash_after(second);
+            drop(world.script(&storage, "second"));
+            let checked = world.check_any_state();
+            world.recover("last");
+            let checked = checked.and_then(|()| world.check_at_rest());
+            checked.unwrap_or_else(|violation| panic!("crash after mutation {first}, then call {second}: {violation}"));
+        }
+    }
+}
+
+#[test]
+fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
+    let (calls, _) = calls_of_script();
+    let injections = [
+        Injected::LoseAnswer,
+        Injected::Tear,
+        Injected::Fail(Kind::Unavailable),
+        Injected::Fail(Kind::Unknown),
+        Injected::Fail(Kind::NoSpace),
+    ];
+    for injected in injections {
+        for at in 0..calls {
+            run(&format!("{injected:?} at call {at}"), |_, faulty, _| {
+                faulty.inject_once(injected, move |call| call.number == at);
+            });
+            // … and again at every later call of the same kind, until the owner gives up.
+            run(&format!("{injected:?} from call {at} on"), |_, faulty, _| {
+                faulty.inject(injected, move |call| call.number >= at && call.operation.is_mutation());
+            });
+        }
+    }
+}
+
+#[test]
+fn a_takeover_before_any_call_fences_the_first_owner() {
+    for at in 0..calls_of_script().0 {
+        run(&format!("takeover before call {at}"), |world, faulty, check| {
+            let world = Arc::clone(world);
+            faulty.before_each(move |call| {
+                check(call);
+                if call.number == at {
+                    world.script(&(Arc::clone(&world.memory) as Arc<dyn Storage>), "other").unwrap();
+                }
+            });
+        });
+    }
+}
+
+#[test]
+fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
+    let (calls, mutations) = calls_of_script();
+    for at in 0..calls {
+        for crash in (at % 5..mutations).step_by(5) {
+            run(&format!("takeover before call {at} that dies at mutation {crash}"), |world, first, check| {
+                let world = Arc::clone(world);
+                first.before_each(move |call| {
+                    check(call);
+                    if call.number == at {
+                        let (other, storage) = faulty(&world);
+                        other.crash_after_mutations(crash);
+                        drop(world.script(&storage, "other"));
+                    }
+                });
+            });
+        }
+    }
+}
+
+/// The request is on its way, its answer is given up, and the NameNode carries it out later: before any later call of
+/// this owner, or of one that takes over.
+#[test]
+fn a_request_that_is_carried_out_late_does_no_harm() {
+    let (calls, mutations) = calls_of_script();
+    for late in 0..mutations {
+        for delay in [1, 2, 3, 5, 8, 13, 21, 34, calls] {
+            for with_takeover in [false, true] {
+                run(&format!("mutation {late} carried out {delay} calls late"), |world, faulty, check| {
+                    let held: Arc<Mutex<Option<(u64, Call)>>> = Arc::default();
+                    let hold = Arc::clone(&held);
+                    faulty.inject_once(Injected::Fail(Kind::Unknown), move |call| {
+                        let is_it = call.mutations == late
+                            && matches!(call.operation, Operation::Rename | Operation::MakeDirs | Operation::Delete);
+                        if is_it {
+                            *hold.lock().unwrap() = Some((call.number, call.clone()));
+                        }
+                        is_it
+                    });
+                    let world = Arc::clone(world);
+                    let is_taken = AtomicBool::new(!with_takeover);
+                    faulty.before_each(move |call| {
+                        check(call);
+                        let mut held = held.lock().unwrap();
+                        let Some((_, request)) = held.take_if(|(number, _)| call.number >= *number + delay) else {
+                            return;
+                        };
+                        let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
+                        if !is_taken.swap(true, Ordering::SeqCst) {
+                            let mut lane = world.acquire(&storage, "other").unwrap();
+                            world.commit_next(&mut lane, 1, "other").unwrap();
+                        }
+                        carry_out(&*storage, &request);
+                    });
+                });
+            }
+        }
+    }
+}
+
+fn carry_out(storage: &dyn Storage, request: &Call) {
+    // Whether it still can be done is storage's business.
+    let _ = match (request.operation, &request.to) {
+        (Operation::Rename, Some(to)) => storage.rename(&request.path, to),
+        (Operation::MakeDirs, _) => storage.make_dirs(&request.path),
+        _ => storage.delete(&request.path),
+    };
+}

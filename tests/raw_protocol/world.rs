@@ -1,0 +1,295 @@
+//! One Kafka partition, its lake in memory, an owner that works on it, and a checker that knows only the manual.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use forebay::clock::{Clock, ManualClock};
+use forebay::fault::{Fault, Verdict};
+use forebay::lake::fence::Owner;
+use forebay::lake::footer::Zone;
+use forebay::lake::ledger::{LedgerWriter, Spooled};
+use forebay::lake::{LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, acquire};
+use forebay::model::batch::{LedgerRow, Outcome};
+use forebay::model::offset::{OffsetRange, TopicPartition};
+use forebay::model::violation::Code;
+use forebay::storage::Storage;
+use jiff::Timestamp;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+
+use super::memory::MemoryStorage;
+
+/// Where the configured start resolves to.
+pub(crate) const START: i64 = 3;
+/// High watermark of the topic.
+pub(crate) const END: i64 = 13;
+
+pub(crate) struct World {
+    pub(crate) memory: Arc<MemoryStorage>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) source: TopicPartition,
+    spool: tempfile::TempDir,
+    spooled: AtomicU64,
+    /// Footers of ledger files that were read, by path and checksum.
+    footers: Mutex<BTreeMap<(String, u32), serde_json::Value>>,
+    /// Where owners were told to begin reading, in order.
+    pub(crate) started: Mutex<Vec<i64>>,
+}
+
+/// `latest` on a topic that goes on: every answer is another one.
+pub(crate) struct Latest(AtomicU64);
+
+impl Latest {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(START as u64))
+    }
+}
+
+impl StartPosition for Latest {
+    fn resolve(&self, _: &TopicPartition) -> Result<i64, Fault> {
+        Ok(self.0.fetch_add(1, Ordering::SeqCst) as i64)
+    }
+}
+
+pub(crate) fn owner(instance: &str) -> Owner {
+    Owner {
+        host: "h".into(),
+        pid: 1,
+        boot_id: "b".into(),
+        group: "forebay".into(),
+        cluster_id: Some("c".into()),
+        topic_id: Some("t".into()),
+        instance: instance.into(),
+        software: "0.1.0".into(),
+        taken_at: Timestamp::UNIX_EPOCH,
+        takes_over: false,
+    }
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let now: Timestamp = "2026-11-20T23:59:30Z".parse().unwrap();
+        Self {
+            memory: Arc::new(MemoryStorage::new(now)),
+            clock: Arc::new(ManualClock::new(now)),
+            source: TopicPartition::new("library", 7),
+            spool: tempfile::tempdir().unwrap(),
+            spooled: AtomicU64::new(0),
+            footers: Mutex::default(),
+            started: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock) as Arc<dyn Clock>
+    }
+
+    pub(crate) fn acquire(&self, storage: &Arc<dyn Storage>, instance: &str) -> Result<LaneLedger, LakeError> {
+        let lane = acquire(storage, &self.clock(), &owner(instance), &self.source, &Latest::new())?;
+        self.started.lock().unwrap().push(lane.head());
+        Ok(lane)
+    }
+
+    fn spool_path(&self) -> std::path::PathBuf {
+        self.spool.path().join(self.spooled.fetch_add(1, Ordering::SeqCst).to_string())
+    }
+
+    pub(crate) fn spool_is_empty(&self) -> bool {
+        std::fs::read_dir(self.spool.path()).unwrap().next().is_none()
+    }
+
+    fn spool(&self, content: &str, rows: u64) -> Spooled {
+        let path = self.spool_path();
+        std::fs::write(&path, content).unwrap();
+        Spooled { path, bytes: content.len() as u64, rows, checksum: crc32fast::hash(content.as_bytes()) }
+    }
+
+    pub(crate) fn ledger_writer(&self) -> LedgerWriter {
+        LedgerWriter::create(self.spool_path(), [Arc::from("books")].into()).unwrap()
+    }
+
+    /// The interval `[from, to)` as a reader of the topic makes it: every third message is broken.
+    pub(crate) fn interval(&self, from: i64, to: i64, by: &str) -> PendingInterval {
+        let mut ledger = self.ledger_writer();
+        let (good, bad): (Vec<i64>, Vec<i64>) = (from..to).partition(|offset| offset % 3 != 0);
+        for offset in from..to {
+            let is_good = offset % 3 != 0;
+            let row = LedgerRow {
+                offset,
+                timestamp_us: Some(offset),
+                outcome: if is_good { Outcome::Rows } else { Outcome::Quarantined },
+                table: Some(0),
+                rows: u32::from(is_good),
+                code: (!is_good).then_some(Code::XML_EMPTY),
+            };
+            ledger.append(&[row]).unwrap();
+        }
+        let mut data = Vec::new();
+        for (zone, offsets) in [(Zone::Raw, good), (Zone::Quarantine, bad)] {
+            if !offsets.is_empty() {
+                let content = format!("{by}: {offsets:?}");
+                let file = self.spool(&content, offsets.len() as u64);
+                data.push(SpooledData { zone, table: "books".into(), file });
+            }
+        }
+        PendingInterval::new(OffsetRange::new(from, to).unwrap(), ledger, data, Vec::new())
+    }
+
+    /// Commits the next `len` messages, going on after faults that may pass as the buffer does.
+    pub(crate) fn commit_next(&self, lane: &mut LaneLedger, len: i64, by: &str) -> Result<(), LakeError> {
+        let from = lane.head();
+        let mut pending = self.interval(from, from + len, by);
+        let mut attempt = 0;
+        loop {
+            let error = match lane.commit(&mut pending) {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            attempt += 1;
+            if Fault::from(error.clone()).verdict != Verdict::Retry || attempt == 3 {
+                pending.discard();
+                return Err(error);
+            }
+        }
+    }
+
+    /// Everything an owner does: acquire, commit, rewind, commit.
+    pub(crate) fn script(&self, storage: &Arc<dyn Storage>, by: &str) -> Result<(), LakeError> {
+        let mut lane = self.acquire(storage, by)?;
+        if lane.head() + 4 <= END {
+            self.commit_next(&mut lane, 2, by)?;
+            self.commit_next(&mut lane, 2, by)?;
+            let back = lane.head() - 1;
+            lane.rewind(RewindOrder { target: back, expect: None, broker_low: 0, reason: "test" })?;
+            self.commit_next(&mut lane, 1, by)?;
+        }
+        Ok(())
+    }
+
+    /// What a restarted daemon does when nothing fails: acquire, and read to the end.
+    pub(crate) fn recover(&self, by: &str) -> LaneLedger {
+        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
+        let mut lane = self.acquire(&storage, by).unwrap();
+        while lane.head() < END {
+            let len = (END - lane.head()).min(4);
+            self.commit_next(&mut lane, len, by).unwrap();
+        }
+        lane
+    }
+
+    /// What must hold in every state of storage, in the middle of everything: the chain has no hole and no overlap,
+    /// what it names is there, and whoever lists the data directories sees no offset twice.
+    pub(crate) fn check_any_state(&self) -> Result<(), String> {
+        let chain = self.chain()?;
+        let mut ranges: Vec<(i64, i64)> = self.memory.files("raw").keys().map(|path| interval_of(path).0).collect();
+        ranges.sort_unstable();
+        match ranges.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+            Some(pair) => Err(format!("a directory reader sees offsets twice: {pair:?}")),
+            None => Ok(drop(chain)),
+        }
+    }
+
+    /// What must hold besides when an owner has settled in and read to the end.
+    pub(crate) fn check_at_rest(&self) -> Result<(), String> {
+        self.check_any_state()?;
+        let chain = self.chain()?;
+        let started = self.started.lock().unwrap();
+        let floors: Vec<i64> = self.memory.files(&self.home("floor")).keys().map(|path| number(path, 0)).collect();
+        let floor = *floors.iter().max().ok_or("no floor")?;
+        if started.iter().any(|start| *start < floor) {
+            return Err(format!("an owner read from {started:?}, the chain begins at {floor}: skipped"));
+        }
+        let mut named: BTreeMap<String, String> = BTreeMap::new();
+        let mut seen = Vec::new();
+        for (path, footer) in &chain {
+            let ((from, to), _) = interval_of(path);
+            for file in footer["files"].as_array().unwrap() {
+                named.insert(file["path"].as_str().unwrap().to_owned(), path.clone());
+            }
+            let text: String = footer["files"].as_array().unwrap().iter().map(|file| self.text(file)).collect();
+            let offsets = text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse::<i64>().ok());
+            let mut offsets: Vec<i64> = offsets.collect();
+            offsets.sort_unstable();
+            if offsets != (from..to).collect::<Vec<_>>() {
+                return Err(format!("{path} covers [{from}, {to}), its files hold {offsets:?}"));
+            }
+            seen.extend(offsets);
+        }
+        if seen != (floor..END).collect::<Vec<_>>() {
+            return Err(format!("from {floor} to {END} the lake holds {seen:?}"));
+        }
+        let data = self.memory.files("raw").into_keys().chain(self.memory.files("quarantine").into_keys());
+        if let Some(orphan) = data.into_iter().find(|path| !named.contains_key(path)) {
+            return Err(format!("no ledger file names {orphan}"));
+        }
+        let fenced = self.memory.files(&self.home("fenced"));
+        if !fenced.is_empty() {
+            return Err(format!("left behind: {:?}", fenced.keys()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn home(&self, what: &str) -> String {
+        format!("_forebay/raw/library/p00007/{what}")
+    }
+
+    fn text(&self, file: &serde_json::Value) -> String {
+        let path = file["path"].as_str().unwrap();
+        let files = self.memory.files(Path::new(path).parent().unwrap().to_str().unwrap());
+        String::from_utf8(files[path].to_vec()).unwrap().split_once(':').unwrap().1.to_owned()
+    }
+
+    /// Ledger files by offset, each with its footer; an error when they are no chain or name what is not there.
+    fn chain(&self) -> Result<Vec<(String, serde_json::Value)>, String> {
+        let mut files: Vec<_> = self.memory.files("ledger").into_iter().collect();
+        files.sort_by_key(|(path, _)| interval_of(path));
+        let mut at = None;
+        let mut chain = Vec::new();
+        for (path, content) in files {
+            let ((from, to), _) = interval_of(&path);
+            if at.is_some_and(|at| at != from) {
+                return Err(format!("expected {at:?}, found {path}"));
+            }
+            at = Some(to);
+            let footer = self.footer(&path, content)?;
+            for file in footer["files"].as_array().unwrap() {
+                let path = file["path"].as_str().unwrap();
+                let there = self.memory.files(Path::new(path).parent().unwrap().to_str().unwrap());
+                let content = there.get(path).ok_or_else(|| format!("{path} is named and not there"))?;
+                if file["bytes"] != content.len() || file["crc32"] != crc32fast::hash(content) {
+                    return Err(format!("{path} is not what its ledger file says"));
+                }
+            }
+            chain.push((path, footer));
+        }
+        Ok(chain)
+    }
+
+    fn footer(&self, path: &str, content: bytes::Bytes) -> Result<serde_json::Value, String> {
+        let key = (path.to_owned(), crc32fast::hash(&content));
+        if let Some(footer) = self.footers.lock().unwrap().get(&key) {
+            return Ok(footer.clone());
+        }
+        let reader = SerializedFileReader::new(content).map_err(|error| format!("{path}: {error}"))?;
+        let metadata = reader.metadata().file_metadata();
+        let pairs = metadata.key_value_metadata().unwrap();
+        let footer = pairs.iter().find(|pair| pair.key == "forebay.interval").unwrap().value.clone().unwrap();
+        let footer: serde_json::Value = serde_json::from_str(&footer).unwrap();
+        if footer["messages"] != metadata.num_rows() || footer["ledger"] != path {
+            return Err(format!("{path} says something else of itself"));
+        }
+        self.footers.lock().unwrap().insert(key, footer.clone());
+        Ok(footer)
+    }
+}
+
+fn number(path: &str, part: usize) -> i64 {
+    path.rsplit('/').next().unwrap().split('+').nth(part).unwrap().parse().unwrap()
+}
+
+/// Offsets and epoch that a file name tells.
+fn interval_of(path: &str) -> ((i64, i64), u64) {
+    let epoch = path.rsplit("+e").next().unwrap().trim_end_matches(".parquet").parse().unwrap();
+    ((number(path, 2), number(path, 3)), epoch)
+}
