@@ -7,24 +7,24 @@
 //!                                                                  Promoter ─▶ Processed zone
 //! ```
 
+pub mod cli;
+pub mod exit;
+
 pub mod config;
+
+pub mod control;
 
 pub mod supervise;
 
 pub mod flow;
 
-pub mod clock;
-pub mod control;
-pub mod fault;
 pub mod lake;
-pub mod cli;
-pub mod clock;
-pub mod exit;
-pub mod fault;
-pub mod model;
-pub mod observe;
+
 pub mod stage;
+
 pub mod storage;
+
+pub mod observe;
 
 pub mod clock;
 pub mod fault;
