@@ -9,16 +9,22 @@
 
 pub mod app;
 pub mod cli;
+pub mod exit;
+
 pub mod config;
 pub mod exit;
 pub mod produce;
+
+pub mod control;
 
 pub mod supervise;
 
 pub mod flow;
 
 pub mod lake;
+
 pub mod stage;
+
 pub mod storage;
 
 pub mod observe;

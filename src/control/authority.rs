@@ -30,10 +30,7 @@ pub struct Authority {
 impl Authority {
     /// Whether `peer` may change state.
     pub fn may_change(&self, peer: Peer) -> bool {
-        peer.uid == 0
-            || peer.uid == self.own_uid
-            || self.uids.contains(&peer.uid)
-            || self.gids.contains(&peer.gid)
+        peer.uid == 0 || peer.uid == self.own_uid || self.uids.contains(&peer.uid) || self.gids.contains(&peer.gid)
     }
 
     /// This authority and the members of a group, read from `/etc/group` and `/etc/passwd`: the kernel vouches for a
@@ -92,7 +89,8 @@ mod tests {
     fn members_of_the_group_are_found_by_user() {
         let etc = tempfile::tempdir().unwrap();
         let groups = "root:x:0:\nforebay:x:990:\nforebay-admin:x:500:ann,bob\nforebay-adminx:x:7:eve\nbroken\n";
-        let users = "root:x:0:0::/root:/bin/sh\nann:x:1001:100::/:/bin/sh\nbob:x:1002:100\nann2:x:1003:1::/:\neve:x:9:9";
+        let users =
+            "root:x:0:0::/root:/bin/sh\nann:x:1001:100::/:/bin/sh\nbob:x:1002:100\nann2:x:1003:1::/:\neve:x:9:9";
         fs::write(etc.path().join("group"), groups).unwrap();
         fs::write(etc.path().join("passwd"), users).unwrap();
         let authority = Authority::default().with_group_from("forebay-admin", etc.path());

@@ -8,7 +8,6 @@ pub mod api;
 pub mod authority;
 pub mod client;
 pub mod problem;
-pub mod render;
 pub mod routes;
 pub mod socket;
 pub mod steering;
