@@ -34,9 +34,7 @@ fn main() {
     println!("quick-xml events, attributes and text: {plain:7.1} MB/s");
     let table = ParserTable::compile(&library()).expect("the mapping compiles");
     let mut parser = Parser::new(Arc::from(vec![table]));
-    let parse = measure(seconds, bytes, || {
-        batches.iter().map(|batch| rows(&mut parser, batch)).sum::<usize>()
-    });
+    let parse = measure(seconds, bytes, || batches.iter().map(|batch| rows(&mut parser, batch)).sum::<usize>());
     println!("messages to Arrow, all checks:         {parse:7.1} MB/s, {:.2} of the event loop", parse / plain);
     println!("1,000,000 messages: {:.2} CPU seconds", bytes as f64 / messages as f64 / parse);
 }
@@ -89,7 +87,13 @@ fn batch(number: usize) -> Arc<RawBatch> {
         let start = bytes.len() as u32;
         bytes.extend_from_slice(message(offset as u64).as_bytes());
         let payload = Some(start..bytes.len() as u32);
-        messages.push(RawMessage { offset, timestamp_us: Some(1_790_000_000_000_000), key: None, payload, headers: vec![] });
+        messages.push(RawMessage {
+            offset,
+            timestamp_us: Some(1_790_000_000_000_000),
+            key: None,
+            payload,
+            headers: vec![],
+        });
     }
     Arc::new(RawBatch {
         source: TopicPartition::new("library", 0),
