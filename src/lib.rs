@@ -7,6 +7,7 @@
 //!                                                                  Promoter ─▶ Processed zone
 //! ```
 
+pub mod app;
 pub mod cli;
 pub mod exit;
 

@@ -9,6 +9,6 @@ pub mod validate;
 
 pub mod buffer;
 
-pub mod spool;
 /// RAW to Processed.
 pub mod promote;
+pub mod spool;

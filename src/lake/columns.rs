@@ -45,7 +45,10 @@ impl ColumnSpec {
             _ => {
                 return Err(Fault::halt(
                     "promote.schema",
-                    format!("column {} has a type that a Processed table cannot hold; change it in the mapping", field.name()),
+                    format!(
+                        "column {} has a type that a Processed table cannot hold; change it in the mapping",
+                        field.name()
+                    ),
                 ));
             }
         };
@@ -61,7 +64,10 @@ impl ColumnSpec {
         let unknown = || {
             Fault::halt(
                 "promote.schema",
-                format!("column {} has type {}, which this version does not know; update forebay", self.name, self.kind),
+                format!(
+                    "column {} has type {}, which this version does not know; update forebay",
+                    self.name, self.kind
+                ),
             )
         };
         Ok(match self.kind.as_str() {

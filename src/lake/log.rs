@@ -98,7 +98,9 @@ impl TableLog {
             .thread_name("table-log")
             .enable_all()
             .build()
-            .map_err(|error| Fault::internal("promote.log", format!("cannot start the threads of the table log: {error}")))?;
+            .map_err(|error| {
+                Fault::internal("promote.log", format!("cannot start the threads of the table log: {error}"))
+            })?;
         let store = LakeStore::new(Arc::clone(storage), stage);
         let executor = Arc::new(TokioMultiThreadExecutor::new(runtime.handle().clone()));
         let engine = Arc::new(DefaultEngineBuilder::new(Arc::new(store.clone())).with_task_executor(executor).build());
@@ -251,7 +253,11 @@ impl TableLog {
         }
     }
 
-    fn add_and_commit<S: std::fmt::Debug>(&self, mut transaction: Transaction<S>, plan: &Plan) -> Result<Attempt, Fault> {
+    fn add_and_commit<S: std::fmt::Debug>(
+        &self,
+        mut transaction: Transaction<S>,
+        plan: &Plan,
+    ) -> Result<Attempt, Fault> {
         let seq = i64::try_from(plan.seq)
             .map_err(|_| Fault::internal("promote.log", format!("promotion number {} is too great", plan.seq)))?;
         transaction = transaction.with_transaction_id(self.app.clone(), seq);
@@ -292,10 +298,12 @@ impl TableLog {
             let values = HashMap::from([(DATE_PARTITION.to_owned(), self.partition_value(file)?)]);
             let context = state.write_context_builder().with_partition_values(values).build().map_err(kernel)?;
             let entry = self.storage.stat(&self.root.join(&file.path))?;
-            let location = self.url.join(&file.path).map_err(|error| Fault::internal("promote.log", error.to_string()))?;
+            let location =
+                self.url.join(&file.path).map_err(|error| Fault::internal("promote.log", error.to_string()))?;
             let meta = FileMeta::new(location, entry.modified.as_millisecond(), file.bytes);
             let stats = stats::record(file, &plan.columns)?;
-            transaction.add_files(build_add_file_metadata(DataFileMetadata::new(meta, stats), &context).map_err(kernel)?);
+            transaction
+                .add_files(build_add_file_metadata(DataFileMetadata::new(meta, stats), &context).map_err(kernel)?);
         }
         Ok(())
     }

@@ -100,9 +100,8 @@ impl Inner {
                 let source = "somebody else wrote it".into();
                 Err(object_store::Error::AlreadyExists { path: location.to_string(), source })
             }
-            Ok(Moved::Gone) => {
-                Err(self.note(Fault::fenced("promote.fenced", format!("another promoter has taken over: {staged} is gone"))))
-            }
+            Ok(Moved::Gone) => Err(self
+                .note(Fault::fenced("promote.fenced", format!("another promoter has taken over: {staged} is gone")))),
             Err(error) => Err(self.note(error.into())),
         }
     }
@@ -189,9 +188,7 @@ impl ObjectStore for LakeStore {
                     let location = location?;
                     let path = lake_path(&location)?;
                     store
-                        .blocking(move |inner| {
-                            inner.storage.delete(&path).map_err(|error| inner.note(error.into()))
-                        })
+                        .blocking(move |inner| inner.storage.delete(&path).map_err(|error| inner.note(error.into())))
                         .await?;
                     Ok(location)
                 }
@@ -211,9 +208,8 @@ impl ObjectStore for LakeStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
         let dir = prefix.map_or_else(|| Ok(LakePath::root()), lake_path)?;
-        let mut entries = self
-            .blocking(move |inner| inner.storage.list_or_empty(&dir).map_err(|error| inner.refuse(error)))
-            .await?;
+        let mut entries =
+            self.blocking(move |inner| inner.storage.list_or_empty(&dir).map_err(|error| inner.refuse(error))).await?;
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         let mut answer =
             ListResult { common_prefixes: Vec::new(), objects: Vec::new(), extensions: Default::default() };

@@ -170,7 +170,10 @@ impl Plan {
     /// A file that is no plan, or one of a newer version: only a person can decide.
     pub fn decode(bytes: &[u8], path: &LakePath) -> Result<Self, Fault> {
         let unreadable = |why: String| {
-            Fault::halt("promote.plan", format!("{path} is not a plan that this version can read ({why}); update forebay"))
+            Fault::halt(
+                "promote.plan",
+                format!("{path} is not a plan that this version can read ({why}); update forebay"),
+            )
         };
         let plan: Self = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
         if plan.format != FORMAT {

@@ -104,7 +104,10 @@ impl Holding {
                 if there.bytes != file.bytes {
                     return Err(Fault::halt(
                         "promote.place",
-                        format!("{target} has {} bytes, the plan says {}; look at it and move it away", there.bytes, file.bytes),
+                        format!(
+                            "{target} has {} bytes, the plan says {}; look at it and move it away",
+                            there.bytes, file.bytes
+                        ),
                     ));
                 }
                 continue;
@@ -126,14 +129,20 @@ impl Holding {
                 Moved::Taken(entry) => {
                     return Err(Fault::halt(
                         "promote.place",
-                        format!("{to} has {} bytes, the plan says {}; look at it and move it away", entry.bytes, file.bytes),
+                        format!(
+                            "{to} has {} bytes, the plan says {}; look at it and move it away",
+                            entry.bytes, file.bytes
+                        ),
                     ));
                 }
             }
         }
         Err(Fault::fenced(
             "promote.fenced",
-            format!("{} of plan {} is neither in place nor in a stage: another promoter has taken over", file.path, plan.seq),
+            format!(
+                "{} of plan {} is neither in place nor in a stage: another promoter has taken over",
+                file.path, plan.seq
+            ),
         ))
     }
 
@@ -142,7 +151,9 @@ impl Holding {
         let mut stages = vec![self.home.stage(epoch)];
         if epoch != self.tenure.epoch {
             let fenced = mutate::list(&*self.storage, &self.home.fenced())?;
-            stages.extend(fenced.into_iter().map(|entry| entry.path).filter(|path| parse_fenced(path.name()) == Some(epoch)));
+            stages.extend(
+                fenced.into_iter().map(|entry| entry.path).filter(|path| parse_fenced(path.name()) == Some(epoch)),
+            );
         }
         Ok(stages)
     }

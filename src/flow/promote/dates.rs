@@ -53,10 +53,17 @@ impl DayOf {
     pub fn days(&mut self, dates: &dyn Array, kafka_times: &dyn Array) -> Result<Vec<Option<EpochDay>>, Fault> {
         let mut days: Vec<Option<EpochDay>> = match dates.data_type() {
             DataType::Date32 => dates.as_primitive::<Date32Type>().iter().collect(),
-            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => {
-                dates.as_primitive::<TimestampMicrosecondType>().iter().map(|at| at.and_then(|at| self.day(at))).collect()
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, _) => dates
+                .as_primitive::<TimestampMicrosecondType>()
+                .iter()
+                .map(|at| at.and_then(|at| self.day(at)))
+                .collect(),
+            _ => {
+                return Err(Fault::halt(
+                    "promote.schema",
+                    "the date column of the table is neither a date nor a timestamp",
+                ));
             }
-            _ => return Err(Fault::halt("promote.schema", "the date column of the table is neither a date nor a timestamp")),
         };
         let times = kafka_times.as_primitive_opt::<TimestampMicrosecondType>();
         let bounds = self.bounds;
@@ -64,7 +71,8 @@ impl DayOf {
             let kafka = times.filter(|times| times.is_valid(row)).map(|times| times.value(row));
             let within = |day: &EpochDay| {
                 bounds.is_none_or(|(least, greatest)| {
-                    bound(least, kafka).is_none_or(|least| least <= *day) && bound(greatest, kafka).is_none_or(|most| *day <= most)
+                    bound(least, kafka).is_none_or(|least| least <= *day)
+                        && bound(greatest, kafka).is_none_or(|most| *day <= most)
                 })
             };
             *day = day.filter(|day| READABLE.contains(day) && within(day));
@@ -129,7 +137,8 @@ mod tests {
     fn a_timestamp_falls_on_the_date_of_the_zone() {
         let at: Timestamp = "2026-10-15T22:30:00Z".parse().unwrap();
         let dates = TimestampMicrosecondArray::from(vec![Some(at.as_microsecond()), None]).with_timezone("UTC");
-        for (zone, want) in [("UTC", "2026-10-15"), ("Europe/Paris", "2026-10-16"), ("America/New_York", "2026-10-15")] {
+        for (zone, want) in [("UTC", "2026-10-15"), ("Europe/Paris", "2026-10-16"), ("America/New_York", "2026-10-15")]
+        {
             let mut day_of = DayOf::new(&settings(zone, OnBadDate::Quarantine)).unwrap();
             assert_eq!(texts(&day_of.days(&dates, &dates).unwrap()), [want, ""], "{zone}");
         }
@@ -138,7 +147,8 @@ mod tests {
     #[test]
     fn bad_dates_go_to_their_bucket() {
         let kafka = Timestamp::from_second(20_000 * 86_400).unwrap().as_microsecond();
-        let kafka = TimestampMicrosecondArray::from(vec![Some(kafka), Some(kafka), Some(kafka), None]).with_timezone("UTC");
+        let kafka =
+            TimestampMicrosecondArray::from(vec![Some(kafka), Some(kafka), Some(kafka), None]).with_timezone("UTC");
         let dates = Date32Array::from(vec![Some(-1), Some(20_001), Some(20_002), Some(20_002)]);
         let mut day_of = DayOf::new(&settings("UTC", OnBadDate::Bucket)).unwrap();
         assert_eq!(day_of.days(&dates, &kafka).unwrap(), [None, Some(20_001), None, Some(20_002)]);

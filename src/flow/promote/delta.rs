@@ -74,7 +74,9 @@ pub fn lane_delta(
     let (Some(head), Some(start)) = (head, chain.first().map(|range| range.from())) else {
         return match promoted.filter(|promoted| *promoted > 0) {
             None => Ok(LaneDelta::LeftOut { why: "it has no chain yet".into(), settled: 0 }),
-            Some(promoted) => Err(broken(source, &format!("nothing is left of it, though it is promoted up to {promoted}"))),
+            Some(promoted) => {
+                Err(broken(source, &format!("nothing is left of it, though it is promoted up to {promoted}")))
+            }
         };
     };
     let from = match (promoted, cut) {
@@ -86,7 +88,10 @@ pub fn lane_delta(
         return Err(broken(source, &format!("it begins at {start}, but only what is below {from} is promoted")));
     }
     if let Some(promoted) = promoted.filter(|promoted| head < *promoted) {
-        return Err(broken(source, &format!("it ends at {head}, but it is promoted up to {promoted} and no rewind says why")));
+        return Err(broken(
+            source,
+            &format!("it ends at {head}, but it is promoted up to {promoted} and no rewind says why"),
+        ));
     }
     let first = below(from);
     let honoured = due.map(|rewind| rewind.epoch).max().or(honoured);
@@ -95,7 +100,10 @@ pub fn lane_delta(
 }
 
 fn broken(source: &TopicPartition, what: &str) -> Fault {
-    Fault::halt("promote.chain", format!("the chain of {source} does not fit what was promoted: {what}; see `forebay audit`"))
+    Fault::halt(
+        "promote.chain",
+        format!("the chain of {source} does not fit what was promoted: {what}; see `forebay audit`"),
+    )
 }
 
 #[cfg(test)]
@@ -134,7 +142,8 @@ mod tests {
 
     #[test]
     fn an_open_rewind_leaves_the_partition_out() {
-        let LaneDelta::LeftOut { settled, .. } = delta(Some(&cursor(12, None)), &[rewind(4, 9, 20, false)], &[5, 9, 12])
+        let LaneDelta::LeftOut { settled, .. } =
+            delta(Some(&cursor(12, None)), &[rewind(4, 9, 20, false)], &[5, 9, 12])
         else {
             panic!("taken")
         };
@@ -162,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_chain_that_does_not_fit_is_refused() {
-        let refused = |cursor: &Cursor, bounds: &[i64]| lane_delta(&source(), Some(cursor), &[], &chain(bounds)).is_err();
+        let refused =
+            |cursor: &Cursor, bounds: &[i64]| lane_delta(&source(), Some(cursor), &[], &chain(bounds)).is_err();
         assert!(refused(&cursor(12, None), &[5, 9]), "shorter than what is promoted");
         assert!(refused(&cursor(12, None), &[13, 20]), "a gap behind what is promoted");
         assert!(refused(&cursor(12, None), &[]), "nothing left");

@@ -73,9 +73,15 @@ mod tests {
         assert_eq!(hourly.next_after(at("2026-10-15T18:42:00Z")), Some(at("2026-10-15T19:00:00Z")));
         assert_eq!(hourly.next_after(at("2026-10-15T19:00:00Z")), Some(at("2026-10-15T20:00:00Z")));
         assert_eq!(schedule(900, "UTC").next_after(at("2026-10-15T23:50:00Z")), Some(at("2026-10-16T00:00:00Z")));
-        assert_eq!(schedule(86400, "Europe/Paris").next_after(at("2026-10-15T18:42:00Z")), Some(at("2026-10-15T22:00:00Z")));
+        assert_eq!(
+            schedule(86400, "Europe/Paris").next_after(at("2026-10-15T18:42:00Z")),
+            Some(at("2026-10-15T22:00:00Z"))
+        );
         // A zone at half an hour: full hours of its own clock.
-        assert_eq!(schedule(3600, "Asia/Kolkata").next_after(at("2026-10-15T18:42:00Z")), Some(at("2026-10-15T19:30:00Z")));
+        assert_eq!(
+            schedule(3600, "Asia/Kolkata").next_after(at("2026-10-15T18:42:00Z")),
+            Some(at("2026-10-15T19:30:00Z"))
+        );
     }
 
     #[test]

@@ -81,6 +81,11 @@ fn repeats(column: &Arc<dyn Array>) -> Result<bool, Fault> {
 fn is_whole(kind: &DataType) -> bool {
     matches!(
         kind,
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::Date32 | DataType::Timestamp(..)
+        DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Date32
+            | DataType::Timestamp(..)
     ) || matches!(kind, DataType::Decimal128(precision, _) if *precision <= 18)
 }

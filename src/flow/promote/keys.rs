@@ -137,7 +137,11 @@ impl Buckets {
             let bucket = &mut self.buckets[index];
             let mut options = OpenOptions::new();
             options.create(true).write(true);
-            if bucket.spooled { options.append(true) } else { options.truncate(true) };
+            if bucket.spooled {
+                options.append(true)
+            } else {
+                options.truncate(true)
+            };
             let mut file = options.open(&path).map_err(|error| spool_fault(&path, &error))?;
             file.write_all(&bucket.held).map_err(|error| spool_fault(&path, &error))?;
             bucket.spooled = true;
@@ -158,7 +162,8 @@ impl Buckets {
         self.held -= bucket.held.len();
         if bucket.spooled {
             let file = File::open(&path).map_err(|error| spool_fault(&path, &error))?;
-            drain_file(BufReader::with_capacity(READ_BYTES, file), &mut take).map_err(|error| spool_fault(&path, &error))?;
+            drain_file(BufReader::with_capacity(READ_BYTES, file), &mut take)
+                .map_err(|error| spool_fault(&path, &error))?;
             std::fs::remove_file(&path).map_err(|error| spool_fault(&path, &error))?;
         }
         let mut packed = bucket.held.as_slice();

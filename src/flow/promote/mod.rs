@@ -19,4 +19,4 @@ pub mod sources;
 pub mod stage;
 pub mod winners;
 
-pub use promoter::{PromotionReport, Promoter};
+pub use promoter::{Promoter, PromotionReport};

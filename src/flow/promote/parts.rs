@@ -138,9 +138,8 @@ impl<'a> Parts<'a> {
         *number += 1;
         let local = self.spool.join(format!("{}-{}", dt.as_deref().unwrap_or("none"), name.file_name()));
         let file = CheckedFile::create(&local).map_err(|error| spool_fault(&local, &error))?;
-        let options = ArrowWriterOptions::new()
-            .with_properties(self.encodings.properties.clone())
-            .with_skip_arrow_metadata(true);
+        let options =
+            ArrowWriterOptions::new().with_properties(self.encodings.properties.clone()).with_skip_arrow_metadata(true);
         let file = BufWriter::with_capacity(BUFFER_BYTES, file);
         let writer = ArrowWriter::try_new_with_options(file, self.encodings.schema.clone(), options);
         let writer = writer.map_err(|error| spool_fault(&local, &error))?;
@@ -180,7 +179,9 @@ fn stats_of(metadata: &ParquetMetaData) -> Vec<ColumnStats> {
         for group in metadata.row_groups() {
             let chunk = group.column(index).statistics();
             let bounds = match chunk {
-                Some(Statistics::Int32(of)) => of.min_opt().zip(of.max_opt()).map(|(a, b)| (i64::from(*a), i64::from(*b))),
+                Some(Statistics::Int32(of)) => {
+                    of.min_opt().zip(of.max_opt()).map(|(a, b)| (i64::from(*a), i64::from(*b)))
+                }
                 Some(Statistics::Int64(of)) => of.min_opt().zip(of.max_opt()).map(|(a, b)| (*a, *b)),
                 _ => None,
             };

@@ -91,9 +91,10 @@ impl Promoter {
         spool: PathBuf,
         budget: u64,
     ) -> Result<Self, Fault> {
-        let settings = table.processed.clone().ok_or_else(|| {
-            Fault::halt("promote.settings", format!("table {} has no [table.processed]", table.name))
-        })?;
+        let settings = table
+            .processed
+            .clone()
+            .ok_or_else(|| Fault::halt("promote.settings", format!("table {} has no [table.processed]", table.name)))?;
         if let Retire::Vacuum(_) = settings.retire {
             return Err(Fault::halt(
                 "promote.settings",
@@ -104,10 +105,14 @@ impl Promoter {
         if columns.iter().any(|column| column.name.eq_ignore_ascii_case(DATE_PARTITION)) {
             return Err(Fault::halt(
                 "promote.schema",
-                format!("table {}: column {DATE_PARTITION} clashes with the path partition; name it otherwise", table.name),
+                format!(
+                    "table {}: column {DATE_PARTITION} clashes with the path partition; name it otherwise",
+                    table.name
+                ),
             ));
         }
-        let mut promoter = Self { storage, owner, table: table.clone(), settings, columns, spool, budget, session: None };
+        let mut promoter =
+            Self { storage, owner, table: table.clone(), settings, columns, spool, budget, session: None };
         promoter.session = Some(promoter.take_over()?);
         Ok(promoter)
     }

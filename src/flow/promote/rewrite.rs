@@ -148,7 +148,8 @@ impl Rewriter<'_> {
     ) -> Result<(), Fault> {
         let mut done = Vec::new();
         self.read(file, encodings, Wanted::All, |first, batch| {
-            let stay: Vec<u32> = (0..batch.num_rows() as u32).filter(|row| !file.chosen.contains(first + row)).collect();
+            let stay: Vec<u32> =
+                (0..batch.num_rows() as u32).filter(|row| !file.chosen.contains(first + row)).collect();
             let batch = if stay.len() == batch.num_rows() {
                 batch
             } else {
@@ -242,7 +243,10 @@ fn by_day(days: &[Option<EpochDay>], is_wanted: impl Fn(usize) -> bool) -> (Vec<
 
 fn column(batch: &RecordBatch, name: &str) -> Result<arrow::array::ArrayRef, Fault> {
     batch.column_by_name(name).cloned().ok_or_else(|| {
-        Fault::halt("promote.schema", format!("the table has no column {name}; see [table.processed] of the configuration"))
+        Fault::halt(
+            "promote.schema",
+            format!("the table has no column {name}; see [table.processed] of the configuration"),
+        )
     })
 }
 
@@ -281,7 +285,13 @@ mod tests {
 
     #[test]
     fn small_files_are_merged_and_great_ones_left_alone() {
-        let files = [promoted("a", 1000, 0), promoted("a", 150, 0), promoted("a", 400, 0), promoted("b", 5, 0), promoted("c", 900, 1)];
+        let files = [
+            promoted("a", 1000, 0),
+            promoted("a", 150, 0),
+            promoted("a", 400, 0),
+            promoted("b", 5, 0),
+            promoted("c", 900, 1),
+        ];
         let new = BTreeMap::from([(Some("a".into()), 100)]);
         let rows: Vec<u64> = to_rewrite(&files, &new).iter().map(|file| file.rows).collect();
         assert_eq!(rows, [900, 150, 400, 1000]);

@@ -258,7 +258,10 @@ pub fn fit(name: &str, array: &ArrayRef, kind: &DataType) -> Result<ArrayRef, Fa
     if is_text(array.data_type()) && is_text(kind) {
         return cast(array, kind).map_err(internal);
     }
-    Err(Fault::halt("promote.schema", format!("column {name} of a file has another type than the table; see `forebay audit`")))
+    Err(Fault::halt(
+        "promote.schema",
+        format!("column {name} of a file has another type than the table; see `forebay audit`"),
+    ))
 }
 
 fn converter(columns: &[ColumnSpec]) -> Result<RowConverter, Fault> {

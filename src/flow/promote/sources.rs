@@ -130,7 +130,10 @@ pub fn raw_files(storage: &dyn Storage, table: &str, interval: &LedgerFile) -> R
     files
         .map(|file| {
             let path = LakePath::parse(&file.path).ok_or_else(|| {
-                Fault::halt("promote.ledger", format!("{} names a file {}; see `forebay audit`", interval.path, file.path))
+                Fault::halt(
+                    "promote.ledger",
+                    format!("{} names a file {}; see `forebay audit`", interval.path, file.path),
+                )
             })?;
             Ok(RawFile { path, bytes: file.bytes, rows: file.rows })
         })

@@ -32,7 +32,8 @@ pub(super) fn record(file: &PlannedFile, columns: &[ColumnSpec]) -> Result<Struc
             greatest.push((&stats.column, high));
         }
     }
-    let name = [String::from("numRecords"), "nullCount".into(), "minValues".into(), "maxValues".into(), "tightBounds".into()];
+    let name =
+        [String::from("numRecords"), "nullCount".into(), "minValues".into(), "maxValues".into(), "tightBounds".into()];
     let [records, null_count, min_values, max_values, tight] = &name;
     let mut parts: Vec<(&String, ArrayRef)> = vec![(records, Arc::new(Int64Array::from(vec![count(file.rows)])))];
     for (name, group) in [(null_count, nulls), (min_values, least), (max_values, greatest)] {

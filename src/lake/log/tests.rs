@@ -36,9 +36,11 @@ impl Lake {
     fn plan(&self, previous: Option<&Plan>, dates: &[Option<&str>], remove: &[String]) -> Plan {
         let mut plan = Plan::after(previous, "books", 1);
         plan.columns = vec![spec("id", "int64"), spec("added", "timestamp"), spec("price", "decimal(10,2)")];
-        let mut live: Vec<String> = self.log.state().unwrap().map_or_else(Vec::new, |state| {
-            state.live.into_iter().map(|file| file.path).collect()
-        });
+        let mut live: Vec<String> = self
+            .log
+            .state()
+            .unwrap()
+            .map_or_else(Vec::new, |state| state.live.into_iter().map(|file| file.path).collect());
         for (number, dt) in dates.iter().enumerate() {
             let name = PartName { seq: plan.seq, epoch: Epoch(1), bucket: 0, number: number as u32 };
             let path = part_path(*dt, name);
@@ -74,7 +76,8 @@ fn a_log_is_created_grows_and_shrinks() {
     assert_eq!(lake.log.commit(&first).unwrap(), None);
     let state = lake.log.state().unwrap().unwrap();
     assert_eq!((state.version, state.seq, state.columns.clone()), (0, Some(1), first.columns.clone()));
-    let seen: Vec<_> = state.live.iter().map(|file| (file.path.clone(), file.bytes, file.rows, file.dt.clone())).collect();
+    let seen: Vec<_> =
+        state.live.iter().map(|file| (file.path.clone(), file.bytes, file.rows, file.dt.clone())).collect();
     let want = |number: usize| {
         let file = &first.add[number];
         (file.path.clone(), 4, 7, file.dt.clone())

@@ -1,0 +1,5 @@
+//! The commands.
+
+pub mod cells;
+pub mod grid;
+pub mod show;
