@@ -2,23 +2,24 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
-use crate::config::parse_duration;
 use crate::model::level::LogLevel;
-use crate::model::offset::TopicPartition;
+use crate::observe::read::LogQuery;
+
+mod values;
+
+pub use values::{Equals, Lane, LaneChoice, RewindTo, Since, Target, Zone};
 
 /// Where the configuration is when nobody says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/forebay/forebay.toml";
 
 /// Keeps a data lake fed from Kafka: XML in, typed Parquet out, every message accounted for.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "forebay", version, propagate_version = true)]
+#[command(name = "forebay", version)]
 #[command(after_help = EXIT_CODES)]
 pub struct Cli {
     /// What holds for every command.
@@ -140,7 +141,7 @@ pub struct Demo {
     /// Folder for the lake, in DIR/lake [default: a new one below the temporary folder]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Keep what an earlier demo left in DIR, and add to it
+    /// Keep everything in DIR when it ends, and not the lake alone
     #[arg(long)]
     pub keep: bool,
 }
@@ -216,6 +217,19 @@ pub struct Logs {
     pub event: Option<String>,
 }
 
+impl Logs {
+    /// The lines that are wanted.
+    pub fn query(&self, now: Timestamp) -> LogQuery {
+        LogQuery {
+            since: self.since.map(|since| since.at(now)),
+            level: self.level,
+            topic: self.topic.clone(),
+            partition: self.partition,
+            event: self.event.clone(),
+        }
+    }
+}
+
 /// `forebay show`
 #[derive(Debug, Clone, Args)]
 pub struct Show {
@@ -246,13 +260,13 @@ pub struct Produce {
     #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,
     /// Share of messages that are broken
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = values::parse_share)]
     pub broken: f64,
     /// Share of messages that are sent again as they were
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = values::parse_share)]
     pub resent: f64,
     /// Share of messages that are sent again with other content
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = values::parse_share)]
     pub changed: f64,
     /// Seed: the same seed gives the same messages
     #[arg(long, value_name = "S", default_value_t = 0)]
@@ -295,164 +309,6 @@ pub enum Topic {
         /// The topic
         topic: String,
     },
-}
-
-/// One Kafka partition: `TOPIC:PARTITION`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lane(pub TopicPartition);
-
-impl FromStr for Lane {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.rsplit_once(':').and_then(|(topic, partition)| Some((topic, partition.parse::<i32>().ok()?)));
-        match parts {
-            Some((topic, partition)) if !topic.is_empty() && partition >= 0 => {
-                Ok(Self(TopicPartition::new(topic, partition)))
-            }
-            _ => Err("write TOPIC:PARTITION, such as library:0".to_owned()),
-        }
-    }
-}
-
-/// A topic, or one Kafka partition of it: `TOPIC[:PARTITION]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LaneChoice {
-    /// The topic.
-    pub topic: String,
-    /// One of its partitions; none: all of them.
-    pub partition: Option<i32>,
-}
-
-impl FromStr for LaneChoice {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            return Err("write TOPIC or TOPIC:PARTITION".to_owned());
-        }
-        if !text.contains(':') {
-            return Ok(Self { topic: text.to_owned(), partition: None });
-        }
-        let Lane(source) = text.parse()?;
-        Ok(Self { topic: source.topic.to_string(), partition: Some(source.partition) })
-    }
-}
-
-/// Where a rewind goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RewindTo {
-    /// To this offset.
-    Offset(i64),
-    /// To the first message of this time or later.
-    Time(Timestamp),
-}
-
-impl FromStr for RewindTo {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(offset) = text.parse::<i64>() {
-            return if offset >= 0 { Ok(Self::Offset(offset)) } else { Err("an offset is not negative".to_owned()) };
-        }
-        let time = text.parse().map_err(|_| "write an offset, or a time such as 2026-10-01T00:00:00Z".to_owned())?;
-        Ok(Self::Time(time))
-    }
-}
-
-/// A time, or how long ago it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Since {
-    /// This long ago.
-    Age(Duration),
-    /// Then.
-    Time(Timestamp),
-}
-
-impl FromStr for Since {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let time = || text.parse().map(Self::Time).ok();
-        let since = parse_duration(text).map(Self::Age).or_else(time);
-        since.ok_or_else(|| "write an age such as 1h, or a time such as 2026-10-01T00:00:00Z".to_owned())
-    }
-}
-
-impl Since {
-    /// The time that is meant.
-    pub fn at(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::Age(age) => now.checked_sub(age).unwrap_or(Timestamp::MIN),
-            Self::Time(time) => time,
-        }
-    }
-}
-
-/// A zone of the lake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Zone {
-    /// `raw`
-    Raw,
-    /// `processed`
-    Processed,
-    /// `quarantine`
-    Quarantine,
-    /// `ledger`
-    Ledger,
-}
-
-/// `ZONE.NAME`: a table in a zone, or the ledger of a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The zone.
-    pub zone: Zone,
-    /// The table, or the topic.
-    pub name: String,
-}
-
-impl FromStr for Target {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let zone = |name| match name {
-            "raw" => Some(Zone::Raw),
-            "processed" => Some(Zone::Processed),
-            "quarantine" => Some(Zone::Quarantine),
-            "ledger" => Some(Zone::Ledger),
-            _ => None,
-        };
-        let parts = text.split_once('.').and_then(|(name, rest)| Some((zone(name)?, rest)));
-        match parts {
-            Some((zone, name)) if !name.is_empty() => Ok(Self { zone, name: name.to_owned() }),
-            _ => Err("write raw.TABLE, processed.TABLE, quarantine.TABLE or ledger.TOPIC".to_owned()),
-        }
-    }
-}
-
-/// `NAME=VALUE`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Equals {
-    /// Before the sign.
-    pub name: String,
-    /// After it.
-    pub value: String,
-}
-
-impl FromStr for Equals {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
-            _ => Err("write NAME=VALUE".to_owned()),
-        }
-    }
-}
-
-fn parse_share(text: &str) -> Result<f64, String> {
-    let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-    share.ok_or_else(|| "write a share of 0 to 1, such as 0.02".to_owned())
 }
 
 /// Writes the completions for a shell.

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod exit;
 
 pub mod config;
+pub mod produce;
 
 pub mod control;
 

@@ -1,6 +1,8 @@
 //! The contract of `forebay::storage`, line by line, on every backend: local disk, local disk behind a
 //! `FaultyStorage` without faults, and a real HDFS when `FOREBAY_STACK_HDFS` holds its URL.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -69,7 +71,9 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index % 251) as u8 ^ (index / 65_536) as u8).collect()
 }
 
-const CONTRACT: &[(&str, fn(&Bench))] = &[
+type Line = (&'static str, fn(&Bench));
+
+const CONTRACT: &[Line] = &[
     ("a file holds what was given", |bench| {
         let small = bench.put("small", b"seven b");
         assert_eq!(bench.content(&small), b"seven b");
@@ -310,7 +314,7 @@ const CONTRACT: &[(&str, fn(&Bench))] = &[
         for round in 0..4 {
             let path = bench.path(&format!("owner-{round}"));
             let wins = race(|index| bench.storage.create(&path, Content::Bytes(format!("owner {index}").as_bytes())));
-            assert_eq!(bench.content(&path), format!("owner {}", wins).as_bytes());
+            assert_eq!(bench.content(&path), format!("owner {wins}").as_bytes());
         }
     }),
     ("of sixteen that rename onto one path one wins", |bench| {

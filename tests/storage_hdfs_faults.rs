@@ -1,6 +1,8 @@
 //! What becomes of calls when parts of a real HDFS hang or die. It breaks what it runs on, so it starts a stack of its
 //! own with two DataNodes, beside the one that `FOREBAY_STACK_HDFS` says is there (which shows that one can be).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -25,7 +27,7 @@ impl Drop for Bench {
 const SHORT: Deadlines = Deadlines {
     look: Duration::from_secs(3),
     mutation: Duration::from_secs(3),
-    write: Duration::from_secs(4),
+    write: Duration::from_secs(8),
     bytes_per_second: 1024 * 1024,
 };
 /// What a busy machine may add to a deadline.
@@ -151,14 +153,14 @@ fn a_dead_datanode_does_not_stop_writes(bench: &Bench) {
     bench.stack(&["kill", "datanode-2"]);
     // Two DataNodes, one dead: a rung with one copy finds the living one every other time.
     let done = write_some(bench, "one-dead");
-    assert!(done >= FILES - 3, "{done} of {FILES}");
+    assert!(done >= FILES - 1, "{done} of {FILES}");
     let paths: Vec<_> = (0..30).map(|index| bench.path(&format!("many-{index}"))).collect();
     let files: Vec<_> = paths.iter().map(|path| (path.clone(), Content::Bytes(&[1; 50_000]))).collect();
     let started = Instant::now();
     let answers = bench.storage.write_all(&files);
     let done = answers.iter().filter(|answer| answer.is_ok()).count();
     println!("          write_all: {done} of 30 in {:.2?}", started.elapsed());
-    assert!(done >= 25, "{done} of 30");
+    assert!(done >= 29, "{done} of 30");
     for entry in bench.storage.list(&bench.lake).unwrap() {
         if entry.path.name().starts_with("many-") {
             assert_eq!(entry.bytes, 50_000);

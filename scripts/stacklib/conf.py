@@ -3,7 +3,6 @@
 from .common import HOST
 
 
-
 def write_kafka_conf(stack):
     folder = stack.dir / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,15 +59,19 @@ def write_hadoop_conf(stack, name):
         "dfs.namenode.safemode.extension": 0,
     }
     if name != "namenode":
-        hdfs.update({
-            "dfs.datanode.data.dir": f"file://{stack.dir}/{name}/data",
-            "dfs.datanode.hostname": HOST,
-            "dfs.datanode.address": f"{HOST}:{stack.ports[name]}",
-            "dfs.datanode.http.address": f"{HOST}:{stack.ports[f'{name}.http']}",
-            "dfs.datanode.ipc.address": f"{HOST}:{stack.ports[f'{name}.ipc']}",
-        })
+        hdfs.update(
+            {
+                "dfs.datanode.data.dir": f"file://{stack.dir}/{name}/data",
+                "dfs.datanode.hostname": HOST,
+                "dfs.datanode.address": f"{HOST}:{stack.ports[name]}",
+                "dfs.datanode.http.address": f"{HOST}:{stack.ports[f'{name}.http']}",
+                "dfs.datanode.ipc.address": f"{HOST}:{stack.ports[f'{name}.ipc']}",
+            }
+        )
     for file, settings in (("core-site.xml", core), ("hdfs-site.xml", hdfs)):
-        properties = "".join(f"  <property><name>{key}</name><value>{value}</value></property>\n" for key, value in settings.items())
+        properties = "".join(
+            f"  <property><name>{key}</name><value>{value}</value></property>\n" for key, value in settings.items()
+        )
         (conf / file).write_text(f"<configuration>\n{properties}</configuration>\n")
     (conf / "log4j.properties").write_text(
         "log4j.rootLogger=${stack.log.level},out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\n"

@@ -35,11 +35,15 @@ def find_java():
     java = shutil.which(str(pathlib.Path(home, "bin", "java"))) if home else None
     java = java or shutil.which("java")
     if not java:
-        raise StackError("java not found: install a Java runtime, 17 or newer (Debian: openjdk-17-jre-headless)", EXIT_UNAVAILABLE)
+        raise StackError(
+            "java not found: install a Java runtime, 17 or newer (Debian: openjdk-17-jre-headless)", EXIT_UNAVAILABLE
+        )
     text = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
     found = re.search(r'version "(\d+)', text)
     if not found or int(found.group(1)) < 17:
-        raise StackError(f"{java} is older than Java 17, which Kafka needs: install openjdk-17-jre-headless or set JAVA_HOME", EXIT_UNAVAILABLE)
+        raise StackError(
+            f"{java} is older than Java 17, which Kafka needs: install openjdk-17-jre-headless or set JAVA_HOME", EXIT_UNAVAILABLE
+        )
     return java
 
 
@@ -69,7 +73,9 @@ def fetch_jars():
                     f"<dependencies>{dependencies}</dependencies></project>"
                 )
                 command = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", f"-DoutputDirectory={work}/lib"]
-                done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+                done = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+                )
                 if done.returncode != 0 or not any(pathlib.Path(work, "lib").glob("*.jar")):
                     raise StackError(f"Maven could not fetch {name}:\n{tail(done.stdout)}", EXIT_UNAVAILABLE)
                 os.rename(f"{work}/lib", jars / name)

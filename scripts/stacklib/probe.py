@@ -55,7 +55,9 @@ def receive(link, count):
 
 def jmx(port, service, bean):
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://{HOST}:{port}/jmx?qry=Hadoop:service={service},name={bean}", timeout=3) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            f"http://{HOST}:{port}/jmx?qry=Hadoop:service={service},name={bean}", timeout=3
+        ) as answer:
             return (json.load(answer).get("beans") or [{}])[0]
     except (OSError, ValueError):
         return {}

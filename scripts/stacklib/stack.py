@@ -87,7 +87,10 @@ class Stack:
             self.settings = {"datanodes": 1, "cluster": cluster, "ports": {}}
         count = args.datanodes or self.settings["datanodes"]
         if count < self.settings["datanodes"]:
-            raise StackError(f"this stack has {self.settings['datanodes']} DataNodes and cannot shrink: `scripts/stack down --purge` first", EXIT_USAGE)
+            raise StackError(
+                f"this stack has {self.settings['datanodes']} DataNodes and cannot shrink: `scripts/stack down --purge` first",
+                EXIT_USAGE,
+            )
         self.settings["datanodes"] = count
         auto = args.ports == "auto"
         wanted = {"kafka": (args.kafka_port, 9092), "namenode": (args.namenode_port, 8020)}
@@ -111,7 +114,9 @@ class Stack:
         for name in self.names():
             for port in self.ports_of(name):
                 if not self.is_running(name) and not is_free(port):
-                    raise StackError(f"port {port} for {name} is taken by another program: choose --kafka-port and --namenode-port, or --ports auto in a new --dir")
+                    raise StackError(
+                        f"port {port} for {name} is taken by another program: choose --kafka-port and --namenode-port, or --ports auto in a new --dir"
+                    )
 
     def command(self, name):
         if name == "kafka":
@@ -122,13 +127,29 @@ class Stack:
 
     def kafka_java(self, heap, log_level="INFO"):
         """The start of a command line for one of Kafka's programs."""
-        return [find_java(), heap, f"-Dstack.log.level={log_level}", f"-Dlog4j2.configurationFile={self.dir}/kafka/log4j2.properties",
-                "-Djava.net.preferIPv4Stack=true", "-cp", f"{jar_folder(KAFKA_JARS)}/*"]
+        return [
+            find_java(),
+            heap,
+            f"-Dstack.log.level={log_level}",
+            f"-Dlog4j2.configurationFile={self.dir}/kafka/log4j2.properties",
+            "-Djava.net.preferIPv4Stack=true",
+            "-cp",
+            f"{jar_folder(KAFKA_JARS)}/*",
+        ]
 
     def hadoop_java(self, heap, name, log_level="INFO"):
         """The start of a command line for one of Hadoop's programs, with the configuration of process `name`."""
-        return [find_java(), heap, f"-Dstack.log.level={log_level}", "-XX:+UseSerialGC", "-Djava.net.preferIPv4Stack=true",
-                "--add-opens", "java.base/java.lang=ALL-UNNAMED", "-cp", f"{self.dir}/{name}/conf:{jar_folder(HADOOP_JARS)}/*"]
+        return [
+            find_java(),
+            heap,
+            f"-Dstack.log.level={log_level}",
+            "-XX:+UseSerialGC",
+            "-Djava.net.preferIPv4Stack=true",
+            "--add-opens",
+            "java.base/java.lang=ALL-UNNAMED",
+            "-cp",
+            f"{self.dir}/{name}/conf:{jar_folder(HADOOP_JARS)}/*",
+        ]
 
     def start(self, name):
         """Writes the configuration, formats the storage once, and starts the process with its log appended."""
@@ -137,14 +158,27 @@ class Stack:
         if name == "kafka":
             write_kafka_conf(self)
             if not (self.dir / "kafka/data/meta.properties").exists():
-                run_once(self.kafka_java("-Xmx256m") + ["kafka.tools.StorageTool", "format", "--standalone", "-t", self.settings["cluster"],
-                                                        "-c", str(self.dir / "kafka/server.properties")], "format Kafka's storage")
+                run_once(
+                    self.kafka_java("-Xmx256m")
+                    + [
+                        "kafka.tools.StorageTool",
+                        "format",
+                        "--standalone",
+                        "-t",
+                        self.settings["cluster"],
+                        "-c",
+                        str(self.dir / "kafka/server.properties"),
+                    ],
+                    "format Kafka's storage",
+                )
         else:
             write_hadoop_conf(self, name)
             if name == "namenode" and not (self.dir / "namenode/data/current/VERSION").exists():
                 run_once(self.command(name) + ["-format", "-nonInteractive"], "format the NameNode's storage")
         with open(self.log(name), "ab") as log:
-            process = subprocess.Popen(self.command(name), cwd=self.dir / name, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            process = subprocess.Popen(
+                self.command(name), cwd=self.dir / name, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
         (self.dir / "run" / f"{name}.pid").write_text(f"{process.pid} {process_stat(process.pid)[1]}\n")
 
     def is_ready(self, name):
@@ -164,7 +198,9 @@ class Stack:
             waiting = [name for name in waiting if not self.is_ready(name)]
             for name in waiting:
                 if not self.is_running(name):
-                    raise StackError(f"{name} ended while starting; the end of {self.log(name)}:\n{tail(self.log(name).read_text(errors='replace'))}")
+                    raise StackError(
+                        f"{name} ended while starting; the end of {self.log(name)}:\n{tail(self.log(name).read_text(errors='replace'))}"
+                    )
             if waiting and time.monotonic() > deadline:
                 ends = "\n".join(f"--- {self.log(name)}\n{tail(self.log(name).read_text(errors='replace'))}" for name in waiting)
                 raise StackError(f"not ready after {seconds} s: {', '.join(waiting)}\n{ends}")
@@ -183,7 +219,7 @@ class Stack:
             self.send(name, signal.SIGCONT)
             self.send(name, signal.SIGTERM)
         deadline = time.monotonic() + seconds
-        while (left := [name for name in self.names() if self.is_running(name)]):
+        while left := [name for name in self.names() if self.is_running(name)]:
             if time.monotonic() > deadline:
                 for name in left:
                     self.send(name, signal.SIGKILL)
@@ -201,6 +237,8 @@ def tail(text, lines=25):
 
 
 def run_once(command, what):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     if done.returncode != 0:
         raise StackError(f"could not {what}:\n{tail(done.stdout)}")

@@ -1,5 +1,7 @@
-//! The commands.
+//! The composition root and the commands: alone knows every part.
 
 pub mod cells;
+pub mod daemon;
 pub mod grid;
+mod identity;
 pub mod show;

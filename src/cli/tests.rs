@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::offset::TopicPartition;
 
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(line.split_whitespace())
@@ -68,8 +69,9 @@ fn shares_ages_and_levels_are_checked() {
         panic!("not logs")
     };
     let now: Timestamp = "2026-10-01T12:00:00Z".parse().unwrap();
-    assert_eq!(logs.since.unwrap().at(now).to_string(), "2026-10-01T11:00:00Z");
-    assert_eq!(logs.level, Some(LogLevel::Warn));
+    let query = logs.query(now);
+    assert_eq!(query.since.unwrap().to_string(), "2026-10-01T11:00:00Z");
+    assert_eq!((query.level, query.event.as_deref()), (Some(LogLevel::Warn), Some("storage")));
     assert!(parse("forebay logs --since soon").is_err());
 }
 

@@ -9,6 +9,7 @@ pub mod validate;
 
 pub mod buffer;
 
-/// RAW to Processed.
 pub mod promote;
+
+pub mod handover;
 pub mod spool;

@@ -133,7 +133,7 @@ pub fn take_epoch(
         return Ok(Tenure { home: home.clone(), epoch, stage, storage_time: mine.modified });
     }
     let message = format!("{EPOCHS_TRIED} epochs were taken by others or given up after unclear answers");
-    Err(StorageError::new(Kind::Unavailable, "take epoch", home.owners(), message).into())
+    Err(StorageError::new(Kind::Unavailable, "take epoch", &home.owners(), message).into())
 }
 
 fn highest(owners: &[Entry]) -> Epoch {

@@ -7,12 +7,13 @@
 //!    read the head of the chain;
 //! 2. [`LaneLedger::commit`]: stage, verify, rename the data files, rename the ledger file;
 //! 3. [`LaneLedger::rewind`]: truncate the chain under a new epoch;
-//! 4. [`audit()`]: prove or disprove the promises from storage alone.
+//! 4. [`audit`]: prove or disprove the promises from storage alone.
 //!
 //! Shared by both zones: names ([`names`]), the rule for answers that were lost ([`mutate`]), taking an epoch
 //! ([`fence`]).
 
 mod acquire;
+pub mod audit;
 pub mod chain;
 pub mod columns;
 mod commit;

@@ -18,14 +18,17 @@ pub fn retire(storage: &dyn Storage, home: &Home, root: &LakePath, plan: &Plan) 
         return Ok(());
     }
     let trash = home.trash().join(trash_segment(plan.seq));
-    mutate::make_dirs(storage, &trash)?;
     for path in &plan.remove {
         let from = root.join(path);
         let Some(entry) = mutate::look(storage, &from)? else { continue };
-        match mutate::rename(storage, &from, &trash.join(from.name()), Expected::File(entry.bytes))? {
+        match mutate::rename(storage, &from, &trash.join(path), Expected::File(entry.bytes))? {
             Moved::Done | Moved::Gone => {}
-            // A namesake in the trash is this file from a try whose answer was lost: its name never comes back.
-            Moved::Taken(_) => mutate::delete(storage, &from)?,
+            Moved::Taken(there) => {
+                return Err(Fault::halt(
+                    "promote.retire",
+                    format!("{} is in the trash already as {}; look at both", from, there.path),
+                ));
+            }
         }
     }
     Ok(())

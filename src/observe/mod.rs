@@ -3,10 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | [`events`] | one function per event: a log line of a stable name, and a counter |
-//! | [`metrics`] | every metric by its name |
+//! | [`mod@metrics`] | every metric by its name |
 //! | [`logs`] | where log lines go: `forebay.jsonl`, the terminal, a panic |
 //! | [`control`] | `control.jsonl`: who commanded what |
-//! | [`read`] | the log files, read back for people |
+//! | [`mod@read`] | the log files, read back for people |
 //!
 //! There is one set of metrics and one log in a process, so nothing here is handed around.
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind};
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -93,6 +94,54 @@ pub struct LogReader {
     open: Option<Open>,
     /// Closed files that were read to their end. By name: those are used once, other than inodes.
     done: HashSet<PathBuf>,
+}
+
+/// How `forebay logs` prints.
+#[derive(Debug, Clone, Copy)]
+pub struct LogPrint {
+    /// The lines as they stand in the file, for machines.
+    pub json: bool,
+    /// Whether to use colours.
+    pub colors: bool,
+    /// Go on with what is written from now on.
+    pub follow: bool,
+}
+
+/// How often a follower looks for more.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Prints the wanted lines of the log in `dir`; with `follow` it ends only when `out` does.
+///
+/// # Errors
+///
+/// What the file system or `out` says; a reader of `out` that has gone is no error.
+pub fn print_logs(dir: &Path, query: LogQuery, print: LogPrint, out: &mut dyn Write) -> io::Result<()> {
+    if !print.follow && !dir.is_dir() {
+        return Err(io::Error::new(ErrorKind::NotFound, format!("there is no log in {}", dir.display())));
+    }
+    let mut reader = LogReader::new(dir, query);
+    let printed = loop {
+        let written = print_rest(&mut reader, print, out);
+        if written.is_err() || !print.follow {
+            break written;
+        }
+        std::thread::sleep(LOOK);
+    };
+    match printed {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn print_rest(reader: &mut LogReader, print: LogPrint, out: &mut dyn Write) -> io::Result<()> {
+    while let Some(line) = reader.next_line()? {
+        if print.json {
+            writeln!(out, "{}", line.json())?;
+        } else {
+            writeln!(out, "{}", line.text(print.colors))?;
+        }
+    }
+    out.flush()
 }
 
 /// What a file is, whatever it is called at the moment.
@@ -309,6 +358,23 @@ mod tests {
             all(LogQuery { event: Some("storage".into()), ..LogQuery::default() }),
             ["storage.denied", "storage.unavailable"]
         );
+    }
+
+    #[test]
+    fn printing_gives_whole_lines_to_machines_and_readable_ones_to_people() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), 1 << 20, &[line(NOON, "info", "a", 0), line(NOON, "info", "b", 0)]);
+        let print = |json| {
+            let mut out = Vec::new();
+            let print = LogPrint { json, colors: false, follow: false };
+            print_logs(dir.path(), LogQuery::default(), print, &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(print(true), std::fs::read_to_string(dir.path().join(CURRENT)).unwrap());
+        assert_eq!(print(false).lines().count(), 2);
+        let print = LogPrint { json: false, colors: false, follow: false };
+        let error = print_logs(&dir.path().join("none"), LogQuery::default(), print, &mut Vec::new()).unwrap_err();
+        assert!(error.to_string().starts_with("there is no log in "));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use hdfs_native::client::FileStatus;
 use hdfs_native::{Client, HdfsError};
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 
 use self::classify::Answer;
 use self::session::{Lost, Sessions};
@@ -67,8 +68,9 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
+    /// Never more than a day, so that a senseless number of bytes is not waited for without end.
     fn with_bytes(&self, base: Duration, bytes: u64) -> Duration {
-        base + Duration::from_secs_f64(bytes as f64 / self.bytes_per_second.max(1) as f64)
+        base + Duration::from_secs((bytes / self.bytes_per_second.max(1)).min(86_400))
     }
 }
 
@@ -200,10 +202,17 @@ impl HdfsStorage {
                 let (at_once, in_flight) = (at_once.clone(), self.in_flight.clone());
                 session.spawn(async move {
                     let share = source.length().min(IN_FLIGHT_FILE) / KIB + 1;
-                    // Neither semaphore is ever closed, so that both give a permit.
-                    let _turn = at_once.acquire_owned().await;
-                    let _room = in_flight.acquire_many_owned(u32::try_from(share).unwrap_or(u32::MAX)).await;
-                    let answer = Box::pin(write_file(&client, &path, &source, replication, until)).await;
+                    // Neither semaphore is ever closed: what can fail is the time.
+                    let room = timeout_at(until, async {
+                        let turn = at_once.acquire_owned().await;
+                        (turn, in_flight.acquire_many_owned(u32::try_from(share).unwrap_or(u32::MAX)).await)
+                    });
+                    let answer = match room.await {
+                        Ok(_held) => Box::pin(write_file(&client, &path, &source, replication, until)).await,
+                        Err(_) => {
+                            Err(Answer::new(Kind::Unavailable, "other writes left no room for it in time").into())
+                        }
+                    };
                     let _ = sender.send((index, answer));
                 })
             })

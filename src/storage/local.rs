@@ -7,6 +7,7 @@
 //!
 //! There is no deadline here: a disk that hangs hangs its caller, whose heartbeat is watched.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -59,7 +60,7 @@ impl LocalStorage {
     }
 
     fn at(root: &Path) -> Result<Self, StorageError> {
-        let failed = || StorageError::new(Kind::Other, "open", root.display(), "the root must be an absolute path");
+        let failed = || StorageError::new(Kind::Other, "open", &root.display(), "the root must be an absolute path");
         let url = Url::from_file_path(root).map_err(|()| failed())?;
         Ok(Self { root: root.to_path_buf(), url: url.to_string() })
     }
@@ -74,7 +75,7 @@ impl LocalStorage {
                     return Err(StorageError::new(Kind::Other, "open", &self.url, message));
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(classify("open", format!("{}/{zone}", self.url), &error));
+                    return Err(classify("open", &format!("{}/{zone}", self.url), &error));
                 }
                 _ => {}
             }
@@ -321,6 +322,6 @@ fn is_out_of_descriptors(code: i32) -> bool {
     [Errno::MFILE, Errno::NFILE, Errno::NOMEM].iter().any(|errno| errno.raw_os_error() == code)
 }
 
-fn classify(operation: &'static str, path: impl ToString, error: &io::Error) -> StorageError {
+fn classify(operation: &'static str, path: &(impl fmt::Display + ?Sized), error: &io::Error) -> StorageError {
     StorageError::new(kind_of(error), operation, path, say(error))
 }

@@ -199,7 +199,12 @@ pub struct StorageError {
 
 impl StorageError {
     /// An answer of `kind` to `operation` on `path`; of a message of many lines (Java stack traces) the first is kept.
-    pub fn new(kind: Kind, operation: &'static str, path: impl ToString, message: impl AsRef<str>) -> Self {
+    pub fn new(
+        kind: Kind,
+        operation: &'static str,
+        path: &(impl fmt::Display + ?Sized),
+        message: impl AsRef<str>,
+    ) -> Self {
         let line = message.as_ref().lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
         Self { kind, operation, path: path.to_string(), message: line.to_owned() }
     }

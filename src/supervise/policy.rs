@@ -58,7 +58,7 @@ pub struct RestartPolicy {
     failures: VecDeque<Instant>,
     streak: u32,
     last_failure: Option<Instant>,
-    restarts: u64,
+    restarts: u32,
 }
 
 impl RestartPolicy {
@@ -68,7 +68,7 @@ impl RestartPolicy {
     }
 
     /// Restarts decided so far, for people.
-    pub fn restarts(&self) -> u64 {
+    pub fn restarts(&self) -> u32 {
         self.restarts
     }
 

@@ -1,4 +1,5 @@
 //! The session against a Kafka: the embedded one, and the real one where `FOREBAY_STACK_KAFKA` names it.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod harness;
 
@@ -10,7 +11,6 @@ use std::time::{Duration, Instant};
 use forebay::fault::Verdict;
 use forebay::flow::read::faults;
 use forebay::flow::read::fetch::{Fetch, Fetched};
-use forebay::flow::read::session::SessionEvent;
 use forebay::model::offset::TopicPartition;
 
 use harness::{Cluster, Member, PATIENCE, Storage, daemon, failure, fresh, read_to};
@@ -109,12 +109,7 @@ fn members_exchange_kafka_partitions_without_loss_or_repeat(cluster: &Cluster) {
     held(4 * (COUNT - 101));
     // The second one takes two of the four over.
     let mut second = Member::join(&cluster.settings(&group, 2, &[]), &[&topic]);
-    let taken = loop {
-        match second.next(PATIENCE) {
-            Some(SessionEvent::Assigned(partitions)) => break partitions,
-            other => panic!("{other:?}"),
-        }
-    };
+    let taken = second.assigned(1);
     assert!(taken.len() < 4, "{taken:?}");
     for partition in &taken {
         let read = storage.lock().unwrap()[partition].clone();

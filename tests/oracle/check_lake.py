@@ -65,7 +65,9 @@ class Report:
     def violation(self, promise, what, **where):
         if "path" in where:
             where["path"] = str(where["path"]).removeprefix(f"{self.root}/")
-        self.found.setdefault(promise, []).append({"what": what, **{key: value if isinstance(value, int) else str(value) for key, value in where.items()}})
+        self.found.setdefault(promise, []).append(
+            {"what": what, **{key: value if isinstance(value, int) else str(value) for key, value in where.items()}}
+        )
 
     def more(self, promise, number):
         """So many that are not shown."""
@@ -109,7 +111,8 @@ class Checker:
     def canonical(self, source=""):
         """The table's columns as plain SQL values: points in time as microseconds, so that no time zone can creep in."""
         return ", ".join(
-            f"epoch_us({source}{name}) as {name}" if pa.types.is_timestamp(kind) else f"{source}{name}" for name, kind in self.columns.items()
+            f"epoch_us({source}{name}) as {name}" if pa.types.is_timestamp(kind) else f"{source}{name}"
+            for name, kind in self.columns.items()
         )
 
     def load_expected(self, file):
@@ -153,9 +156,14 @@ class Checker:
         selected = self.canonical() if columns is self.columns else ", ".join(columns)
         paths = "[" + ", ".join(f"'{quoted(path)}'" for path in good) + "]"
         if good:
-            self.db.execute(f"create table {name} as select {selected}, filename from read_parquet({paths}, filename = true, hive_partitioning = false)")
+            self.db.execute(
+                f"create table {name} as select {selected}, filename from read_parquet({paths}, filename = true, hive_partitioning = false)"
+            )
         else:
-            nothing = ", ".join(f"null::{'BIGINT' if pa.types.is_timestamp(kind) else sql_type(kind)} as {column}" for column, kind in columns.items())
+            nothing = ", ".join(
+                f"null::{'BIGINT' if pa.types.is_timestamp(kind) else sql_type(kind)} as {column}"
+                for column, kind in columns.items()
+            )
             self.db.execute(f"create table {name} as select {nothing}, null::varchar as filename limit 0")
         self.report.checked(f"{name} files", len(good))
         self.report.checked(f"{name} rows", self.count(name))
@@ -182,7 +190,11 @@ class Checker:
             except (pa.ArrowException, OSError) as error:
                 self.report.violation("I11", f"unreadable: {str(error).splitlines()[0]}", path=interval.path)
                 continue
-            bad = [name for name, kind in columns.items() if name not in part.schema.names or (kind and plain(part.schema.field(name).type) != kind)]
+            bad = [
+                name
+                for name, kind in columns.items()
+                if name not in part.schema.names or (kind and plain(part.schema.field(name).type) != kind)
+            ]
             if bad:
                 self.report.violation("I2", f"ledger columns missing or of another type: {', '.join(bad)}", path=interval.path)
                 continue
@@ -208,19 +220,64 @@ class Checker:
         self.report.checked("ledger files", len(living))
         self.report.checked("ledger rows", self.count("ledger"))
         where = ("topic", "partition", "offset")
-        self.each("I2", "a ledger row outside its interval", "select topic, partition, kafka_offset from ledger where kafka_offset < first or kafka_offset >= past", *where)
-        self.each("I2", "two ledger rows for one message", "select topic, partition, kafka_offset from ledger group by all having count(*) > 1", *where)
-        joined = 'from message m full join ledger l on m.topic = l.topic and m.partition = l.partition and m."offset" = l.kafka_offset'
-        self.each("I2", "a message without a ledger row", f'select m.topic, m.partition, m."offset" {joined} where l.topic is null', *where)
-        self.each("I3", "a ledger row for a message that was not produced", f"select l.topic, l.partition, l.kafka_offset {joined} where m.topic is null", *where)
-        both = f"{joined} where m.topic is not null and l.topic is not null and"
-        self.each("I2", "another outcome", f'select m.topic, m.partition, m."offset", m.outcome, l.outcome {both} m.outcome is distinct from l.outcome', *where, "expected", "found")
         self.each(
-            "I2", "another number of rows", f"""select m.topic, m.partition, m."offset", coalesce(len(m."rows"), 0), l."rows"
-            {both} coalesce(len(m."rows"), 0) <> coalesce(l."rows", 0)""", *where, "expected", "found",
+            "I2",
+            "a ledger row outside its interval",
+            "select topic, partition, kafka_offset from ledger where kafka_offset < first or kafka_offset >= past",
+            *where,
         )
-        self.each("I4", "another timestamp in the ledger", f'select m.topic, m.partition, m."offset" {both} m.timestamp_ms * 1000 is distinct from l.kafka_timestamp', *where)
-        self.each("I2", "another table in the ledger", f"""select m.topic, m.partition, m."offset", l."table" {both} l.outcome in ('rows', 'partial') and l."table" <> '{self.table}'""", *where, "found")
+        self.each(
+            "I2",
+            "two ledger rows for one message",
+            "select topic, partition, kafka_offset from ledger group by all having count(*) > 1",
+            *where,
+        )
+        joined = (
+            'from message m full join ledger l on m.topic = l.topic and m.partition = l.partition and m."offset" = l.kafka_offset'
+        )
+        self.each(
+            "I2",
+            "a message without a ledger row",
+            f'select m.topic, m.partition, m."offset" {joined} where l.topic is null',
+            *where,
+        )
+        self.each(
+            "I3",
+            "a ledger row for a message that was not produced",
+            f"select l.topic, l.partition, l.kafka_offset {joined} where m.topic is null",
+            *where,
+        )
+        both = f"{joined} where m.topic is not null and l.topic is not null and"
+        self.each(
+            "I2",
+            "another outcome",
+            f'select m.topic, m.partition, m."offset", m.outcome, l.outcome {both} m.outcome is distinct from l.outcome',
+            *where,
+            "expected",
+            "found",
+        )
+        self.each(
+            "I2",
+            "another number of rows",
+            f"""select m.topic, m.partition, m."offset", coalesce(len(m."rows"), 0), l."rows"
+            {both} coalesce(len(m."rows"), 0) <> coalesce(l."rows", 0)""",
+            *where,
+            "expected",
+            "found",
+        )
+        self.each(
+            "I4",
+            "another timestamp in the ledger",
+            f'select m.topic, m.partition, m."offset" {both} m.timestamp_ms * 1000 is distinct from l.kafka_timestamp',
+            *where,
+        )
+        self.each(
+            "I2",
+            "another table in the ledger",
+            f"""select m.topic, m.partition, m."offset", l."table" {both} l.outcome in ('rows', 'partial') and l."table" <> '{self.table}'""",
+            *where,
+            "found",
+        )
         return {interval.path.name for interval in living}
 
     def check_names(self, files, living):
@@ -239,13 +296,21 @@ class Checker:
         self.each(promise, f"doubled in {zone}", f"select {key} from {found} group by all having count(*) > 1", *where)
         joined = f"from {expected} e full join {found} f using ({key})"
         self.each(promise, f"missing in {zone}", f"select {key} {joined} where f.{RECORD_ID} is null", *where)
-        self.each("I3" if zone == "raw" else promise, f"not expected in {zone}", f"select {key} {joined} where e.{RECORD_ID} is null", *where)
+        self.each(
+            "I3" if zone == "raw" else promise,
+            f"not expected in {zone}",
+            f"select {key} {joined} where e.{RECORD_ID} is null",
+            *where,
+        )
         for name in self.columns:
             if name not in KEY:
                 self.each(
-                    "I4" if zone == "raw" else promise, f"another value of {name} in {zone}",
+                    "I4" if zone == "raw" else promise,
+                    f"another value of {name} in {zone}",
                     f"select {key}, e.{name}, f.{name} {joined} where e.{RECORD_ID} is not null and f.{RECORD_ID} is not null and e.{name} is distinct from f.{name}",
-                    *where, "expected", "found",
+                    *where,
+                    "expected",
+                    "found",
                 )
 
     def check_raw(self, living):
@@ -254,10 +319,15 @@ class Checker:
         self.load_zone("raw", files, self.columns)
         self.compare("raw", "expected", "raw")
         self.each(
-            "I2", "a row in a file of another interval", r"""select kafka_topic, kafka_partition, kafka_offset, filename from (
+            "I2",
+            "a row in a file of another interval",
+            r"""select kafka_topic, kafka_partition, kafka_offset, filename from (
                 select *, string_split(regexp_extract(filename, '[^/]*$'), '+') as part from raw)
             where kafka_topic <> part[1] or kafka_partition <> part[2]::integer or kafka_offset < part[3]::bigint or kafka_offset >= part[4]::bigint""",
-            "topic", "partition", "offset", "path",
+            "topic",
+            "partition",
+            "offset",
+            "path",
         )
 
     def check_quarantine(self, living):
@@ -265,14 +335,28 @@ class Checker:
         self.check_names(files, living)
         self.load_zone("quarantine", files, {**{name: LINEAGE[name] for name in KEY[:3]}, "payload": pa.binary()})
         where = ("topic", "partition", "offset")
-        self.each("I2", "doubled in quarantine", "select kafka_topic, kafka_partition, kafka_offset from quarantine group by all having count(*) > 1", *where)
+        self.each(
+            "I2",
+            "doubled in quarantine",
+            "select kafka_topic, kafka_partition, kafka_offset from quarantine group by all having count(*) > 1",
+            *where,
+        )
         joined = """from (select * from message where outcome in ('quarantined', 'partial')) m full join quarantine q
             on m.topic = q.kafka_topic and m.partition = q.kafka_partition and m."offset" = q.kafka_offset"""
-        self.each("I2", "missing in quarantine", f'select m.topic, m.partition, m."offset" {joined} where q.kafka_topic is null', *where)
-        self.each("I3", "not expected in quarantine", f"select q.kafka_topic, q.kafka_partition, q.kafka_offset {joined} where m.topic is null", *where)
         self.each(
-            "I4", "other bytes than the message's in quarantine",
-            f'select m.topic, m.partition, m."offset" {joined} where m.payload_base64 is not null and q.kafka_topic is not null and from_base64(m.payload_base64) is distinct from q.payload', *where,
+            "I2", "missing in quarantine", f'select m.topic, m.partition, m."offset" {joined} where q.kafka_topic is null', *where
+        )
+        self.each(
+            "I3",
+            "not expected in quarantine",
+            f"select q.kafka_topic, q.kafka_partition, q.kafka_offset {joined} where m.topic is null",
+            *where,
+        )
+        self.each(
+            "I4",
+            "other bytes than the message's in quarantine",
+            f'select m.topic, m.partition, m."offset" {joined} where m.payload_base64 is not null and q.kafka_topic is not null and from_base64(m.payload_base64) is distinct from q.payload',
+            *where,
         )
 
     def check_processed(self):
@@ -282,10 +366,18 @@ class Checker:
                 order by kafka_timestamp desc nulls last, kafka_topic desc, kafka_partition desc, kafka_offset desc, row_index desc) = 1"""
         )
         folder = self.root / "processed" / self.table
-        listed = [path for path in lake.find(self.root, f"processed/{self.table}") if path.relative_to(folder).parts[0] != "_delta_log"]
+        listed = [
+            path for path in lake.find(self.root, f"processed/{self.table}") if path.relative_to(folder).parts[0] != "_delta_log"
+        ]
         self.load_zone("processed", listed, self.columns)
         self.compare("processed", "winner", "processed")
-        self.each("I5", "a record id twice", f"select {RECORD_ID}, count(*) from processed group by all having count(*) > 1", "record_id", "found")
+        self.each(
+            "I5",
+            "a record id twice",
+            f"select {RECORD_ID}, count(*) from processed group by all having count(*) > 1",
+            "record_id",
+            "found",
+        )
         for path, low, high in self.rows(f"select filename, min({DATE}), max({DATE}) from processed group by all"):
             dates = {lake.utc_date(low), lake.utc_date(high)}
             if {f"dt={date}" for date in dates} != {pathlib.Path(path).parent.name}:
@@ -363,8 +455,14 @@ def main():
     parser.add_argument("--root", required=True, help="the lake: a local folder, or with --webhdfs a path on HDFS")
     parser.add_argument("--expected", required=True, type=pathlib.Path, metavar="FILE.jsonl")
     parser.add_argument("--table", required=True, choices=sorted(TABLES))
-    parser.add_argument("--webhdfs", metavar="URL", help="HTTP address of the NameNode, such as http://127.0.0.1:9870: the lake is copied from there first")
-    parser.add_argument("--without-processed", action="store_true", help="nothing was promoted yet: check ledger, raw and quarantine only")
+    parser.add_argument(
+        "--webhdfs",
+        metavar="URL",
+        help="HTTP address of the NameNode, such as http://127.0.0.1:9870: the lake is copied from there first",
+    )
+    parser.add_argument(
+        "--without-processed", action="store_true", help="nothing was promoted yet: check ledger, raw and quarantine only"
+    )
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lake-") as copy:
         root = args.root

@@ -19,7 +19,15 @@ class Interval:
     """One ledger file: `[start, end)` of one Kafka partition, written in one epoch."""
 
     def __init__(self, path, topic, partition, start, end, epoch, dt):
-        self.path, self.topic, self.partition, self.start, self.end, self.epoch, self.dt = path, topic, partition, start, end, epoch, dt
+        self.path, self.topic, self.partition, self.start, self.end, self.epoch, self.dt = (
+            path,
+            topic,
+            partition,
+            start,
+            end,
+            epoch,
+            dt,
+        )
 
 
 def find(root, zone):

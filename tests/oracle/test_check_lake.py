@@ -23,9 +23,18 @@ START = datetime.datetime(2026, 10, 15, 18, 0, tzinfo=UTC)
 BOOKS = pa.schema({**check_lake.TABLES["books"], **check_lake.LINEAGE})
 WORD = pa.dictionary(pa.int8(), pa.string())
 LEDGER = pa.schema(
-    {"kafka_offset": pa.int64(), "kafka_timestamp": pa.timestamp("us", "UTC"), "outcome": WORD, "table": WORD, "rows": pa.int32(), "code": WORD}
+    {
+        "kafka_offset": pa.int64(),
+        "kafka_timestamp": pa.timestamp("us", "UTC"),
+        "outcome": WORD,
+        "table": WORD,
+        "rows": pa.int32(),
+        "code": WORD,
+    }
 )
-QUARANTINE = pa.schema({"kafka_topic": pa.string(), "kafka_partition": pa.int32(), "kafka_offset": pa.int64(), "payload": pa.binary()})
+QUARANTINE = pa.schema(
+    {"kafka_topic": pa.string(), "kafka_partition": pa.int32(), "kafka_offset": pa.int64(), "payload": pa.binary()}
+)
 
 
 def message(partition, offset, ids, day=15):
@@ -33,12 +42,28 @@ def message(partition, offset, ids, day=15):
     stamp = START + datetime.timedelta(minutes=offset)
     rows = [
         {
-            "branch": "L7", "book_id": f"B{record_id:09}", "lang": "en", "record_id": record_id, "title": f"river & glass {offset}", "author_name": "Silent Harbour",
-            "author_country": "India", "genre": None, "price": "17.95", "currency": "EUR", "publication_year": 1987, "added": f"2026-10-{day}T18:42:00Z",
+            "branch": "L7",
+            "book_id": f"B{record_id:09}",
+            "lang": "en",
+            "record_id": record_id,
+            "title": f"river & glass {offset}",
+            "author_name": "Silent Harbour",
+            "author_country": "India",
+            "genre": None,
+            "price": "17.95",
+            "currency": "EUR",
+            "publication_year": 1987,
+            "added": f"2026-10-{day}T18:42:00Z",
         }
         for record_id in ids
     ]
-    whole = {"topic": "library", "partition": partition, "offset": offset, "timestamp_ms": int(stamp.timestamp() * 1000), "rows": rows}
+    whole = {
+        "topic": "library",
+        "partition": partition,
+        "offset": offset,
+        "timestamp_ms": int(stamp.timestamp() * 1000),
+        "rows": rows,
+    }
     if not ids:
         whole["payload_base64"] = base64.b64encode(b"<libary>").decode()
     return {**whole, "outcome": "rows" if ids else "quarantined"}
@@ -46,22 +71,36 @@ def message(partition, offset, ids, day=15):
 
 # Record 2 comes again with another date, record 3 with a later offset; 1:3 is a hole as log compaction leaves them.
 MESSAGES = [
-    message(0, 0, [1, 2]), message(0, 1, []), message(0, 2, [3]), message(0, 3, [2], day=17),
-    message(1, 0, [4]), message(1, 1, [5, 6]), message(1, 2, [3]), message(1, 4, [7]),
+    message(0, 0, [1, 2]),
+    message(0, 1, []),
+    message(0, 2, [3]),
+    message(0, 3, [2], day=17),
+    message(1, 0, [4]),
+    message(1, 1, [5, 6]),
+    message(1, 2, [3]),
+    message(1, 4, [7]),
 ]
 CHAINS = {0: [(0, 2, 1), (2, 3, 1), (3, 4, 2)], 1: [(0, 3, 1), (3, 5, 1)]}
 
 
 def lineage(source, index):
     return {
-        "kafka_topic": source["topic"], "kafka_partition": source["partition"], "kafka_offset": source["offset"],
-        "kafka_timestamp": datetime.datetime.fromtimestamp(source["timestamp_ms"] / 1000, UTC), "row_index": index,
+        "kafka_topic": source["topic"],
+        "kafka_partition": source["partition"],
+        "kafka_offset": source["offset"],
+        "kafka_timestamp": datetime.datetime.fromtimestamp(source["timestamp_ms"] / 1000, UTC),
+        "row_index": index,
     }
 
 
 def book_rows(messages):
     return [
-        {**row, "price": decimal.Decimal(row["price"]), "added": datetime.datetime.fromisoformat(row["added"].replace("Z", "+00:00")), **lineage(source, index)}
+        {
+            **row,
+            "price": decimal.Decimal(row["price"]),
+            "added": datetime.datetime.fromisoformat(row["added"].replace("Z", "+00:00")),
+            **lineage(source, index),
+        }
         for source in messages
         for index, row in enumerate(source["rows"])
     ]
@@ -92,15 +131,23 @@ class TinyLake(unittest.TestCase):
 
     def path(self, zone, partition, start, end, epoch):
         name = f"library+{partition:05}+{start:020}+{end:020}+e{epoch:010}.parquet"
-        folder = {"ledger": f"ledger/library/p={partition:05}/dt=2026-11-21", "raw": "raw/books/dt=2026-11-21/hr=08", "quarantine": "quarantine/books/dt=2026-11-21"}[zone]
+        folder = {
+            "ledger": f"ledger/library/p={partition:05}/dt=2026-11-21",
+            "raw": "raw/books/dt=2026-11-21/hr=08",
+            "quarantine": "quarantine/books/dt=2026-11-21",
+        }[zone]
         return self.root / folder / name
 
     def write_interval(self, partition, start, end, epoch):
         inside = [entry for entry in MESSAGES if entry["partition"] == partition and start <= entry["offset"] < end]
         ledger = [
             {
-                "kafka_offset": entry["offset"], "kafka_timestamp": lineage(entry, 0)["kafka_timestamp"], "outcome": entry["outcome"], "table": "books",
-                "rows": len(entry["rows"]), "code": None if entry["rows"] else "xml.syntax",
+                "kafka_offset": entry["offset"],
+                "kafka_timestamp": lineage(entry, 0)["kafka_timestamp"],
+                "outcome": entry["outcome"],
+                "table": "books",
+                "rows": len(entry["rows"]),
+                "code": None if entry["rows"] else "xml.syntax",
             }
             for entry in inside
         ]
@@ -127,7 +174,9 @@ class TinyLake(unittest.TestCase):
     def assert_found(self, promise, what, **options):
         document = self.check(**options)
         self.assertFalse(document["ok"])
-        found = {entry["what"] for violated in document["violated"] if violated["id"] == promise for entry in violated["violations"]}
+        found = {
+            entry["what"] for violated in document["violated"] if violated["id"] == promise for entry in violated["violations"]
+        }
         self.assertTrue(any(what in entry for entry in found), f"{promise} {what!r} not in {document['violated']}")
 
     # -------------------------------------------------------------------------------------------- as it should be
@@ -136,7 +185,10 @@ class TinyLake(unittest.TestCase):
         document = self.check()
         self.assertEqual(document["violated"], [])
         self.assertTrue(document["ok"])
-        self.assertEqual((document["checked"]["ledger rows"], document["checked"]["raw rows"], document["checked"]["processed rows"]), (8, 9, 7))
+        self.assertEqual(
+            (document["checked"]["ledger rows"], document["checked"]["raw rows"], document["checked"]["processed rows"]),
+            (8, 9, 7),
+        )
 
     def test_an_interval_that_a_higher_epoch_covers_is_dead(self):
         self.write_interval(0, 2, 4, 5)
@@ -183,7 +235,10 @@ class TinyLake(unittest.TestCase):
         self.assert_found("I2", "another outcome")
 
     def test_all_violations_are_counted_and_the_first_ones_shown(self):
-        self.edit(self.path("ledger", 1, 3, 5, 1), lambda rows: rows.extend({**rows[0], "kafka_offset": offset} for offset in range(5, 105)))
+        self.edit(
+            self.path("ledger", 1, 3, 5, 1),
+            lambda rows: rows.extend({**rows[0], "kafka_offset": offset} for offset in range(5, 105)),
+        )
         violated = {entry["id"]: entry for entry in self.check()["violated"]}
         self.assertEqual((violated["I3"]["count"], len(violated["I3"]["violations"])), (100, check_lake.SHOWN))
 
@@ -214,7 +269,13 @@ class TinyLake(unittest.TestCase):
         self.assert_found("I3", "a data file without its ledger file")
 
     def test_each_column_is_compared(self):
-        others = {"price": decimal.Decimal("17.96"), "added": START, "publication_year": None, "genre": "", "kafka_timestamp": START + datetime.timedelta(microseconds=1)}
+        others = {
+            "price": decimal.Decimal("17.96"),
+            "added": START,
+            "publication_year": None,
+            "genre": "",
+            "kafka_timestamp": START + datetime.timedelta(microseconds=1),
+        }
         for column in check_lake.TABLES["books"]:
             if column not in others and column != "record_id":
                 others[column] = "other"

@@ -16,7 +16,7 @@ fn storage(world: &World) -> Arc<dyn Storage> {
     Arc::clone(&world.memory) as Arc<dyn Storage>
 }
 
-fn order(target: i64) -> RewindOrder<'static> {
+pub(crate) fn order(target: i64) -> RewindOrder<'static> {
     RewindOrder { target, expect: None, broker_low: 0, reason: "test" }
 }
 

@@ -2,6 +2,7 @@
 //! and a takeover at every call, requests that are carried out late. One thread, no clock, no chance: what fails once
 //! fails always, and the message names the call.
 
+mod audits;
 mod behaviour;
 mod memory;
 mod world;
@@ -29,17 +30,38 @@ fn check_each(world: &Arc<World>, found: &Arc<Mutex<Option<String>>>, call: &Cal
     }
 }
 
-/// How many calls the script makes when nothing fails.
-fn calls_of_script() -> (u64, u64) {
-    let world = Arc::new(World::new());
+/// How many calls and mutations the script makes on such a lake when nothing fails.
+fn calls_of_script(lake: Lake) -> (u64, u64) {
+    let world = lake.world();
     let (faulty, storage) = faulty(&world);
     world.script(&storage, "clean").unwrap();
     (faulty.calls(), faulty.mutations())
 }
 
+/// What the script finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lake {
+    /// Nothing.
+    Cold,
+    /// The chain of an owner that is gone.
+    Warm,
+}
+
+impl Lake {
+    fn world(self) -> Arc<World> {
+        let world = Arc::new(World::new());
+        if self == Self::Warm {
+            let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
+            let mut lane = world.acquire(&storage, "earlier").unwrap();
+            world.commit_next(&mut lane, 2, "earlier").unwrap();
+        }
+        world
+    }
+}
+
 /// Runs the script with `prepare`d faults, then recovers without any, and checks every state and the end.
-fn run(name: &str, prepare: impl FnOnce(&Arc<World>, &Arc<FaultyStorage>, Check)) {
-    let world = Arc::new(World::new());
+fn run(name: &str, lake: Lake, prepare: impl FnOnce(&Arc<World>, &Arc<FaultyStorage>, Check)) {
+    let world = lake.world();
     let (faulty, storage) = faulty(&world);
     let found = Arc::new(Mutex::new(None));
     let check: Check = {
@@ -59,27 +81,34 @@ fn run(name: &str, prepare: impl FnOnce(&Arc<World>, &Arc<FaultyStorage>, Check)
     if let Some(violation) = found.lock().unwrap().take() {
         panic!("{violation}\n{}", story());
     }
-    world.recover("last");
-    world.check_at_rest().unwrap_or_else(|violation| panic!("{violation}\n{}", story()));
+    let settled = world.audit().and_then(|()| {
+        world.recover("last");
+        world.check_at_rest()?;
+        world.audit()
+    });
+    settled.unwrap_or_else(|violation| panic!("{violation}\n{}", story()));
 }
 
 type Check = Arc<dyn Fn(&Call) + Send + Sync>;
 
 #[test]
 fn the_script_ends_well_without_faults() {
-    run("no fault", |_, _, _| {});
+    run("no fault", Lake::Cold, |_, _, _| {});
+    run("no fault", Lake::Warm, |_, _, _| {});
 }
 
 #[test]
 fn a_crash_after_any_call_loses_nothing() {
-    for at in 0..calls_of_script().0 {
-        run(&format!("crash after {at} calls"), |_, faulty, _| faulty.crash_after(at));
+    for lake in [Lake::Cold, Lake::Warm] {
+        for at in 0..calls_of_script(lake).0 {
+            run(&format!("{lake:?}, crash after {at} calls"), lake, |_, faulty, _| faulty.crash_after(at));
+        }
     }
 }
 
 #[test]
 fn a_crash_during_the_recovery_from_a_crash_loses_nothing() {
-    let (calls, mutations) = calls_of_script();
+    let (calls, mutations) = calls_of_script(Lake::Cold);
     for first in 0..mutations {
         // Every third call, another third for each first crash.
         for second in (first % 3..calls / 2).step_by(3) {
@@ -100,7 +129,7 @@ fn a_crash_during_the_recovery_from_a_crash_loses_nothing() {
 
 #[test]
 fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
-    let (calls, _) = calls_of_script();
+    let (calls, _) = calls_of_script(Lake::Cold);
     let injections = [
         Injected::LoseAnswer,
         Injected::Tear,
@@ -110,11 +139,11 @@ fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
     ];
     for injected in injections {
         for at in 0..calls {
-            run(&format!("{injected:?} at call {at}"), |_, faulty, _| {
+            run(&format!("{injected:?} at call {at}"), Lake::Cold, |_, faulty, _| {
                 faulty.inject_once(injected, move |call| call.number == at);
             });
             // … and again at every later call of the same kind, until the owner gives up.
-            run(&format!("{injected:?} from call {at} on"), |_, faulty, _| {
+            run(&format!("{injected:?} from call {at} on"), Lake::Cold, |_, faulty, _| {
                 faulty.inject(injected, move |call| call.number >= at && call.operation.is_mutation());
             });
         }
@@ -123,8 +152,8 @@ fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
 
 #[test]
 fn a_takeover_before_any_call_fences_the_first_owner() {
-    for at in 0..calls_of_script().0 {
-        run(&format!("takeover before call {at}"), |world, faulty, check| {
+    for at in 0..calls_of_script(Lake::Cold).0 {
+        run(&format!("takeover before call {at}"), Lake::Cold, |world, faulty, check| {
             let world = Arc::clone(world);
             faulty.before_each(move |call| {
                 check(call);
@@ -138,20 +167,24 @@ fn a_takeover_before_any_call_fences_the_first_owner() {
 
 #[test]
 fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
-    let (calls, mutations) = calls_of_script();
+    let (calls, mutations) = calls_of_script(Lake::Warm);
     for at in 0..calls {
         for crash in (at % 5..mutations).step_by(5) {
-            run(&format!("takeover before call {at} that dies at mutation {crash}"), |world, first, check| {
-                let world = Arc::clone(world);
-                first.before_each(move |call| {
-                    check(call);
-                    if call.number == at {
-                        let (other, storage) = faulty(&world);
-                        other.crash_after_mutations(crash);
-                        drop(world.script(&storage, "other"));
-                    }
-                });
-            });
+            run(
+                &format!("takeover before call {at} that dies at mutation {crash}"),
+                Lake::Warm,
+                |world, first, check| {
+                    let world = Arc::clone(world);
+                    first.before_each(move |call| {
+                        check(call);
+                        if call.number == at {
+                            let (other, storage) = faulty(&world);
+                            other.crash_after_mutations(crash);
+                            drop(world.script(&storage, "other"));
+                        }
+                    });
+                },
+            );
         }
     }
 }
@@ -160,11 +193,12 @@ fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
 /// this owner, or of one that takes over.
 #[test]
 fn a_request_that_is_carried_out_late_does_no_harm() {
-    let (calls, mutations) = calls_of_script();
-    for late in 0..mutations {
-        for delay in [1, 2, 3, 5, 8, 13, 21, 34, calls] {
+    for lake in [Lake::Cold, Lake::Warm] {
+        let (calls, mutations) = calls_of_script(lake);
+        let cases = (0..mutations).flat_map(|late| [1, 2, 3, 5, 8, 13, 34, calls].map(|delay| (late, delay)));
+        for (late, delay) in cases {
             for with_takeover in [false, true] {
-                run(&format!("mutation {late} carried out {delay} calls late"), |world, faulty, check| {
+                run(&format!("{lake:?}, mutation {late} done {delay} calls late"), lake, |world, faulty, check| {
                     let held: Arc<Mutex<Option<(u64, Call)>>> = Arc::default();
                     let hold = Arc::clone(&held);
                     faulty.inject_once(Injected::Fail(Kind::Unknown), move |call| {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use forebay::clock::{Clock, ManualClock};
 use forebay::fault::{Fault, Verdict};
+use forebay::lake::audit::{Depth, audit_raw};
 use forebay::lake::fence::Owner;
 use forebay::lake::footer::Zone;
 use forebay::lake::ledger::{LedgerWriter, Spooled};
@@ -228,6 +229,14 @@ impl World {
             return Err(format!("left behind: {:?}", fenced.keys()));
         }
         Ok(())
+    }
+
+    /// What `audit` says of the lake as it is.
+    pub(crate) fn audit(&self) -> Result<(), String> {
+        let audit = audit_raw(&*self.memory, Depth::Ledger).map_err(|error| error.to_string())?;
+        let violations = audit.chain.violations.iter().chain(&audit.complete.violations);
+        let violations: Vec<String> = violations.map(ToString::to_string).collect();
+        if violations.is_empty() { Ok(()) } else { Err(format!("the audit says: {}", violations.join("; "))) }
     }
 
     pub(crate) fn home(&self, what: &str) -> String {

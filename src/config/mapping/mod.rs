@@ -1,6 +1,6 @@
 //! The mapping file: one message type and the columns of its table.
 //!
-//! [`read()`] is the whole; [`kind`] is the little language of types, [`path`] that of paths and names.
+//! [`read()`] is the whole; `kind` is the little language of types, `path` that of paths and names.
 
 mod kind;
 mod path;

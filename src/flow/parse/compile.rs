@@ -102,9 +102,9 @@ impl Program {
             }
             let message_slot = column.path.from_root.then_some(message_columns.len());
             if column.path.from_root {
-                message_columns.push(id)
+                message_columns.push(id);
             } else {
-                row_columns.push(id)
+                row_columns.push(id);
             }
             columns.push(ColumnPlan {
                 name: column.name.clone(),

@@ -1,7 +1,8 @@
 //! Promotes a table: from new intervals of RAW to a plan, its files, and an entry in the table log.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::fault::Fault;
 use crate::lake::columns::{ColumnSpec, DATE_PARTITION, grown, specs_of};
 use crate::lake::fence::{Owner, take_epoch};
 use crate::lake::log::{LiveFile, TableLog, check_census};
-use crate::lake::names::{Home, processed_dir};
+use crate::lake::names::{Home, epoch_segment, processed_dir};
 use crate::lake::plan::{Census, Consumed, Cursor, Plan};
 use crate::lake::roll::Holding;
 use crate::model::offset::{Epoch, TopicPartition};
@@ -42,6 +43,8 @@ pub struct PromotionReport {
     pub ids_removed: u64,
     /// Files added.
     pub files_added: u64,
+    /// Bytes of the files added.
+    pub bytes_added: u64,
     /// Files removed.
     pub files_removed: u64,
     /// Rows written by path partition; none for rows without a good date.
@@ -52,6 +55,23 @@ pub struct PromotionReport {
     pub warnings: Vec<Fault>,
     /// How long it took.
     pub duration: Duration,
+}
+
+impl fmt::Display for PromotionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(seq) = self.seq else { return f.write_str("nothing new") };
+        write!(
+            f,
+            "promotion {seq}: {} intervals, {} rows read, {} new ids, {} changed, {} removed, {} files added, {} removed",
+            self.intervals,
+            self.rows_read,
+            self.ids_new,
+            self.ids_changed,
+            self.ids_removed,
+            self.files_added,
+            self.files_removed
+        )
+    }
 }
 
 /// Promotes one table, as long as nobody else takes it over.
@@ -150,6 +170,7 @@ impl Promoter {
         let storage = Arc::clone(&self.storage);
         let holding = Holding { storage, table: self.table.name.to_string(), home, tenure, log };
         let last = holding.recover()?;
+        empty(&self.spool)?;
         Ok(Session { holding, last })
     }
 
@@ -219,7 +240,7 @@ impl Promoter {
         live: &[LiveFile],
         report: &mut PromotionReport,
     ) -> Result<(), Fault> {
-        let spool = Spool::new(&self.spool)?;
+        let spool = Spool::new(self.spool.join(epoch_segment(session.holding.tenure.epoch)))?;
         let surveyor = Surveyor {
             storage: &self.storage,
             table: &self.table.name,
@@ -255,6 +276,7 @@ impl Promoter {
         crate::lake::retire::empty_trash(&*self.storage, &session.holding.home, plan.seq)?;
         report.seq = Some(plan.seq);
         (report.files_added, report.files_removed) = (plan.add.len() as u64, plan.remove.len() as u64);
+        report.bytes_added = plan.add.iter().map(|file| file.bytes).sum();
         session.last = Some(plan);
         Ok(())
     }
@@ -271,6 +293,7 @@ impl PromotionReport {
             ids_changed: 0,
             ids_removed: 0,
             files_added: 0,
+            bytes_added: 0,
             files_removed: 0,
             rows_by_date: BTreeMap::new(),
             left_out: Vec::new(),
@@ -301,25 +324,30 @@ fn consumed(lane: &Lane) -> impl Iterator<Item = Consumed> + '_ {
     })
 }
 
-/// A local folder that is empty at the start and gone at the end.
+/// A local folder that is empty at the start and gone at the end. Each epoch has its own, so that a promoter that was
+/// given up and still runs shares no file with its successor in the same process.
 struct Spool {
     path: PathBuf,
 }
 
 impl Spool {
-    fn new(path: &std::path::Path) -> Result<Self, Fault> {
-        match std::fs::remove_dir_all(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(spool_fault(path, &error)),
-            _ => {}
-        }
-        std::fs::create_dir_all(path).map_err(|error| spool_fault(path, &error))?;
-        Ok(Self { path: path.to_owned() })
+    fn new(path: PathBuf) -> Result<Self, Fault> {
+        empty(&path)?;
+        std::fs::create_dir_all(&path).map_err(|error| spool_fault(&path, &error))?;
+        Ok(Self { path })
     }
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        // What stays is removed when the next promotion begins.
+        // What stays is removed when the table is taken over the next time.
         let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+fn empty(path: &Path) -> Result<(), Fault> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(spool_fault(path, &error)),
+        _ => Ok(()),
     }
 }

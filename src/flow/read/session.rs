@@ -1,7 +1,7 @@
 //! The daemon's membership in its group: one consumer, polled by a thread of its own that never waits for storage.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -83,7 +83,7 @@ pub struct Session {
     commands: Sender<Command>,
     beats: Arc<AtomicU64>,
     ended: Receiver<()>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Session {
@@ -110,7 +110,7 @@ impl Session {
             .name("kafka-session".to_owned())
             .spawn(move || poller.run())
             .map_err(|error| Fault::internal("kafka.thread", format!("the kafka thread does not start: {error}")))?;
-        Ok(Self { consumer, commands, beats, ended, thread: Some(thread) })
+        Ok(Self { consumer, commands, beats, ended, thread: Mutex::new(Some(thread)) })
     }
 
     /// Fetches a Kafka partition of ours from `offset` on. A source that was opened before ends with
@@ -170,12 +170,13 @@ impl Session {
 
     /// Closes every source and the membership. As a static member it does not leave the group: a restart within the
     /// session timeout moves nothing. False when it did not end within `deadline`.
-    pub fn shutdown(mut self, deadline: Duration) -> bool {
+    pub fn shutdown(&self, deadline: Duration) -> bool {
         let _ended_already = self.commands.send(Command::Stop);
         let until = Instant::now() + deadline;
         // Nothing is ever sent: the channel is closed when the thread ends.
         let _closed = self.ended.recv_deadline(until);
-        match self.thread.take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match thread {
             Some(thread) if Instant::now() < until || thread.is_finished() => thread.join().is_ok(),
             _ => false,
         }

@@ -43,16 +43,16 @@ pub trait RawSink: Send + Unpin + 'static {
     ///
     /// # Errors
     ///
-    /// The batch back, with the reason.
+    /// The batch back when there was no room.
     #[expect(clippy::result_large_err, reason = "the batch moves back to its owner, nothing is copied")]
-    fn try_send(&mut self, batch: RawBatch, timeout: Duration) -> Result<(), (RawBatch, Refusal)>;
+    fn try_send(&mut self, batch: RawBatch, timeout: Duration) -> Result<(), Refusal>;
 }
 
 /// Why a batch was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Refusal {
-    /// No room now.
-    Blocked,
+    /// No room now; the batch back.
+    Blocked(RawBatch),
     /// Nobody will take anything any more.
     Closed,
 }
@@ -170,12 +170,12 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
                 self.counters.position.store(to, Ordering::Relaxed);
                 Ok(Progress::Worked)
             }
-            Err((batch, Refusal::Blocked)) => {
+            Err(Refusal::Blocked(batch)) => {
                 self.waited(begun);
                 self.ready = Some(batch);
                 Ok(Progress::Blocked)
             }
-            Err((_, Refusal::Closed)) => Err(Exit::DownstreamClosed),
+            Err(Refusal::Closed) => Err(Exit::DownstreamClosed),
         }
     }
 

@@ -185,7 +185,8 @@ fn settings_that_cannot_work_are_refused() {
 fn every_breach_of_conservation_is_found() {
     let mut bench = Bench::new(&table(library(), None));
     let good = "<library><book><record_id>1</record_id></book></library>";
-    let breaches: [(&str, fn(&mut ParsedBatch)); 8] = [
+    type Breach = (&'static str, fn(&mut ParsedBatch));
+    let breaches: [Breach; 8] = [
         ("a lost verdict", |parsed| drop(parsed.verdicts.pop())),
         ("a lost row", |parsed| drop(parsed.tables.pop())),
         ("a wrong count", |parsed| parsed.verdicts[0].rows = 2),
@@ -245,6 +246,7 @@ impl Lane {
         let raw = RawBatch {
             source: batch(&[]).source.clone(),
             generation,
+            slot: None,
             seq,
             range: OffsetRange::new(from, from + 10).unwrap(),
             bytes: vec![],

@@ -266,7 +266,7 @@ mod tests {
     fn a_call_that_panics_is_an_answer() {
         let sessions = sessions();
         let before = sessions.current().unwrap();
-        let answer = sessions.call(LONG, true, |_| async { panic!("on purpose") }).map(|()| ());
+        let answer: Result<(), Answer> = sessions.call(LONG, true, |_| async { panic!("on purpose") });
         assert_eq!(answer.unwrap_err().kind, Kind::Unknown);
         assert!(!Arc::ptr_eq(&before, &sessions.current().unwrap()));
     }

@@ -24,11 +24,12 @@ use crate::storage::Kind;
 
 /// How much of a spool file is read at once.
 const CHUNK: u64 = 256 * 1024;
-/// Writes of one file, the first one included.
-const RUNGS: u32 = 6;
+/// Writes of one file, the first one included. With one of two DataNodes dead, a rung with one copy fails every other
+/// time, and one file that fails fails its whole commit: ten such rungs leave one file in a thousand.
+const RUNGS: u32 = 12;
 /// Rungs with the replication that is wanted.
 const FULL_RUNGS: u32 = 2;
-/// Wait before the second rung; it doubles with each.
+/// Wait before the second rung; it doubles with each until it is ten times this.
 const BACKOFF: Duration = Duration::from_millis(50);
 /// How long cleaning up may take when the deadline has passed already.
 pub(super) const CLEANUP: Duration = Duration::from_secs(5);
@@ -112,7 +113,7 @@ pub(super) async fn write_file(
         }
         removed(timeout(CLEANUP, client.delete(path, false)).await, &failed)?;
         rung += 1;
-        let wait = BACKOFF * 2u32.pow(rung - 1) + BACKOFF.mul_f64(fastrand::f64());
+        let wait = BACKOFF * 2u32.pow(rung - 1).min(10) + BACKOFF.mul_f64(fastrand::f64());
         if rung == RUNGS || Instant::now() + wait >= until || !matches!(failed.kind, Kind::Unavailable) {
             return Err(failed.into());
         }

@@ -39,16 +39,24 @@ impl Fetch for Script {
     }
 }
 
+#[derive(Clone, Copy)]
+enum Refuse {
+    Blocked,
+    Closed,
+}
+
 #[derive(Clone, Default)]
 struct Sink {
     taken: Arc<Mutex<Vec<RawBatch>>>,
-    refuse: Arc<Mutex<Option<Refusal>>>,
+    refuse: Arc<Mutex<Option<Refuse>>>,
 }
 
 impl RawSink for Sink {
-    fn try_send(&mut self, batch: RawBatch, _timeout: Duration) -> Result<(), (RawBatch, Refusal)> {
-        if let Some(refusal) = *self.refuse.lock().unwrap() {
-            return Err((batch, refusal));
+    fn try_send(&mut self, batch: RawBatch, _timeout: Duration) -> Result<(), Refusal> {
+        match *self.refuse.lock().unwrap() {
+            Some(Refuse::Blocked) => return Err(Refusal::Blocked(batch)),
+            Some(Refuse::Closed) => return Err(Refusal::Closed),
+            None => {}
         }
         self.taken.lock().unwrap().push(batch);
         Ok(())
@@ -168,7 +176,7 @@ fn a_fault_ends_the_reader_at_once() {
 #[test]
 fn without_room_nothing_is_polled_and_nothing_is_lost() {
     let (mut reader, sink) = reader(spec(0, None), Script::of((0..9).map(message)), &budget());
-    *sink.refuse.lock().unwrap() = Some(Refusal::Blocked);
+    *sink.refuse.lock().unwrap() = Some(Refuse::Blocked);
     while reader.step() != Ok(Progress::Blocked) {}
     let left = reader.fetch.0.len();
     for _ in 0..3 {
@@ -179,7 +187,7 @@ fn without_room_nothing_is_polled_and_nothing_is_lost() {
     run(&mut reader).unwrap();
     let all: Vec<i64> = ranges(&sink).into_iter().flat_map(|(_, _, offsets)| offsets).collect();
     assert_eq!(all, (0..9).collect::<Vec<_>>());
-    *sink.refuse.lock().unwrap() = Some(Refusal::Closed);
+    *sink.refuse.lock().unwrap() = Some(Refuse::Closed);
     reader.fetch.0.push_back(message(9));
     assert_eq!(run(&mut reader), Err(Exit::DownstreamClosed));
 }
@@ -262,7 +270,7 @@ proptest! {
         }
         let (mut reader, sink) = reader(spec(10, None), Script::of(answers), &budget());
         for refuse in blocked {
-            *sink.refuse.lock().unwrap() = refuse.then_some(Refusal::Blocked);
+            *sink.refuse.lock().unwrap() = refuse.then_some(Refuse::Blocked);
             if !reader.fetch.0.is_empty() {
                 reader.step().unwrap();
             }

@@ -1,0 +1,94 @@
+//! Data files that no ledger file in the chain named when the chain was read.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::Violation;
+use crate::lake::LakeError;
+use crate::lake::chain;
+use crate::lake::footer::{self, IntervalFooter};
+use crate::lake::mutate;
+use crate::lake::names::{Home, IntervalName};
+use crate::lake::recover;
+use crate::model::offset::TopicPartition;
+use crate::storage::{Kind, LakePath, Storage};
+
+/// Which of these files nothing explains. A commit or a rewind that goes on meanwhile does, and so does one that was cut
+/// short: its manifest or intent is there, and the next owner finishes or removes what it names.
+///
+/// The order of the looks matters. A manifest leaves the stage when its interval joins the chain, so manifests first,
+/// then the chain. A rewind moves its files before it is done, so intents first, then the file itself once more.
+pub(super) fn unexplained(storage: &dyn Storage, unnamed: Vec<LakePath>) -> Result<Vec<Violation>, LakeError> {
+    let mut by_source: BTreeMap<Option<TopicPartition>, Vec<LakePath>> = BTreeMap::new();
+    for path in unnamed {
+        let source = IntervalName::parse(path.name()).map(|name| name.source);
+        by_source.entry(source).or_default().push(path);
+    }
+    let mut violations = Vec::new();
+    for (source, mut paths) in by_source {
+        paths.sort();
+        let explained = match &source {
+            Some(source) => explained(storage, source, &paths)?,
+            None => HashSet::new(),
+        };
+        for path in paths.into_iter().filter(|path| !explained.contains(path.as_str())) {
+            if mutate::look(storage, &path)?.is_none() {
+                continue;
+            }
+            let violation = Violation::at(&path, "no ledger file names it");
+            violations.push(match IntervalName::parse(path.name()) {
+                Some(name) => violation.of(&name.source, name.range.from()),
+                None => violation,
+            });
+        }
+    }
+    Ok(violations)
+}
+
+fn explained(storage: &dyn Storage, source: &TopicPartition, paths: &[LakePath]) -> Result<HashSet<String>, LakeError> {
+    let home = Home::raw(source);
+    let mut explained = HashSet::new();
+    for dir in [home.stages(), home.fenced()] {
+        for stage in mutate::list(storage, &dir)? {
+            match recover::read_manifests(storage, &stage.path) {
+                Ok(manifests) => manifests.into_iter().for_each(|manifest| add(&mut explained, manifest)),
+                Err(error) if error.storage_kind() == Some(Kind::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    let wanted: HashSet<&str> = paths.iter().map(LakePath::name).collect();
+    let state = chain::read_chain(storage, source);
+    let live = state.as_ref().map_or(&[][..], |state| &state.chain.live);
+    for file in live.iter().filter(|file| wanted.contains(file.path.name())) {
+        read_into(storage, &file.path, file.bytes, &mut explained)?;
+    }
+    for intent in chain::read_intents(storage, source)?.iter().filter(|intent| !intent.is_done) {
+        let superseded = home.superseded(intent.name.epoch);
+        for (path, bytes) in recover::superseded_ledgers(storage, source, &superseded)? {
+            if wanted.contains(path.name()) {
+                read_into(storage, &path, bytes, &mut explained)?;
+            }
+        }
+    }
+    Ok(explained)
+}
+
+fn read_into(
+    storage: &dyn Storage,
+    path: &LakePath,
+    bytes: u64,
+    explained: &mut HashSet<String>,
+) -> Result<(), LakeError> {
+    match footer::read_footer(storage, path, bytes) {
+        Ok(footer) => add(explained, footer),
+        // A damaged one is reported where the chain is read; one that was moved explains nothing.
+        Err(LakeError::Corrupt { .. }) => {}
+        Err(error) if error.storage_kind() == Some(Kind::NotFound) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn add(explained: &mut HashSet<String>, footer: IntervalFooter) {
+    explained.extend(footer.files.into_iter().map(|file| file.path));
+}

@@ -1,0 +1,149 @@
+use std::sync::Arc;
+
+use forebay::fault::Verdict;
+use forebay::lake::names::{Home, processed_dir};
+use forebay::model::mapping::Kind;
+use forebay::storage::{Content, Storage};
+
+use super::world::{TABLE, World, mapping};
+
+#[test]
+fn promotions_give_what_one_great_promotion_would() {
+    for version in [true, false] {
+        let mut world = World::new(version);
+        let mut ids = 0;
+        for round in 0..4 {
+            for lane in 0..3 {
+                world.commit(lane, 3 + round);
+            }
+            let report = world.promote();
+            assert_eq!((report.seq, report.intervals), (Some(round as u64 + 1), 3));
+            ids += report.ids_new;
+            world.check_oracle();
+        }
+        assert_eq!(ids, world.oracle().len() as u64);
+    }
+}
+
+#[test]
+fn nothing_new_changes_nothing() {
+    let mut world = World::new(true);
+    assert_eq!(world.promote().seq, None);
+    assert_eq!(world.log().0, None);
+    world.commit(0, 5);
+    let mut promoter = world.promoter().unwrap();
+    assert_eq!(promoter.promote().unwrap().seq, Some(1));
+    let before = world.directory();
+    let report = promoter.promote().unwrap();
+    assert_eq!((report.seq, report.files_added, report.files_removed), (None, 0, 0));
+    assert_eq!(world.directory(), before);
+    world.commit(0, 5);
+    assert_eq!(promoter.promote().unwrap().seq, Some(2));
+    world.check_oracle();
+}
+
+#[test]
+fn a_new_column_comes_before_its_data() {
+    let mut world = World::new(true);
+    world.commit(0, 6);
+    world.promote();
+    world.table.mapping = Arc::new(mapping(&[("genre", Kind::String)]));
+    world.commit(0, 6);
+    let report = world.promote();
+    assert_eq!(report.seq, Some(3), "schema and data are two promotions");
+    world.check_oracle();
+    // A column that the mapping drops again stays in the table.
+    world.table.mapping = Arc::new(mapping(&[]));
+    world.commit(1, 6);
+    world.promote();
+    world.check_oracle();
+    world.table.mapping = Arc::new(mapping(&[("genre", Kind::Int64)]));
+    let fault = world.promoter().unwrap().promote().unwrap_err();
+    assert_eq!(fault.verdict, Verdict::Halt, "{fault}");
+}
+
+#[test]
+fn a_rewind_is_waited_for_and_then_replaces_its_rows() {
+    let mut world = World::new(true);
+    for lane in 0..3 {
+        world.commit(lane, 8);
+        world.commit(lane, 8);
+    }
+    world.promote();
+    world.check_oracle();
+    let before = world.check_table();
+    world.rewind(0, 12, None);
+    let report = world.promote();
+    assert_eq!((report.seq, report.left_out.len()), (None, 1), "nothing is read again yet");
+    world.commit(0, 7);
+    assert_eq!(world.promote().seq, None, "not as long again yet");
+    assert_eq!(world.check_table(), before);
+    world.commit(0, 12);
+    assert_eq!(world.promote().seq, Some(2));
+    world.check_oracle();
+}
+
+#[test]
+fn an_unfinished_rewind_leaves_its_partition_out_and_others_go_on() {
+    let mut world = World::new(false);
+    for lane in 0..3 {
+        world.commit(lane, 8);
+    }
+    world.promote();
+    // The intent is out, and the process is gone before everything is moved.
+    world.rewind(0, 8, Some(4));
+    world.commit(1, 5);
+    let report = world.promote();
+    assert_eq!(report.seq, Some(2));
+    world.check_table();
+    world.settle(15);
+    world.promote();
+    world.check_oracle();
+}
+
+#[test]
+fn a_second_promoter_takes_over_and_the_first_is_fenced() {
+    let mut world = World::new(true);
+    world.commit(0, 5);
+    let mut first = world.promoter().unwrap();
+    let mut second = world.promoter().unwrap();
+    let fault = first.promote().unwrap_err();
+    assert_eq!(fault.verdict, Verdict::Fenced, "{fault}");
+    assert_eq!(second.promote().unwrap().seq, Some(1));
+    world.check_oracle();
+}
+
+#[test]
+fn replaced_files_stay_in_the_trash_for_one_promotion() {
+    let mut world = World::new(false);
+    let mut promoter = world.promoter().unwrap();
+    let mut removed = 0;
+    for _ in 0..4 {
+        world.commit(0, 8);
+        removed = promoter.promote().unwrap().files_removed;
+    }
+    assert!(removed > 0);
+    let trash = Home::processed(TABLE).trash();
+    let kept = world.memory.list(&trash).unwrap();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    assert_eq!(world.memory.files(kept[0].path.as_str()).len() as u64, removed);
+}
+
+#[test]
+fn a_file_that_is_not_ours_in_the_place_of_one_stops_the_promotion() {
+    let mut world = World::new(true);
+    world.commit(0, 5);
+    world.faulty.before_each({
+        let memory = Arc::clone(&world.memory);
+        move |call| {
+            let to = call.to.as_ref().filter(|to| to.as_str().starts_with("processed/books/dt="));
+            if let Some(to) = to {
+                memory.make_dirs(&to.parent()).unwrap();
+                let _ = memory.create(to, Content::Bytes(b"not ours"));
+            }
+        }
+    });
+    let fault = world.promoter().unwrap().promote().unwrap_err();
+    assert_eq!(fault.verdict, Verdict::Halt, "{fault}");
+    assert!(world.memory.list(&processed_dir(TABLE)).unwrap().iter().all(|entry| entry.path.name() != "_delta_log"));
+}
