@@ -10,7 +10,6 @@
 pub mod app;
 pub mod cli;
 pub mod config;
-pub mod exit;
 pub mod produce;
 
 pub mod control;

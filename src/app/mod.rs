@@ -1,4 +1,7 @@
 //! The composition root and the commands: alone knows every part.
 
+pub mod cells;
 pub mod daemon;
+pub mod grid;
 mod identity;
+pub mod show;
