@@ -10,6 +10,7 @@
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod exit;
 pub mod produce;
 
 pub mod control;
