@@ -9,9 +9,8 @@
 
 pub mod app;
 pub mod cli;
-pub mod exit;
-
 pub mod config;
+pub mod exit;
 pub mod produce;
 
 pub mod control;
@@ -21,9 +20,7 @@ pub mod supervise;
 pub mod flow;
 
 pub mod lake;
-
 pub mod stage;
-
 pub mod storage;
 
 pub mod observe;

@@ -177,9 +177,8 @@ fn run_tree(
         let (exit, end) = oneshot::channel();
         let root = RootSupervisor::new(Arc::clone(parts), settings, exit).start();
         let forward_to = root.clone();
-        let forwarder = std::thread::Builder::new()
-            .name("session-events".to_owned())
-            .spawn(move || events.into_iter().for_each(|event| forward_to.do_send(FromSession(event))));
+        let forwarder =
+            std::thread::Builder::new().name("session-events".to_owned()).spawn(move || forward(&events, &forward_to));
         match forwarder {
             Ok(thread) => parts.reaper.join(move || drop(thread.join())),
             Err(error) => return Err(Fault::retry("process.no-thread", error.to_string())),
@@ -193,6 +192,17 @@ fn run_tree(
     drop(system);
     reaper.finish(TAKE_DOWN);
     result
+}
+
+/// Hands on what the consumer saw, until it has ended.
+fn forward(events: &Receiver<SessionEvent>, root: &Addr<RootSupervisor>) {
+    for event in events {
+        let has_ended = matches!(event, SessionEvent::Ended(_));
+        root.do_send(FromSession(event));
+        if has_ended {
+            return;
+        }
+    }
 }
 
 /// The lake of the configuration.

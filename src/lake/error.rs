@@ -33,7 +33,7 @@ pub enum LakeError {
         /// The Kafka partition.
         source_partition: TopicPartition,
         /// Where and how.
-        fault: ChainFault,
+        fault: Box<ChainFault>,
     },
     /// A file of ours does not hold what it should.
     #[error("{path} is damaged: {detail}; restore it from a backup")]

@@ -27,6 +27,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use super::columns::{ColumnSpec, DATE_PARTITION};
+use super::names::{Home, processed_dir};
 use super::object_adapter::LakeStore;
 use super::plan::{Census, Plan, PlannedFile};
 use crate::fault::{Fault, Verdict};
@@ -117,6 +118,17 @@ impl TableLog {
             engine,
             runtime: Some(runtime),
         })
+    }
+
+    /// The log of a table, to be looked at only.
+    ///
+    /// # Errors
+    ///
+    /// No threads could be started.
+    pub fn look(storage: &Arc<dyn Storage>, table: &str) -> Result<Self, Fault> {
+        // Nobody has this stage, so nothing can be written.
+        let stage = Home::processed(table).stages().join("none");
+        Self::open(storage, table, processed_dir(table), stage)
     }
 
     /// What the log says now; none when the table has no log yet.

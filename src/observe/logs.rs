@@ -111,7 +111,9 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Debug => (LevelFilter::DEBUG, LevelFilter::INFO),
         LogLevel::Trace => (LevelFilter::TRACE, LevelFilter::DEBUG),
     };
-    Targets::new().with_default(theirs).with_target("forebay", ours)
+    // rdkafka closes every consumer once more when it is dropped, and calls it an error that it was closed before.
+    let closing = "rdkafka::consumer::base_consumer";
+    Targets::new().with_default(theirs).with_target(closing, LevelFilter::OFF).with_target("forebay", ours)
 }
 
 impl Drop for LogGuard {

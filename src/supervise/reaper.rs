@@ -10,20 +10,20 @@ pub type Joinable = Box<dyn FnOnce() + Send>;
 /// One thread that joins others.
 #[derive(Debug)]
 pub struct Reaper {
-    queue: Sender<Joinable>,
+    queue: Sender<Option<Joinable>>,
     ended: Receiver<()>,
     thread: JoinHandle<()>,
 }
 
 /// Hands ended threads to the [`Reaper`].
 #[derive(Debug, Clone)]
-pub struct ReaperHandle(Sender<Joinable>);
+pub struct ReaperHandle(Sender<Option<Joinable>>);
 
 impl ReaperHandle {
     /// Joins it some time.
     pub fn join(&self, joinable: impl FnOnce() + Send + 'static) {
         // The reaper outlives every part; when it has gone, so has the process.
-        let _ = self.0.send(Box::new(joinable));
+        let _ = self.0.send(Some(Box::new(joinable)));
     }
 }
 
@@ -34,10 +34,11 @@ impl Reaper {
     ///
     /// When the system has no thread to give.
     pub fn start() -> std::io::Result<Self> {
-        let (queue, joinables) = channel::<Joinable>();
+        let (queue, joinables) = channel::<Option<Joinable>>();
         let (end, ended) = channel();
         let thread = std::thread::Builder::new().name("reaper".to_owned()).spawn(move || {
-            joinables.into_iter().for_each(|join| join());
+            // `None` is the end.
+            joinables.into_iter().map_while(|joinable| joinable).for_each(|join| join());
             let _ = end.send(());
         })?;
         Ok(Self { queue, ended, thread })
@@ -48,9 +49,10 @@ impl Reaper {
         ReaperHandle(self.queue.clone())
     }
 
-    /// Waits until everything handed in is joined and all handles are gone, at most `timeout`. Whether it was.
+    /// Waits until everything handed in so far is joined, at most `timeout`. Whether it was.
     pub fn finish(self, timeout: Duration) -> bool {
-        drop(self.queue);
+        // The thread lives until it is told to end.
+        let _ = self.queue.send(None);
         match self.ended.recv_timeout(timeout) {
             Ok(()) | Err(RecvTimeoutError::Disconnected) => self.thread.join().is_ok(),
             Err(RecvTimeoutError::Timeout) => false,

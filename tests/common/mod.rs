@@ -8,26 +8,34 @@ use forebay::config::{KafkaSettings, Settings};
 use forebay::flow::read::mock::EmbeddedKafka;
 use forebay::flow::read::producer::{Outgoing, Producer};
 use forebay::flow::read::settings::Settings as ClientSettings;
+use forebay::model::level::LogLevel;
+use forebay::observe::logs::{self, LogOptions, Terminal};
 use tempfile::TempDir;
 
 /// How long anything may take that ought to happen.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-pub struct Sandbox {
-    pub dir: TempDir,
-    pub kafka: EmbeddedKafka,
-    pub topic: String,
-    pub partitions: i32,
+static LOG: std::sync::Once = std::sync::Once::new();
+
+pub(crate) struct Sandbox {
+    pub(crate) dir: TempDir,
+    pub(crate) kafka: EmbeddedKafka,
+    pub(crate) topic: String,
+    pub(crate) partitions: i32,
 }
 
 impl Sandbox {
-    pub fn new(partitions: i32) -> Self {
+    pub(crate) fn new(partitions: i32) -> Self {
+        LOG.call_once(|| {
+            let terminal = Terminal { level: LogLevel::Info, colors: false };
+            std::mem::forget(logs::start(LogOptions { files: None, terminal: Some(terminal) }).unwrap());
+        });
         let kafka = EmbeddedKafka::start(&[("library", partitions)]).unwrap();
         Self { dir: tempfile::tempdir().unwrap(), kafka, topic: "library".to_owned(), partitions }
     }
 
     /// The shipped configuration, pointed at this sandbox.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/forebay.toml");
         let mut settings = forebay::config::load(&shipped, std::iter::empty()).unwrap();
         let kafka = [("bootstrap.servers", self.kafka.bootstrap_servers()), ("group.id", "forebay")];
@@ -38,16 +46,16 @@ impl Sandbox {
         settings
     }
 
-    pub fn lake(&self) -> std::path::PathBuf {
+    pub(crate) fn lake(&self) -> std::path::PathBuf {
         self.dir.path().join("lake")
     }
 
-    pub fn start(&self, settings: &Settings, options: &Options) -> Daemon {
+    pub(crate) fn start(&self, settings: &Settings, options: &Options) -> Daemon {
         Daemon::start(settings, options).unwrap()
     }
 
     /// Sends payloads round robin to the Kafka partitions and waits until all are delivered.
-    pub fn send(&self, payloads: &[Option<String>]) {
+    pub(crate) fn send(&self, payloads: &[Option<String>]) {
         let user = [("bootstrap.servers".to_owned(), self.kafka.bootstrap_servers().to_owned())].into();
         let settings = ClientSettings { user, ..ClientSettings::default() };
         let producer = Producer::connect(&settings, |delivery| drop(delivery.place.unwrap())).unwrap();
@@ -61,7 +69,7 @@ impl Sandbox {
 }
 
 /// One library message with one book.
-pub fn library(id: i64, title: &str, added: &str) -> Option<String> {
+pub(crate) fn library(id: i64, title: &str, added: &str) -> Option<String> {
     Some(format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <library branch="L7">
@@ -79,7 +87,7 @@ pub fn library(id: i64, title: &str, added: &str) -> Option<String> {
 }
 
 /// Waits until `what` holds.
-pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !holds() {
         assert!(Instant::now() < until, "not within {PATIENCE:?}: {what}");

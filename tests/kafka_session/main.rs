@@ -1,6 +1,21 @@
 //! The session against a Kafka: the embedded one, and the real one where `FOREBAY_STACK_KAFKA` names it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+/// Runs a scenario on the embedded Kafka and on the real one.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod embedded {
+            $(#[test] fn $name() { super::$name(&crate::harness::Cluster::mock()); })*
+        }
+        mod real {
+            $(#[test] fn $name() {
+                if let Some(cluster) = crate::harness::Cluster::real(stringify!($name)) { super::$name(&cluster); }
+            })*
+        }
+    };
+}
+
+mod cluster;
 mod harness;
 
 use std::collections::BTreeMap;
@@ -14,20 +29,6 @@ use forebay::flow::read::fetch::{Fetch, Fetched};
 use forebay::model::offset::TopicPartition;
 
 use harness::{Cluster, Member, PATIENCE, Storage, daemon, failure, fresh, read_to};
-
-/// Runs a scenario on the embedded Kafka and on the real one.
-macro_rules! on_both {
-    ($($name:ident)*) => {
-        mod embedded {
-            $(#[test] fn $name() { super::$name(&super::Cluster::mock()); })*
-        }
-        mod real {
-            $(#[test] fn $name() {
-                if let Some(cluster) = super::Cluster::real(stringify!($name)) { super::$name(&cluster); }
-            })*
-        }
-    };
-}
 
 on_both! {
     nothing_is_fetched_before_open_and_every_open_begins_where_it_says

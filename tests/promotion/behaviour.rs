@@ -147,3 +147,46 @@ fn a_file_that_is_not_ours_in_the_place_of_one_stops_the_promotion() {
     assert_eq!(fault.verdict, Verdict::Halt, "{fault}");
     assert!(world.memory.list(&processed_dir(TABLE)).unwrap().iter().all(|entry| entry.path.name() != "_delta_log"));
 }
+
+/// Names of the invariants that an audit finds broken.
+fn broken(world: &World) -> Vec<&'static str> {
+    world.audit().iter().filter(|invariant| !invariant.ok).map(|invariant| invariant.id).collect()
+}
+
+#[test]
+fn an_audit_says_which_promise_is_broken() {
+    let mut world = World::new(true);
+    for lane in 0..3 {
+        world.commit(lane, 12);
+    }
+    world.promote();
+    let checked: Vec<_> = world.audit().iter().map(|invariant| (invariant.id, invariant.checked)).collect();
+    let (ids, files) = (world.oracle().len() as u64, world.directory().len() as u64);
+    assert_eq!(checked, [("I5", ids), ("I6", ids), ("I7", files), ("I8", files)]);
+
+    let first = processed_dir(TABLE).join(world.directory().first().unwrap());
+    let stray = first.parent().join("stray.parquet");
+    world.memory.create(&stray, Content::Bytes(b"x")).unwrap();
+    assert_eq!(broken(&world), ["I8"]);
+    world.memory.delete(&stray).unwrap();
+
+    // More is in RAW below the cursor than was promoted: the newest plan forgets what it consumed.
+    let path = Home::processed(TABLE).plan(1);
+    let plan = (&*world.memory as &dyn Storage).read_whole(&path).unwrap();
+    world.commit(0, 30);
+    let ahead = String::from_utf8(plan.to_vec()).unwrap().replacen("\"next\": 12", "\"next\": 42", 2);
+    world.memory.delete(&path).unwrap();
+    world.memory.create(&path, Content::Bytes(ahead.as_bytes())).unwrap();
+    assert_eq!(broken(&world), ["I5"]);
+    // Less is promoted than Processed holds.
+    let behind = String::from_utf8(plan.to_vec()).unwrap().replace("\"next\": 12", "\"next\": 0");
+    world.memory.delete(&path).unwrap();
+    world.memory.create(&path, Content::Bytes(behind.as_bytes())).unwrap();
+    assert_eq!(broken(&world), ["I6"]);
+    world.memory.delete(&path).unwrap();
+    world.memory.create(&path, Content::Bytes(&plan)).unwrap();
+    assert_eq!(broken(&world), Vec::<&str>::new());
+
+    world.memory.rename(&first, &processed_dir("elsewhere")).unwrap();
+    assert_eq!(world.audit().iter().find(|invariant| invariant.id == "I7").map(|invariant| invariant.ok), Some(false));
+}

@@ -11,7 +11,8 @@ use arrow::array::{
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use forebay::clock::{Clock, ManualClock};
 use forebay::fault::{Fault, Verdict};
-use forebay::flow::promote::{Promoter, PromotionReport};
+use forebay::flow::promote::{Promoter, PromotionReport, audit_processed};
+use forebay::lake::audit::Invariant;
 use forebay::lake::chain::read_chain;
 use forebay::lake::fence::Owner;
 use forebay::lake::footer::Zone;
@@ -365,9 +366,16 @@ impl World {
         let directory = self.directory();
         assert_eq!(directory, self.log().1, "a directory reader and a log reader see different files");
         let rows = self.rows_in(&directory);
+        let invariants = self.audit();
+        assert!(invariants.iter().all(|invariant| invariant.ok), "{invariants:#?}");
         let ids: BTreeSet<i64> = rows.iter().map(|row| row.id).collect();
         assert_eq!(ids.len(), rows.len(), "an id stands twice: {rows:#?}");
         rows
+    }
+
+    pub(crate) fn audit(&self) -> Vec<Invariant> {
+        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
+        audit_processed(&storage, &self.table, &self.spool_path(), 1 << 20).unwrap()
     }
 
     pub(crate) fn check_oracle(&self) {

@@ -2,8 +2,10 @@
 //! and a takeover at every call, requests that are carried out late. One thread, no clock, no chance: what fails once
 //! fails always, and the message names the call.
 
+mod ambiguous;
 mod audits;
 mod behaviour;
+mod disk;
 mod memory;
 mod world;
 

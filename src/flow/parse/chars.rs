@@ -27,13 +27,15 @@ pub(super) fn survey(text: &str) -> Result<Survey, usize> {
         high |= byte;
     }
     let is_ascii = high < 0x80;
-    if control != 0 || (!is_ascii && memchr::memchr(0xEF, bytes).is_some()) {
+    // U+FFFE and U+FFFF are the only other ones that UTF-8 can hold.
+    let is_suspect = |needle: &str| !is_ascii && memchr::memmem::find(bytes, needle.as_bytes()).is_some();
+    if control != 0 || is_suspect("\u{FFFE}") || is_suspect("\u{FFFF}") {
         let illegal = text.char_indices().find(|&(_, character)| !is_char(character));
         if let Some((at, _)) = illegal {
             return Err(at);
         }
     }
-    let has_cdata_end = memchr::memmem::find(bytes, b"]]>").is_some();
+    let has_cdata_end = memchr::memchr(b']', bytes).is_some() && memchr::memmem::find(bytes, b"]]>").is_some();
     Ok(Survey { has_carriage_return: carriage_return != 0, has_cdata_end, is_ascii })
 }
 

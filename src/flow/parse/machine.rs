@@ -19,6 +19,7 @@ use crate::model::violation::Code;
 /// repeated in each row, and a message made for it could fill the memory of the daemon.
 const MAX_EXPANSION: usize = 128;
 const FREE_EXPANSION: usize = 1 << 16;
+const LONGEST_EXPANSION: usize = 1 << 30;
 
 /// Longest payload whatever the limits of the mapping say: offsets in a text column are 31 bits.
 const MAX_PAYLOAD: u64 = 1 << 30;
@@ -145,7 +146,8 @@ impl Machine {
         let tally = walk.end_message();
         let added = rows.len() - tally.rows_before;
         let shared: usize = rows.shared.iter().map(super::columns::ColumnBuffer::text_bytes).sum();
-        if shared.saturating_mul(added) > FREE_EXPANSION + MAX_EXPANSION * payload.len() {
+        let allowed = (FREE_EXPANSION + MAX_EXPANSION * payload.len()).min(LONGEST_EXPANSION);
+        if shared.saturating_mul(added) > allowed {
             let what =
                 "the values that all rows share would be repeated too often; take them once or split the message";
             return Err(Found::fatal(Code::LIMIT_ROWS, 0, what));

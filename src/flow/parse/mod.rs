@@ -30,6 +30,7 @@ mod locate;
 mod machine;
 mod names;
 mod pool;
+mod refusals;
 mod rows;
 mod text;
 mod walk;

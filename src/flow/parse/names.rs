@@ -30,8 +30,9 @@ const XMLNS_URI: &str = "http://www.w3.org/2000/xmlns/";
 
 /// Names remembered at most; a message with more of them is read without remembering the rest.
 const MAX_NAMES: usize = 8192;
-/// Sets of declarations remembered from message to message at most.
-const MAX_SCOPES: usize = 1024;
+/// Sets of declarations remembered from message to message at most. Further ones live as long as their element, and
+/// names in them are not remembered.
+const MAX_SCOPES: ScopeId = 1024;
 
 /// The names that a mapping speaks of.
 #[derive(Debug, Default)]
@@ -113,7 +114,9 @@ impl Names {
 
     /// To be called between messages: forgets everything when a message has left too much of it.
     pub(super) fn tidy(&mut self) {
-        if self.scopes.len() > MAX_SCOPES || self.known.len() >= MAX_NAMES {
+        // A message that ended early leaves scopes of elements that were never closed.
+        self.scopes.truncate(MAX_SCOPES as usize);
+        if self.scopes.len() == MAX_SCOPES as usize || self.known.len() >= MAX_NAMES {
             self.known.clear();
             self.scopes.truncate(1);
             self.scope_of.clear();
@@ -134,8 +137,18 @@ impl Names {
         self.resolve(scope, true, raw)
     }
 
+    /// An element with declarations ends.
+    pub(super) fn leave(&mut self, scope: ScopeId) {
+        if scope >= MAX_SCOPES {
+            self.scopes.truncate(scope as usize);
+        }
+    }
+
     #[inline]
     fn resolve(&mut self, scope: ScopeId, is_attribute: bool, raw: &str) -> Resolved {
+        if scope >= MAX_SCOPES {
+            return self.look_up(scope, is_attribute, raw);
+        }
         let hash = hash(&self.hasher, scope, is_attribute, raw);
         let known = self
             .known
@@ -226,7 +239,7 @@ impl Names {
         let scope = ScopeId::try_from(self.scopes.len())
             .map_err(|_| Defect { at: 0, what: "there are too many namespace declarations" })?;
         self.scopes.push(Scope { parent, bindings: bindings.into() });
-        if self.scope_of.len() < MAX_SCOPES {
+        if scope < MAX_SCOPES {
             self.scope_of.insert(self.key.as_slice().into(), scope);
         }
         Ok(scope)
@@ -326,6 +339,22 @@ mod tests {
             assert!(declare(&mut names, NO_SCOPE, bad).is_err(), "{bad}");
         }
         assert!(declare(&mut names, NO_SCOPE, " xmlns:xml=\"http://www.w3.org/XML/1998/namespace\"").is_ok());
+    }
+
+    #[test]
+    fn scopes_beyond_the_remembered_ones_live_as_long_as_their_element() {
+        let mut names = names(&[(Some("urn:1"), "a"), (Some("urn:2"), "a")]);
+        for number in 1..MAX_SCOPES {
+            declare(&mut names, NO_SCOPE, &format!(" xmlns:p=\"urn:x{number}\"")).unwrap();
+        }
+        for (uri, id) in [("urn:1", 1), ("urn:2", 2), ("urn:1", 1)] {
+            let scope = declare(&mut names, NO_SCOPE, &format!(" xmlns:q=\"{uri}\"")).unwrap();
+            assert_eq!(scope, MAX_SCOPES);
+            assert_eq!(names.element(scope, "q:a"), Resolved::Name(id));
+            names.leave(scope);
+        }
+        names.tidy();
+        assert_eq!(declare(&mut names, NO_SCOPE, " xmlns:q=\"urn:1\""), Ok(1));
     }
 
     #[test]

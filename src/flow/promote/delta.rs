@@ -30,6 +30,8 @@ pub enum LaneDelta {
         why: String,
         /// Intervals that no rewind can take away any more, of those that are promoted: the first so many.
         settled: usize,
+        /// Rows of Processed from this offset on come from a chain that was, or is being, cut.
+        rewound: Option<i64>,
     },
     /// It is consumed up to the head of its chain.
     Take {
@@ -64,16 +66,16 @@ pub fn lane_delta(
     let settled = promoted.map_or(0, |promoted| below(cut.map_or(promoted, |cut| cut.min(promoted))));
     if let Some(open) = due.clone().find(|rewind| !rewind.is_done) {
         let why = format!("its rewind to {} is not finished", open.to);
-        return Ok(LaneDelta::LeftOut { why, settled });
+        return Ok(LaneDelta::LeftOut { why, settled, rewound: cut });
     }
     let again = due.clone().map(|rewind| rewind.head).max();
     if let Some(again) = again.filter(|again| head.is_none_or(|head| head < *again)) {
         let why = format!("it was rewound and is not read again up to {again} yet");
-        return Ok(LaneDelta::LeftOut { why, settled });
+        return Ok(LaneDelta::LeftOut { why, settled, rewound: cut });
     }
     let (Some(head), Some(start)) = (head, chain.first().map(|range| range.from())) else {
         return match promoted.filter(|promoted| *promoted > 0) {
-            None => Ok(LaneDelta::LeftOut { why: "it has no chain yet".into(), settled: 0 }),
+            None => Ok(LaneDelta::LeftOut { why: "it has no chain yet".into(), settled: 0, rewound: cut }),
             Some(promoted) => {
                 Err(broken(source, &format!("nothing is left of it, though it is promoted up to {promoted}")))
             }

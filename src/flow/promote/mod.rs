@@ -4,6 +4,7 @@
 //! ([`keys`], [`scan`], [`winners`], [`decide`]), then all columns of the winners once ([`rewrite`], [`parts`],
 //! [`stage`]), then the plan and the table log ([`crate::lake::roll`]). When is a matter of [`due`].
 
+mod audit;
 pub mod dates;
 pub mod decide;
 pub mod delta;
@@ -19,4 +20,5 @@ pub mod sources;
 pub mod stage;
 pub mod winners;
 
+pub use audit::audit_processed;
 pub use promoter::{Promoter, PromotionReport};

@@ -44,6 +44,11 @@ impl Lanes {
         &self.known[number as usize]
     }
 
+    /// How many are known.
+    pub fn len(&self) -> u32 {
+        self.known.len() as u32
+    }
+
     /// The place of each among all, by topic and partition.
     pub fn ranks(&self) -> Vec<u32> {
         let mut order: Vec<usize> = (0..self.known.len()).collect();

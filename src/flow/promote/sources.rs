@@ -22,6 +22,8 @@ pub struct Lane {
     pub source: TopicPartition,
     /// Its chain.
     pub chain: Vec<LedgerFile>,
+    /// Everything below is promoted.
+    pub promoted: i64,
     /// What is done with it.
     pub delta: LaneDelta,
 }
@@ -43,6 +45,13 @@ impl Lane {
         match &self.delta {
             LaneDelta::LeftOut { settled, .. } => &self.chain[..*settled],
             LaneDelta::Take { old, .. } => &self.chain[old.clone()],
+        }
+    }
+
+    /// From which offset on rows of Processed are out of date because the chain was cut.
+    pub fn rewound(&self) -> Option<i64> {
+        match &self.delta {
+            LaneDelta::LeftOut { rewound, .. } | LaneDelta::Take { rewound, .. } => *rewound,
         }
     }
 
@@ -81,7 +90,8 @@ pub fn read_lanes(
             .collect();
         let ranges: Vec<OffsetRange> = state.chain.live.iter().map(|file| file.name.range).collect();
         let delta = lane_delta(&source, cursors.get(&source), &rewinds, &ranges)?;
-        lanes.push(Lane { source, chain: state.chain.live, delta });
+        let promoted = cursors.get(&source).map_or(0, |cursor| cursor.next);
+        lanes.push(Lane { source, chain: state.chain.live, promoted, delta });
     }
     Ok(lanes)
 }

@@ -77,7 +77,7 @@ impl Candidate {
 }
 
 /// Compares two versions of one id: greater wins.
-fn order(ranks: &[u32], a: (&[u8], &Lineage), b: (&[u8], &Lineage)) -> Ordering {
+pub(super) fn order(ranks: &[u32], a: (&[u8], &Lineage), b: (&[u8], &Lineage)) -> Ordering {
     let rank = |lane: u32| ranks.get(lane as usize).copied().unwrap_or(lane);
     a.0.cmp(b.0)
         .then_with(|| a.1.timestamp.cmp(&b.1.timestamp))

@@ -75,8 +75,19 @@ impl Broker {
     ///
     /// What the cluster says, or that it does not answer.
     pub fn topic_id(&self, topic: &str) -> Result<Option<String>, Fault> {
-        let answer =
-            self.ask(|| format!("asking for the id of {topic}"), |consumer| native::topic_id(consumer, topic, TIMEOUT));
+        let answer = self.ask(
+            || format!("asking for the id of {topic}"),
+            |consumer| {
+                let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+                metadata.topics().iter().find(|found| found.name() == topic).map_or(Ok(Vec::new()), numbers)?;
+                // The embedded Kafka names a controller that it does not have: asking it would only take time.
+                let controller = native::controller(consumer, TIMEOUT);
+                if controller >= 0 && metadata.brokers().iter().all(|broker| broker.id() != controller) {
+                    return Ok(None);
+                }
+                native::topic_id(consumer, topic, TIMEOUT)
+            },
+        );
         match answer {
             Err(fault) if fault.event == "kafka.unsupported" => Ok(None),
             other => other,

@@ -47,6 +47,7 @@ pub fn from_error(error: &KafkaError) -> Fault {
             Fault::halt("kafka.settings", format!("the kafka client does not start: {}", one_line(reason)))
         }
         (_, KafkaError::MessageConsumptionFatal(code)) => from_fatal_code(*code, ""),
+        (_, KafkaError::AdminOp(code)) => from_code(*code, ""),
         (Some(code), _) => from_code(code, ""),
         (None, other) => Fault::retry("kafka.error", one_line(&other.to_string())),
     }

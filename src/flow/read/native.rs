@@ -172,6 +172,13 @@ unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
     (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) })
 }
 
+/// The broker that answers administrative requests, as the cluster names it. Blocks up to `timeout`.
+pub(super) fn controller(consumer: &KafkaConsumer, timeout: Duration) -> i32 {
+    let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the client lives as long as `consumer`.
+    unsafe { c::rd_kafka_controllerid(consumer.client().native_ptr(), milliseconds) }
+}
+
 /// The id of a topic; none when the broker gives none (before Kafka 2.8). Blocks up to `timeout`.
 pub(super) fn topic_id(consumer: &KafkaConsumer, topic: &str, timeout: Duration) -> Result<Option<String>, KafkaError> {
     let name = CString::new(topic)?;

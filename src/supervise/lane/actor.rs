@@ -143,7 +143,7 @@ impl LaneSupervisor {
         let table = parts.table_of(&source.topic).map(|(index, _)| index);
         let policy = RestartPolicy::new(parts.limits);
         let guard = EndGuard { root: Some(root), source: source.clone(), assignment };
-        let generation = assignment << 20;
+        let generation = view.get().generation;
         Self {
             parts,
             source,

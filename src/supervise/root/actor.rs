@@ -60,6 +60,8 @@ pub struct RootSupervisor {
     pub(super) mode: Mode,
     assignments: u64,
     is_assigned: bool,
+    /// Last generation of each Kafka partition that was ever ours: a later one is never taken for an earlier one.
+    generations: BTreeMap<TopicPartition, u64>,
     revokes: Vec<(BTreeSet<TopicPartition>, Sender<()>)>,
     pub(super) paused: BTreeSet<Selection>,
     pub(super) promotions: Option<Addr<PromotionSupervisor>>,
@@ -100,6 +102,7 @@ impl RootSupervisor {
             mode: Mode::Running,
             assignments: 0,
             is_assigned: false,
+            generations: BTreeMap::new(),
             revokes: Vec::new(),
             paused: BTreeSet::new(),
             promotions: None,
@@ -115,7 +118,9 @@ impl RootSupervisor {
         self.assignments += 1;
         let assignment = self.assignments;
         let table = self.parts.table_of(&source.topic).map(|(_, table)| table.name.to_string());
-        let view = Shared::new(LaneView::new(source, table));
+        let before = self.lanes.get(source).map(|lane| lane.view.get().generation);
+        let generation = before.or_else(|| self.generations.get(source).copied()).unwrap_or(0);
+        let view = Shared::new(LaneView { generation, ..LaneView::new(source, table) });
         let is_paused = self.paused.iter().any(|selection| selection.takes(source));
         let lane = LaneSupervisor::new(
             Arc::clone(&self.parts),
@@ -159,12 +164,16 @@ impl RootSupervisor {
 
     /// Answers revokes whose lanes have all come to rest, and forgets those lanes.
     fn finish_revokes(&mut self) {
-        let lanes = &mut self.lanes;
+        let (lanes, generations) = (&mut self.lanes, &mut self.generations);
         self.revokes.retain(|(sources, done)| {
             if sources.iter().any(|source| lanes.get(source).is_some_and(|lane| lane.end.is_none())) {
                 return true;
             }
-            sources.iter().for_each(|source| drop(lanes.remove(source)));
+            for source in sources {
+                if let Some(lane) = lanes.remove(source) {
+                    generations.insert(source.clone(), lane.view.get().generation);
+                }
+            }
             // The consumer waits for a bounded time only; it may be gone.
             let _ = done.send(());
             false

@@ -223,7 +223,12 @@ impl Poller {
     fn tell_error(&mut self, error: &KafkaError) {
         let words = self.consumer.context().take_words();
         let fault = match error {
-            KafkaError::MessageConsumptionFatal(code) => faults::from_fatal_code(*code, &words),
+            KafkaError::MessageConsumptionFatal(code) => {
+                let fatal = faults::from_fatal_code(*code, &words);
+                // The client has dropped its assignment without a rebalance: nothing will ever come again.
+                self.close_gates(|_| fatal.clone());
+                fatal
+            }
             // An end of a Kafka partition in the common queue moves nothing: its reader will be told of it again.
             KafkaError::PartitionEOF(_) => return,
             other => match other.rdkafka_error_code() {
@@ -244,13 +249,19 @@ impl Poller {
         self.consumer.context().tell(SessionEvent::Fault(fault));
     }
 
+    fn close_gates(&self, fault: impl Fn(&TopicPartition) -> Fault) {
+        let open = self.consumer.context().ownership().map(|mut ownership| std::mem::take(&mut ownership.open));
+        for (partition, gate) in open.unwrap_or_default() {
+            gate.close(fault(&partition));
+        }
+    }
+
     fn close(&mut self) {
         let context = Arc::clone(self.consumer.context());
         context.start_closing();
-        let open = context.ownership().map(|mut ownership| std::mem::take(&mut ownership.open)).unwrap_or_default();
-        for (partition, gate) in open {
-            gate.close(Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} was closed: the daemon stops")));
-        }
+        self.close_gates(|partition| {
+            Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} was closed: the daemon stops"))
+        });
         if let Err(error) = self.consumer.close_queue() {
             self.tell(faults::from_error(&error).while_doing("leaving kafka"));
             return;
