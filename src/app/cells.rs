@@ -103,7 +103,8 @@ fn float64(value: f64) -> Value {
 }
 
 fn date(days: i32) -> Value {
-    let date = Date::constant(1970, 1, 1).checked_add(jiff::Span::new().days(days));
+    let span = jiff::Span::new().try_days(days);
+    let date = span.and_then(|span| Date::constant(1970, 1, 1).checked_add(span));
     date.map_or_else(|_| format!("{days} days since 1970").into(), |date| date.to_string().into())
 }
 

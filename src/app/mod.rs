@@ -4,4 +4,5 @@ pub mod cells;
 pub mod daemon;
 pub mod grid;
 mod identity;
+pub mod render;
 pub mod show;

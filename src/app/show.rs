@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::cells;
-use super::grid::grid;
+use super::grid::{Cell, grid};
 use crate::cli::{Show, Target, Zone};
 use crate::fault::Fault;
 use crate::lake::parquet_reader::ParquetFile;
@@ -52,7 +52,7 @@ pub fn show(storage: &Arc<dyn Storage>, order: &Show, as_json: bool, out: &mut d
     }
     if !as_json {
         let is_number = |index: usize| columns.shown.get(index).is_some_and(|column| column.is_number);
-        let heading: Vec<String> = columns.shown.iter().map(|column| column.name.clone()).collect();
+        let heading: Vec<&str> = columns.shown.iter().map(|column| column.name.as_str()).collect();
         out.write_all(grid(&heading, &lines, &is_number).as_bytes()).map_err(|error| unwritable(&error))?;
     }
     Ok(())
@@ -224,9 +224,9 @@ impl Columns {
             }
             return Ok(());
         }
-        let lines: Vec<Vec<String>> =
-            self.shown.iter().map(|column| vec![column.name.clone(), column.kind.clone()]).collect();
-        out.write_all(grid(&["column".to_owned(), "type".to_owned()], &lines, &|_| false).as_bytes())
+        let line = |column: &Column| vec![column.name.clone().into(), column.kind.clone().into()];
+        let lines: Vec<Vec<Cell>> = self.shown.iter().map(line).collect();
+        out.write_all(grid(&["column", "type"], &lines, &|_| false).as_bytes())
     }
 
     /// Gives the rows of a file that meet the conditions to `take`, at most `left`; how many are left then.
@@ -261,8 +261,8 @@ impl Columns {
         fields.filter(|(_, field)| is_wanted(field.name())).map(|(index, _)| index).collect()
     }
 
-    fn line(&self, row: Row<'_>) -> Vec<String> {
-        self.shown.iter().map(|column| row.text(&column.name, cells::cell)).collect()
+    fn line(&self, row: Row<'_>) -> Vec<Cell> {
+        self.shown.iter().map(|column| row.text(&column.name, cells::cell).into()).collect()
     }
 }
 

@@ -51,7 +51,10 @@ impl From<ClientError> for Fault {
             ClientError::Broken(_) => Self::retry("control.broken", message),
             ClientError::Problem(problem) => match problem.status {
                 403 => Self::halt("control.denied", message),
-                400..=499 => Self::halt("control.refused", message),
+                // The answer is no, and it is the caller's to change the question.
+                400..=499 => {
+                    Self { domain: Domain::External, verdict: Verdict::Halt, event: "control.refused", message }
+                }
                 503 | 504 => Self::retry("control.unavailable", message),
                 _ => Self { domain: Domain::Internal, verdict: Verdict::Halt, event: "control.failed", message },
             },
