@@ -65,7 +65,8 @@ fn another_group_cluster_or_topic_is_refused() {
         change(&mut who);
         acquire(&storage(&world), &world.clock(), &who, &world.source, &Latest::new())
     };
-    let changes: [(&str, &dyn Fn(&mut Owner)); 3] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Owner));
+    let changes: [Change<'_>; 3] = [
         ("consumer group", &|who| who.group = "other".into()),
         ("cluster", &|who| who.cluster_id = Some("other".into())),
         ("topic", &|who| who.topic_id = Some("other".into())),
