@@ -7,10 +7,24 @@
 //!                                                                  Promoter ─▶ Processed zone
 //! ```
 
-pub mod clock;
-pub mod fault;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod exit;
+pub mod produce;
+
+pub mod control;
+
+pub mod supervise;
+
 pub mod flow;
+
 pub mod lake;
-pub mod model;
 pub mod stage;
 pub mod storage;
+
+pub mod observe;
+
+pub mod clock;
+pub mod fault;
+pub mod model;

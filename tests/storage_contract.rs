@@ -1,6 +1,9 @@
 //! The contract of `forebay::storage`, line by line, on every backend: local disk, local disk behind a
 //! `FaultyStorage` without faults, and a real HDFS when `FOREBAY_STACK_HDFS` holds its URL.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
@@ -68,7 +71,9 @@ fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index % 251) as u8 ^ (index / 65_536) as u8).collect()
 }
 
-const CONTRACT: &[(&str, fn(&Bench))] = &[
+type Line = (&'static str, fn(&Bench));
+
+const CONTRACT: &[Line] = &[
     ("a file holds what was given", |bench| {
         let small = bench.put("small", b"seven b");
         assert_eq!(bench.content(&small), b"seven b");
@@ -251,6 +256,11 @@ const CONTRACT: &[(&str, fn(&Bench))] = &[
         refused(bench.storage.rename(&file, &file), Kind::AlreadyExists);
         assert_eq!(bench.content(&file), b"x");
     }),
+    ("a directory does not go into itself", |bench| {
+        let dir = bench.make("dir");
+        refused(bench.storage.rename(&dir, &dir.join("below")), Kind::Other);
+        assert!(bench.names(&dir).is_empty());
+    }),
     ("a rename needs its source and the parent of its destination", |bench| {
         let file = bench.put("file", b"x");
         refused(bench.storage.rename(&file, &bench.path("no/parent")), Kind::NotFound);
@@ -304,7 +314,7 @@ const CONTRACT: &[(&str, fn(&Bench))] = &[
         for round in 0..4 {
             let path = bench.path(&format!("owner-{round}"));
             let wins = race(|index| bench.storage.create(&path, Content::Bytes(format!("owner {index}").as_bytes())));
-            assert_eq!(bench.content(&path), format!("owner {}", wins).as_bytes());
+            assert_eq!(bench.content(&path), format!("owner {wins}").as_bytes());
         }
     }),
     ("of sixteen that rename onto one path one wins", |bench| {
@@ -398,4 +408,27 @@ fn a_faulty_storage_without_faults_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let faulty: Arc<dyn Storage> = Arc::new(FaultyStorage::new(local(&dir)));
     hold(&faulty, &LakePath::root().join("contract"));
+}
+
+#[test]
+fn hdfs_keeps_the_contract() {
+    let Ok(url) = std::env::var("FOREBAY_STACK_HDFS") else {
+        println!("LEFT OUT: the storage contract on HDFS; start one with scripts/stack and set FOREBAY_STACK_HDFS");
+        assert!(std::env::var_os("CI").is_none(), "FOREBAY_STACK_HDFS is not set, and CI leaves nothing out");
+        return;
+    };
+    let storage = forebay::storage::open(&url, BTreeMap::new()).unwrap();
+    hold(&storage, &LakePath::root().join(format!("contract-{}", uuid::Uuid::new_v4())));
+}
+
+#[test]
+fn a_url_of_neither_kind_names_both() {
+    for url in
+        ["s3://bucket/lake", "/var/lib/lake", "file://host/lake", "hdfs://", "hdfs:///lake", "hdfs://nn:8020/a//b"]
+    {
+        let error = forebay::storage::open(url, BTreeMap::new()).err().expect(url);
+        assert!(error.kind == Kind::Other && error.to_string().contains(url), "{error}");
+    }
+    let error = forebay::storage::open("s3://bucket/lake", BTreeMap::new()).err().unwrap().to_string();
+    assert!(error.contains("file:///") && error.contains("hdfs://"), "{error}");
 }

@@ -1,4 +1,15 @@
-//! The stages, one folder each, in the order of the flow.
+//! The stages, one folder each in the order of the flow, and what they share: how batches are handed over, and the
+//! local spool.
 
-/// RAW to Processed.
+pub mod read;
+
+pub mod parse;
+
+pub mod validate;
+
+pub mod buffer;
+
 pub mod promote;
+
+pub mod handover;
+pub mod spool;

@@ -207,7 +207,9 @@ pub fn read_chain(storage: &dyn Storage, source: &TopicPartition) -> Result<Sour
         match walk(files, floor) {
             Ok(chain) => return Ok(SourceState { intents, floor, chain }),
             Err(_) if listing < LISTINGS => listing += 1,
-            Err(fault) => return Err(LakeError::Chain { source_partition: source.clone(), fault }),
+            Err(fault) => {
+                return Err(LakeError::Chain { source_partition: source.clone(), fault: Box::new(fault) });
+            }
         }
     }
 }

@@ -177,6 +177,22 @@ impl LedgerWriter {
         (self.writer.memory_size() + self.pending.capacity() * size_of::<LedgerRow>()) as u64
     }
 
+    /// Encoded bytes, those of the open row group by estimate.
+    pub fn encoded_bytes(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    /// Closes the open row group, so that nothing but names is held in memory.
+    ///
+    /// # Errors
+    ///
+    /// [`LakeError::Spool`] when the disk refuses.
+    pub fn flush(&mut self) -> Result<(), LakeError> {
+        self.encode()?;
+        self.pending = Vec::new();
+        self.writer.flush().map_err(|error| spool(&self.path, &error))
+    }
+
     /// Closes the file with `footer`, whose sums are those of the rows written and of the files it names.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ pub mod log;
 pub mod mutate;
 pub mod names;
 mod object_adapter;
+pub mod parquet_reader;
 pub mod plan;
 mod recover;
 pub mod retire;

@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::budget::MemoryPermit;
 use super::offset::{OffsetRange, TopicPartition};
+use super::slots::LaneSlot;
 use super::violation::{Code, Violation};
 
 /// Where a piece of a message lies in [`RawBatch::bytes`].
@@ -45,8 +46,10 @@ pub struct RawBatch {
     pub bytes: Vec<u8>,
     /// The messages, by ascending offset.
     pub messages: Vec<RawMessage>,
-    /// Share of the memory budget for `bytes` and what the parser makes of them.
+    /// Share of the memory budget for `bytes`.
     pub permit: MemoryPermit,
+    /// Place among the batches of its lane that are under way; taken when the reader hands the batch on.
+    pub slot: Option<LaneSlot>,
 }
 
 impl RawBatch {
@@ -108,7 +111,7 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
 }
 
-/// Rows for one table. `message[i]` is the index in [`RawBatch::messages`] that row `i` comes from, ascending.
+/// Rows for one table; a batch may hold more than one part for the same table. `message[i]` is the index in [`RawBatch::messages`] that row `i` comes from, ascending.
 #[derive(Debug)]
 pub struct TableRows {
     /// The table.
@@ -124,12 +127,14 @@ pub struct TableRows {
 /// Rows of a message that ends in quarantine are never in `tables`.
 #[derive(Debug)]
 pub struct ParsedBatch {
-    /// What was parsed.
-    pub raw: RawBatch,
+    /// What was parsed. Shared, because the lease of the worker keeps it until the batch is handed on.
+    pub raw: Arc<RawBatch>,
     /// One for each of `raw.messages`.
     pub verdicts: Vec<Verdict>,
-    /// Rows by table; a table without rows is left out.
+    /// Rows by table, in the order of the messages; a table without rows is left out.
     pub tables: Vec<TableRows>,
+    /// Share of the memory budget for `tables`.
+    pub permit: MemoryPermit,
 }
 
 /// One row of the ledger: what became of one message.
@@ -171,4 +176,6 @@ pub struct ValidBatch {
     pub tables: Vec<TableRows>,
     /// Messages for quarantine.
     pub dead_letters: Vec<DeadLetter>,
+    /// Share of the memory budget for `tables`.
+    pub permit: MemoryPermit,
 }

@@ -71,6 +71,12 @@ impl MemoryPermit {
         self.bytes
     }
 
+    /// Another permit of the same budget, for bytes that are held already, whether they fit or not.
+    #[must_use]
+    pub fn beside(&self, bytes: u64) -> Self {
+        MemoryBudget { shared: Arc::clone(&self.shared) }.take(bytes)
+    }
+
     /// Changes the size of this permit, above the limit if need be.
     pub fn resize(&mut self, bytes: u64) {
         if bytes >= self.bytes {
@@ -122,5 +128,15 @@ mod tests {
         permit.resize(5);
         assert_eq!(budget.used(), 5);
         assert_eq!(budget.peak(), 70);
+    }
+
+    #[test]
+    fn a_permit_beside_another_counts_in_the_same_budget() {
+        let budget = MemoryBudget::new(100);
+        let first = budget.take(60);
+        let beside = first.beside(60);
+        assert_eq!(budget.used(), 120);
+        drop(first);
+        assert_eq!((budget.used(), beside.bytes()), (60, 60));
     }
 }

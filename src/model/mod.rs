@@ -2,7 +2,9 @@
 
 pub mod batch;
 pub mod budget;
+pub mod level;
 pub mod mapping;
 pub mod offset;
+pub mod slots;
 pub mod table;
 pub mod violation;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::Regex;
+
 use super::mapping::Mapping;
 use super::offset::TopicPartition;
 
@@ -31,8 +33,18 @@ pub struct Table {
 pub enum TopicChoice {
     /// These.
     List(Vec<String>),
-    /// All whose whole name matches this regular expression (it begins with `^`, as librdkafka wants it).
+    /// All that this regular expression matches (it begins with `^`, as librdkafka wants it; `check` has compiled it).
     Pattern(String),
+}
+
+impl TopicChoice {
+    /// Whether this table takes messages of `topic`. Asked once for a lane, not once for a message.
+    pub fn takes(&self, topic: &str) -> bool {
+        match self {
+            Self::List(topics) => topics.iter().any(|listed| listed == topic),
+            Self::Pattern(pattern) => Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(topic)),
+        }
+    }
 }
 
 /// Where a Kafka partition without a chain begins.

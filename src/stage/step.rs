@@ -17,7 +17,7 @@ pub enum Progress {
 ///
 /// A step takes its input with a timeout of [`WAIT`], works, and hands on with a timeout of [`WAIT`]. What it could not
 /// hand on it keeps and tries again at the next step, so a command never waits for data.
-pub trait Step: Send + 'static {
+pub trait Step: Send + Unpin + 'static {
     /// What the control plane may tell it.
     type Command: Send + 'static;
 

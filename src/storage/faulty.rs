@@ -291,3 +291,6 @@ impl Storage for FaultyStorage {
         self.run(Operation::Delete, path, None, || self.inner.delete(path))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 //!
 //! There is no deadline here: a disk that hangs hangs its caller, whose heartbeat is watched.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags};
 use url::Url;
 
-use super::{Content, Entry, Kind, LakePath, Storage, StorageError};
+use super::{Content, Entry, Kind, LakePath, Storage, StorageError, check_range, open_spooled, say};
 
 /// Zones that renames go between; they have to be on the root's file system.
 const ZONES: [&str; 5] = ["ledger", "raw", "quarantine", "processed", "_forebay"];
@@ -37,13 +38,31 @@ impl LocalStorage {
     /// When `root` is not absolute or not a directory, when a zone below it lies on another file system (no rename
     /// goes from one to the other), and when the file system has no rename that refuses to overwrite.
     pub fn open(root: &Path) -> Result<Self, StorageError> {
-        let failed = |message: String| StorageError::new(Kind::Other, "open", root.display(), message);
-        let url = Url::from_file_path(root).map_err(|()| failed("the root must be an absolute path".into()))?;
-        let storage = Self { root: root.to_path_buf(), url: url.to_string() };
+        let storage = Self::at(root)?;
         make_dirs_durably(root).map_err(|error| classify("open", &storage.url, &error))?;
         storage.check_one_file_system()?;
         storage.check_no_replace()?;
         Ok(storage)
+    }
+
+    /// Opens a lake that is there, for somebody who only looks: nothing is made or tried, and reading is enough.
+    ///
+    /// # Errors
+    ///
+    /// When `root` is not absolute, is not there, or is not a directory.
+    pub fn open_to_look(root: &Path) -> Result<Self, StorageError> {
+        let storage = Self::at(root)?;
+        let metadata = fs::metadata(root).map_err(|error| classify("open", &storage.url, &error))?;
+        if metadata.is_dir() {
+            return Ok(storage);
+        }
+        Err(StorageError::new(Kind::Corrupt, "open", &storage.url, "it is a file, not a directory"))
+    }
+
+    fn at(root: &Path) -> Result<Self, StorageError> {
+        let failed = || StorageError::new(Kind::Other, "open", &root.display(), "the root must be an absolute path");
+        let url = Url::from_file_path(root).map_err(|()| failed())?;
+        Ok(Self { root: root.to_path_buf(), url: url.to_string() })
     }
 
     fn check_one_file_system(&self) -> Result<(), StorageError> {
@@ -56,7 +75,7 @@ impl LocalStorage {
                     return Err(StorageError::new(Kind::Other, "open", &self.url, message));
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(classify("open", format!("{}/{zone}", self.url), &error));
+                    return Err(classify("open", &format!("{}/{zone}", self.url), &error));
                 }
                 _ => {}
             }
@@ -131,7 +150,7 @@ impl Storage for LocalStorage {
         let failed = |error: io::Error| classify("read", path, &error);
         let file = File::open(self.absolute(path)).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        super::check_range(path, from, to, (!metadata.is_dir()).then_some(metadata.len()))?;
+        check_range(path, from, to, (!metadata.is_dir()).then_some(metadata.len()))?;
         let length = usize::try_from(to - from)
             .map_err(|_| StorageError::new(Kind::Other, "read", path, "the range does not fit into memory"))?;
         let mut bytes = vec![0; length];
@@ -144,7 +163,7 @@ impl Storage for LocalStorage {
         let parent = open_parent(&absolute).map_err(|error| classify("create", path, &error))?;
         let mut source = match content {
             Content::Bytes(bytes) => Source::Bytes(bytes),
-            Content::Spooled(spooled) => Source::File(super::open_spooled(path, spooled)?),
+            Content::Spooled(spooled) => Source::File(open_spooled(path, spooled)?),
         };
         let mut file = OpenOptions::new()
             .write(true)
@@ -196,9 +215,9 @@ impl Storage for LocalStorage {
         let removed = open_parent(&absolute).and_then(|parent| {
             let is_dir = fs::symlink_metadata(&absolute)?.is_dir();
             if is_dir {
-                fs::remove_dir_all(&absolute)?
+                fs::remove_dir_all(&absolute)?;
             } else {
-                fs::remove_file(&absolute)?
+                fs::remove_file(&absolute)?;
             }
             parent.sync_all()
         });
@@ -303,12 +322,6 @@ fn is_out_of_descriptors(code: i32) -> bool {
     [Errno::MFILE, Errno::NFILE, Errno::NOMEM].iter().any(|errno| errno.raw_os_error() == code)
 }
 
-/// The kernel's words without Rust's `(os error n)`, lowercase.
-fn say(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
-}
-
-fn classify(operation: &'static str, path: impl ToString, error: &io::Error) -> StorageError {
+fn classify(operation: &'static str, path: &(impl fmt::Display + ?Sized), error: &io::Error) -> StorageError {
     StorageError::new(kind_of(error), operation, path, say(error))
 }

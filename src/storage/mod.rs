@@ -12,10 +12,15 @@
 //! * After [`Kind::Unknown`] the mutation was done, or was not, or (HDFS) may yet be: look before deciding.
 
 pub mod faulty;
+pub mod hdfs;
 pub mod local;
+mod open;
+
+pub use open::{open, open_to_look};
 
 use std::fmt;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -194,7 +199,12 @@ pub struct StorageError {
 
 impl StorageError {
     /// An answer of `kind` to `operation` on `path`; of a message of many lines (Java stack traces) the first is kept.
-    pub fn new(kind: Kind, operation: &'static str, path: impl ToString, message: impl AsRef<str>) -> Self {
+    pub fn new(
+        kind: Kind,
+        operation: &'static str,
+        path: &(impl fmt::Display + ?Sized),
+        message: impl AsRef<str>,
+    ) -> Self {
         let line = message.as_ref().lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason given");
         Self { kind, operation, path: path.to_string(), message: line.to_owned() }
     }
@@ -218,9 +228,15 @@ fn check_range(path: &LakePath, from: u64, to: u64, length: Option<u64>) -> Resu
 /// Opens what `path` shall hold. A spool file that is not there must not look like a missing parent in the lake.
 fn open_spooled(path: &LakePath, spooled: &Path) -> Result<File, StorageError> {
     File::open(spooled).map_err(|error| {
-        let message = format!("cannot read the spool file {}: {error}", spooled.display());
+        let message = format!("cannot read the spool file {}: {}", spooled.display(), say(&error));
         StorageError::new(Kind::Other, "create", path, message)
     })
+}
+
+/// The system's words for people: lowercase, without Rust's `(os error n)`.
+fn say(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
 impl From<StorageError> for Fault {

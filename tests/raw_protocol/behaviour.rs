@@ -7,7 +7,7 @@ use forebay::fault::{Fault, Verdict};
 use forebay::lake::fence::Owner;
 use forebay::lake::{LakeError, PendingInterval, RewindOrder, acquire, chain, plan_rewind};
 use forebay::model::offset::{Epoch, OffsetRange};
-use forebay::storage::faulty::FaultyStorage;
+use forebay::storage::faulty::{FaultyStorage, Operation};
 use forebay::storage::{LakePath, Storage};
 
 use super::world::{Latest, START, World, owner};
@@ -18,6 +18,13 @@ fn storage(world: &World) -> Arc<dyn Storage> {
 
 pub(crate) fn order(target: i64) -> RewindOrder<'static> {
     RewindOrder { target, expect: None, broker_low: 0, reason: "test" }
+}
+
+#[test]
+fn a_lane_and_its_intervals_go_from_thread_to_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<forebay::lake::LaneLedger>();
+    is_send::<PendingInterval>();
 }
 
 #[test]
@@ -40,7 +47,10 @@ fn each_acquire_takes_its_own_epoch_and_fences_the_one_before() {
     let mut second = world.acquire(&storage(&world), "a").unwrap();
     assert_eq!((first.epoch(), second.epoch()), (Epoch(1), Epoch(2)));
     let error = world.commit_next(&mut first, 2, "a").unwrap_err();
-    assert!(error.is_fenced(), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "_forebay/raw/library/p00007 was taken over by e2 (pid 1 on h, group forebay): e1 is over"
+    );
     assert_eq!(Fault::from(error).verdict, Verdict::Fenced);
     world.commit_next(&mut second, 2, "a").unwrap();
     assert!(first.rewind(order(START)).unwrap_err().is_fenced());
@@ -55,7 +65,8 @@ fn another_group_cluster_or_topic_is_refused() {
         change(&mut who);
         acquire(&storage(&world), &world.clock(), &who, &world.source, &Latest::new())
     };
-    let changes: [(&str, &dyn Fn(&mut Owner)); 3] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Owner));
+    let changes: [Change<'_>; 3] = [
         ("consumer group", &|who| who.group = "other".into()),
         ("cluster", &|who| who.cluster_id = Some("other".into())),
         ("topic", &|who| who.topic_id = Some("other".into())),
@@ -220,6 +231,49 @@ fn a_hole_halts_the_lane_and_names_the_offset() {
     let error = world.acquire(&storage(&world), "b").unwrap_err();
     assert!(error.to_string().contains("no file begins at offset 4"), "{error}");
     assert_eq!(Fault::from(error).verdict, Verdict::Halt);
+}
+
+#[test]
+fn a_staged_file_that_lost_its_end_is_written_again_under_another_name() {
+    let world = World::new();
+    let faulty = Arc::new(FaultyStorage::new(storage(&world)));
+    let watched = Arc::clone(&faulty) as Arc<dyn Storage>;
+    let mut lane = world.acquire(&watched, "a").unwrap();
+    let memory = Arc::clone(&world.memory);
+    let stage = LakePath::parse(&world.home("stage/e0000000001")).unwrap();
+    faulty.before_each(move |call| {
+        let short: Vec<LakePath> = memory
+            .files(stage.as_str())
+            .into_keys()
+            .filter(|file| file.contains("-a1."))
+            .map(|file| LakePath::parse(&file).unwrap())
+            .collect();
+        if call.operation == Operation::List && call.path == stage {
+            for file in short {
+                memory.delete(&file).unwrap();
+                memory.create(&file, forebay::storage::Content::Bytes(b"PAR1")).unwrap();
+            }
+        }
+    });
+    world.commit_next(&mut lane, 3, "a").unwrap();
+    world.recover("b");
+    world.check_at_rest().unwrap();
+}
+
+#[test]
+fn the_head_is_found_without_listing_the_whole_chain() {
+    let world = World::new();
+    let mut lane = world.acquire(&storage(&world), "a").unwrap();
+    for day in 0..40 {
+        world.memory.set_time(format!("2026-11-{:02}T12:00:00Z", day % 2 + 20).parse().unwrap());
+        world.commit_next(&mut lane, 1, "a").unwrap();
+    }
+    let faulty = Arc::new(FaultyStorage::new(storage(&world)));
+    let counted = Arc::clone(&faulty) as Arc<dyn Storage>;
+    assert_eq!(world.acquire(&counted, "b").unwrap().head(), START + 40);
+    assert_eq!(faulty.count(Operation::Read), 2, "the newest owner and the newest ledger file");
+    let listed = faulty.history().into_iter().filter(|call| call.path.as_str().contains("/dt=")).count();
+    assert_eq!(listed, 2, "one path partition, one footer");
 }
 
 #[test]

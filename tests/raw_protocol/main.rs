@@ -2,8 +2,12 @@
 //! and a takeover at every call, requests that are carried out late. One thread, no clock, no chance: what fails once
 //! fails always, and the message names the call.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod ambiguous;
 mod audits;
 mod behaviour;
+mod disk;
 mod memory;
 mod world;
 
@@ -23,10 +27,10 @@ fn faulty(world: &Arc<World>) -> (Arc<FaultyStorage>, Arc<dyn Storage>) {
 }
 
 fn check_each(world: &Arc<World>, found: &Arc<Mutex<Option<String>>>, call: &Call) {
-    if call.operation.is_mutation() {
-        if let Err(violation) = world.check_any_state() {
-            found.lock().unwrap().get_or_insert(format!("before {call}: {violation}"));
-        }
+    if call.operation.is_mutation()
+        && let Err(violation) = world.check_any_state()
+    {
+        found.lock().unwrap().get_or_insert(format!("before {call}: {violation}"));
     }
 }
 
@@ -169,7 +173,7 @@ fn a_takeover_before_any_call_fences_the_first_owner() {
 fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
     let (calls, mutations) = calls_of_script(Lake::Warm);
     for at in 0..calls {
-        for crash in (at % 5..mutations).step_by(5) {
+        for crash in (at % 7..mutations).step_by(7) {
             run(
                 &format!("takeover before call {at} that dies at mutation {crash}"),
                 Lake::Warm,
@@ -195,7 +199,7 @@ fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
 fn a_request_that_is_carried_out_late_does_no_harm() {
     for lake in [Lake::Cold, Lake::Warm] {
         let (calls, mutations) = calls_of_script(lake);
-        let cases = (0..mutations).flat_map(|late| [1, 2, 3, 5, 8, 13, 34, calls].map(|delay| (late, delay)));
+        let cases = (0..mutations).flat_map(|late| [1, 3, 5, 8, 13, calls].map(|delay| (late, delay)));
         for (late, delay) in cases {
             for with_takeover in [false, true] {
                 run(&format!("{lake:?}, mutation {late} done {delay} calls late"), lake, |world, faulty, check| {

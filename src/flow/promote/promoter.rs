@@ -1,6 +1,7 @@
 //! Promotes a table: from new intervals of RAW to a plan, its files, and an entry in the table log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub struct PromotionReport {
     pub ids_removed: u64,
     /// Files added.
     pub files_added: u64,
+    /// Bytes of the files added.
+    pub bytes_added: u64,
     /// Files removed.
     pub files_removed: u64,
     /// Rows written by path partition; none for rows without a good date.
@@ -52,6 +55,23 @@ pub struct PromotionReport {
     pub warnings: Vec<Fault>,
     /// How long it took.
     pub duration: Duration,
+}
+
+impl fmt::Display for PromotionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(seq) = self.seq else { return f.write_str("nothing new") };
+        write!(
+            f,
+            "promotion {seq}: {} intervals, {} rows read, {} new ids, {} changed, {} removed, {} files added, {} removed",
+            self.intervals,
+            self.rows_read,
+            self.ids_new,
+            self.ids_changed,
+            self.ids_removed,
+            self.files_added,
+            self.files_removed
+        )
+    }
 }
 
 /// Promotes one table, as long as nobody else takes it over.
@@ -256,6 +276,7 @@ impl Promoter {
         crate::lake::retire::empty_trash(&*self.storage, &session.holding.home, plan.seq)?;
         report.seq = Some(plan.seq);
         (report.files_added, report.files_removed) = (plan.add.len() as u64, plan.remove.len() as u64);
+        report.bytes_added = plan.add.iter().map(|file| file.bytes).sum();
         session.last = Some(plan);
         Ok(())
     }
@@ -272,6 +293,7 @@ impl PromotionReport {
             ids_changed: 0,
             ids_removed: 0,
             files_added: 0,
+            bytes_added: 0,
             files_removed: 0,
             rows_by_date: BTreeMap::new(),
             left_out: Vec::new(),

@@ -76,15 +76,16 @@ fn list_below(storage: &dyn Storage, dir: &LakePath, files: &mut HashMap<LakePat
 /// Every Kafka partition that has a chain or was ever owned.
 fn list_sources(storage: &dyn Storage) -> Result<BTreeSet<TopicPartition>, LakeError> {
     let mut sources = BTreeSet::new();
-    let roots: [(LakePath, fn(&str) -> Option<i32>); 2] =
-        [(names::ledger_root(), names::parse_ledger_partition), (Home::raw_root(), Home::parse_partition)];
-    for (root, parse) in roots {
-        for topic in mutate::list(storage, &root)? {
+    let mut add = |root: &LakePath, parse: fn(&str) -> Option<i32>| -> Result<(), LakeError> {
+        for topic in mutate::list(storage, root)? {
             let partitions = mutate::list(storage, &topic.path)?;
             let partitions = partitions.iter().filter_map(|entry| parse(entry.path.name()));
             sources.extend(partitions.map(|partition| TopicPartition::new(topic.path.name(), partition)));
         }
-    }
+        Ok(())
+    };
+    add(&names::ledger_root(), names::parse_ledger_partition)?;
+    add(&Home::raw_root(), Home::parse_partition)?;
     Ok(sources)
 }
 

@@ -1,0 +1,1 @@
+"""The parts of `scripts/stack`: jars, configuration files, probes, processes."""

@@ -1,0 +1,240 @@
+//! The daemon's answers for people. Colours only where the caller says so.
+
+use jiff::Timestamp;
+
+use super::grid::{Cell, Paint, painted_grid};
+use crate::control::api::{
+    Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, Rewound, Status, TableView, Tables, Time,
+};
+
+/// How answers are shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// With colours.
+    pub colours: bool,
+    /// What ages are told from.
+    pub now: Timestamp,
+}
+
+impl Look {
+    /// `forebay status`: the daemon in a few lines, its lanes, its tables.
+    pub fn status(self, status: &Status) -> String {
+        let Status { version, host, pid, group, lake, .. } = status;
+        let state = self.paint(paint_daemon(status.state), daemon_name(status.state));
+        let up = duration(status.uptime_seconds);
+        let mut out = format!("forebay {version} on {host} (pid {pid}): {state}, up {up}\n");
+        out.push_str(&format!("group {group}, lake {lake}\n"));
+        if !status.lanes.is_empty() {
+            out.push('\n');
+            out.push_str(&self.lanes(&status.lanes));
+        }
+        if !status.tables.is_empty() {
+            out.push('\n');
+            out.push_str(&self.tables(&status.tables));
+        }
+        out
+    }
+
+    /// The lanes, one a line, and below them what went wrong.
+    pub fn lanes(self, lanes: &[Lane]) -> String {
+        let heading = ["lane", "state", "position", "committed", "lag", "buffered", "last commit", "epoch"];
+        let line = |lane: &Lane| -> Vec<Cell> {
+            vec![
+                lane.name().into(),
+                Cell::new(lane.state.name(), paint_lane(lane.state)),
+                optional(lane.position),
+                optional(lane.committed),
+                optional(lane.lag),
+                show_about(lane.buffered_bytes).into(),
+                self.age(lane.last_commit_at).into(),
+                optional(lane.epoch),
+            ]
+        };
+        let lines: Vec<Vec<Cell>> = lanes.iter().map(line).collect();
+        let mut out = painted_grid(&heading, &lines, &|column| (2..=5).contains(&column) || column == 7, self.colours);
+        for lane in lanes {
+            if let Some(fault) = &lane.last_fault {
+                out.push_str(&format!("{}: {}\n", lane.name(), self.paint(Paint::Bad, fault)));
+            }
+        }
+        out
+    }
+
+    /// The tables, one a line, and below them why messages are in quarantine and what failed.
+    pub fn tables(self, tables: &[TableView]) -> String {
+        let heading = ["table", "rows", "files", "quarantined", "last promotion"];
+        let line = |table: &TableView| -> Vec<Cell> {
+            let quarantined: u64 = table.quarantined.values().sum();
+            let paint = if quarantined > 0 { Paint::Unusual } else { Paint::Plain };
+            vec![
+                table.name.clone().into(),
+                table.rows.to_string().into(),
+                table.files.to_string().into(),
+                Cell::new(quarantined.to_string(), paint),
+                self.age(table.last_promotion.as_ref().map(|promotion| promotion.at)).into(),
+            ]
+        };
+        let lines: Vec<Vec<Cell>> = tables.iter().map(line).collect();
+        let mut out = painted_grid(&heading, &lines, &|column| (1..=3).contains(&column), self.colours);
+        for table in tables {
+            if !table.quarantined.is_empty() {
+                let codes: Vec<_> = table.quarantined.iter().map(|(code, count)| format!("{code} {count}")).collect();
+                out.push_str(&format!("{} quarantined: {}\n", table.name, codes.join(", ")));
+            }
+            if let Some(fault) = table.last_promotion.as_ref().and_then(|promotion| promotion.fault.as_deref()) {
+                out.push_str(&format!("{} promotion: {}\n", table.name, self.paint(Paint::Bad, fault)));
+            }
+        }
+        out
+    }
+
+    /// The tree of actors, children below their supervisor.
+    pub fn supervision(self, root: &Node) -> String {
+        let mut out = String::new();
+        self.node(root, "", "", &mut out);
+        out
+    }
+
+    fn node(self, node: &Node, branch: &str, indent: &str, out: &mut String) {
+        let mut line = format!("{branch}{} {}", node.kind, node.name);
+        if node.kind == node.name {
+            line = format!("{branch}{}", node.name);
+        }
+        let state = self.paint(paint_state(&node.state), &node.state);
+        line.push_str(&format!(" [{state}] generation {}", node.generation));
+        if node.restarts > 0 {
+            line.push_str(&format!(", {} restarts", node.restarts));
+        }
+        if let Some(fault) = &node.last_fault {
+            line.push_str(&format!(": {}", self.paint(Paint::Bad, fault)));
+        }
+        out.push_str(&line);
+        out.push('\n');
+        for (index, child) in node.children.iter().enumerate() {
+            let is_last = index + 1 == node.children.len();
+            let (fork, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+            self.node(child, &format!("{indent}{fork}"), &format!("{indent}{below}"), out);
+        }
+    }
+
+    /// What `pause` or `resume` changed: each lane whose state is another now.
+    pub fn lane_change(self, change: &Change<Lanes>) -> String {
+        let mut out = String::new();
+        for after in &change.after.lanes {
+            let before = change.before.lanes.iter().find(|lane| lane.name() == after.name());
+            let is = self.paint(paint_lane(after.state), after.state.name());
+            match before {
+                Some(before) if before.state == after.state => {
+                    out.push_str(&format!("{}: {is} already\n", after.name()));
+                }
+                Some(before) => out.push_str(&format!("{}: {} → {is}\n", after.name(), before.state.name())),
+                None => out.push_str(&format!("{}: {is}\n", after.name())),
+            }
+        }
+        if out.is_empty() { "no lane here\n".to_owned() } else { out }
+    }
+
+    /// What `rewind` did, or would do.
+    pub fn rewound(self, rewound: &Rewound) -> String {
+        let Rewound { to, intervals, messages, .. } = rewound;
+        let lane = rewound.before.name();
+        let from = rewound.before.committed.map_or_else(String::new, |from| format!(" from offset {from}"));
+        let said = if rewound.dry_run { "would be rewound" } else { "is rewound" };
+        format!("{lane} {said}{from} to offset {to}: {intervals} intervals, {messages} messages are read again\n")
+    }
+
+    /// What `promote` did.
+    pub fn promoted(self, change: &Change<Tables>) -> String {
+        let mut out = String::new();
+        for table in &change.after.tables {
+            let said = match &table.last_promotion {
+                None => "not promoted".to_owned(),
+                Some(done) => match (&done.fault, done.sequence) {
+                    (Some(fault), _) => self.paint(Paint::Bad, fault),
+                    (None, None) => format!("nothing to promote, {} rows in processed", done.rows),
+                    (None, Some(sequence)) => format!(
+                        "promotion {sequence}, {} rows in processed, {} files added, {} replaced",
+                        done.rows, done.files_added, done.files_removed
+                    ),
+                },
+            };
+            out.push_str(&format!("{}: {said}\n", table.name));
+        }
+        if out.is_empty() { "no table has a processed zone\n".to_owned() } else { out }
+    }
+
+    /// What `drain` began.
+    pub fn drained(self, change: &Change<Daemon>) -> String {
+        let (before, after) = (change.before.state, change.after.state);
+        format!("{} → {}\n", daemon_name(before), self.paint(paint_daemon(after), daemon_name(after)))
+    }
+
+    fn paint(self, paint: Paint, text: &str) -> String {
+        if self.colours { paint.on(text) } else { text.to_owned() }
+    }
+
+    fn age(self, time: Option<Time>) -> String {
+        match time {
+            None => "-".to_owned(),
+            Some(time) => {
+                let seconds = self.now.duration_since(time.0).as_secs();
+                // Clocks of two machines may differ by a little.
+                format!("{} ago", duration(seconds.max(0).unsigned_abs()))
+            }
+        }
+    }
+}
+
+fn optional<T: ToString>(value: Option<T>) -> Cell {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string()).into()
+}
+
+/// A size in the largest binary unit it fills, to a tenth: a picture needs no more.
+fn show_about(bytes: u64) -> String {
+    let unit = bytes.checked_ilog2().map_or(0, |bits| bits / 10);
+    let tenths = (u128::from(bytes) * 10) >> (10 * unit);
+    match ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].get(unit as usize) {
+        Some(name) if unit > 0 => format!("{}.{} {name}", tenths / 10, tenths % 10),
+        _ => format!("{bytes} B"),
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+fn daemon_name(state: DaemonState) -> &'static str {
+    match state {
+        DaemonState::Starting => "starting",
+        DaemonState::Running => "running",
+        DaemonState::Draining => "draining",
+    }
+}
+
+fn paint_daemon(state: DaemonState) -> Paint {
+    if state == DaemonState::Running { Paint::Good } else { Paint::Unusual }
+}
+
+fn paint_lane(state: LaneState) -> Paint {
+    match state {
+        LaneState::Running => Paint::Good,
+        LaneState::Acquiring | LaneState::Paused | LaneState::Draining => Paint::Unusual,
+        LaneState::Halted | LaneState::Parked | LaneState::Fenced => Paint::Bad,
+    }
+}
+
+fn paint_state(state: &str) -> Paint {
+    match state {
+        "running" => Paint::Good,
+        "halted" | "parked" | "fenced" | "failed" | "hung" => Paint::Bad,
+        _ => Paint::Unusual,
+    }
+}
+
+#[cfg(test)]
+mod tests;

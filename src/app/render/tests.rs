@@ -1,0 +1,146 @@
+use super::*;
+use crate::control::api::Promotion;
+
+fn time(text: &str) -> Time {
+    Time(text.parse().unwrap())
+}
+
+fn look() -> Look {
+    Look { colours: false, now: time("2026-10-01T01:01:05Z").0 }
+}
+
+fn lane(partition: i32, state: LaneState) -> Lane {
+    Lane {
+        topic: "library".to_owned(),
+        partition,
+        state,
+        generation: 1,
+        epoch: Some(3),
+        position: Some(120),
+        committed: Some(100),
+        high_watermark: Some(150),
+        lag: Some(50),
+        buffered_bytes: 4196,
+        buffered_rows: 60,
+        last_commit_at: Some(time("2026-10-01T01:01:00Z")),
+        last_fault: None,
+    }
+}
+
+fn status() -> Status {
+    let mut halted = lane(11, LaneState::Halted);
+    halted.last_fault = Some("no permission to write".to_owned());
+    (halted.position, halted.lag, halted.last_commit_at) = (None, None, None);
+    Status {
+        version: "0.1.0".to_owned(),
+        state: DaemonState::Running,
+        started_at: time("2026-10-01T00:00:00Z"),
+        uptime_seconds: 3665,
+        host: "node-1".to_owned(),
+        pid: 7,
+        group: "forebay".to_owned(),
+        lake: "hdfs://namenode:8020/lake".to_owned(),
+        lanes: vec![lane(0, LaneState::Running), halted],
+        tables: vec![TableView {
+            name: "books".to_owned(),
+            rows: 30_000,
+            files: 4,
+            quarantined: [("type.int".to_owned(), 2), ("xml.syntax".to_owned(), 1)].into(),
+            last_promotion: None,
+        }],
+    }
+}
+
+#[test]
+fn status_is_one_aligned_picture() {
+    let expected = "\
+forebay 0.1.0 on node-1 (pid 7): running, up 1h 1m
+group forebay, lake hdfs://namenode:8020/lake
+
+lane        state    position  committed  lag  buffered  last commit  epoch
+library:0   running       120        100   50   4.0 KiB  5s ago           3
+library:11  halted          -        100    -   4.0 KiB  -                3
+library:11: no permission to write
+
+table   rows  files  quarantined  last promotion
+books  30000      4            3  -
+books quarantined: type.int 2, xml.syntax 1
+";
+    assert_eq!(look().status(&status()), expected);
+}
+
+#[test]
+fn sizes_and_times_are_told_in_the_unit_that_fits() {
+    let sizes = [0, 1023, 1024, 1_600_000, 128 << 20, u64::MAX].map(show_about);
+    assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.5 MiB", "128.0 MiB", "15.9 EiB"]);
+    let times = [59, 60, 3_599, 3_600, 200_000].map(duration);
+    assert_eq!(times, ["59s", "1m 0s", "59m 59s", "1h 0m", "2d 7h"]);
+}
+
+#[test]
+fn colours_are_shown_only_where_they_are_wanted() {
+    let colours = Look { colours: true, ..look() };
+    assert!(colours.status(&status()).contains("\x1b[31mhalted\x1b[0m"));
+    assert!(!look().status(&status()).contains('\x1b'));
+}
+
+#[test]
+fn the_tree_shows_who_supervises_whom() {
+    let node = |name: &str, kind: &str, children| Node {
+        name: name.to_owned(),
+        kind: kind.to_owned(),
+        state: "running".to_owned(),
+        generation: 1,
+        restarts: u64::from(kind == "reader"),
+        last_fault: (kind == "reader").then(|| "no route to host".to_owned()),
+        children,
+    };
+    let lane = node("library:0", "lane", vec![node("reader", "reader", vec![]), node("buffer", "buffer", vec![])]);
+    let root = node("root", "root", vec![lane, node("promoter", "promoter", vec![])]);
+    let expected = "\
+root [running] generation 1
+├─ lane library:0 [running] generation 1
+│  ├─ reader [running] generation 1, 1 restarts: no route to host
+│  └─ buffer [running] generation 1
+└─ promoter [running] generation 1
+";
+    assert_eq!(look().supervision(&root), expected);
+}
+
+#[test]
+fn changes_are_told_one_a_line() {
+    let lanes = |state| Lanes { lanes: vec![lane(0, state), lane(1, LaneState::Paused)] };
+    let change = Change { before: lanes(LaneState::Running), after: lanes(LaneState::Paused) };
+    assert_eq!(look().lane_change(&change), "library:0: running → paused\nlibrary:1: paused already\n");
+    let nothing = Change { before: Lanes::default(), after: Lanes::default() };
+    assert_eq!(look().lane_change(&nothing), "no lane here\n");
+    let (before, after) = (lane(0, LaneState::Running), lane(0, LaneState::Running));
+    let rewound = Rewound { before, after, dry_run: true, to: 90, intervals: 2, messages: 10 };
+    let said = "library:0 would be rewound from offset 100 to offset 90: 2 intervals, 10 messages are read again\n";
+    assert_eq!(look().rewound(&rewound), said);
+}
+
+#[test]
+fn a_promotion_says_what_it_did_or_why_it_did_not() {
+    let table = |sequence, fault: Option<&str>| TableView {
+        name: "books".to_owned(),
+        rows: 0,
+        files: 0,
+        quarantined: Default::default(),
+        last_promotion: Some(Promotion {
+            at: time("2026-10-01T01:00:00Z"),
+            sequence,
+            rows: 10,
+            files_added: 2,
+            files_removed: 1,
+            fault: fault.map(str::to_owned),
+        }),
+    };
+    let said = |view| {
+        let after = Tables { tables: vec![view] };
+        look().promoted(&Change { before: Tables::default(), after })
+    };
+    assert_eq!(said(table(Some(4), None)), "books: promotion 4, 10 rows in processed, 2 files added, 1 replaced\n");
+    assert_eq!(said(table(None, None)), "books: nothing to promote, 10 rows in processed\n");
+    assert_eq!(said(table(None, Some("fenced"))), "books: fenced\n");
+}

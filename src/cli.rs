@@ -1,0 +1,329 @@
+//! What can be typed: the commands, their options and their help.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use jiff::Timestamp;
+
+use crate::model::level::LogLevel;
+use crate::observe::read::LogQuery;
+
+mod values;
+
+pub use values::{Equals, Lane, LaneChoice, RewindTo, Since, Target, Zone};
+
+/// Where the configuration is when nobody says otherwise.
+pub const DEFAULT_CONFIG: &str = "/etc/forebay/forebay.toml";
+
+/// Keeps a data lake fed from Kafka: XML in, typed Parquet out, every message accounted for.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "forebay", version)]
+#[command(after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it ran and the answer is no; 2 wrong usage; 70 internal fault; \
+75 temporary, try again; 77 not permitted; 78 configuration.";
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "FOREBAY_CONFIG", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+    /// Control socket of the daemon [default: the one of the configuration]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Answer for machines: one document, or one line a record
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more; twice: everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Say nothing but errors and the answer
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Whether to use colours on a stream that is a terminal, or is not.
+    pub fn on(self, is_terminal: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
+    }
+}
+
+/// The commands, in the order in which somebody meets them.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Run the daemon
+    Run(Run),
+    /// Show the whole pipeline on this machine alone: an embedded Kafka and a lake on local disk
+    Demo(Demo),
+    /// Tell every problem of the configuration and the mappings at once
+    Check(Check),
+    /// Prove or disprove the promises from what is in the lake
+    Audit,
+    /// Show what the daemon is doing
+    Status,
+    /// Stop reading, of everything or of some topics or partitions; what is read is still committed
+    Pause(Lanes),
+    /// Go on reading
+    Resume(Lanes),
+    /// Read a Kafka partition again from an earlier offset; RAW is cut back to it
+    Rewind(Rewind),
+    /// Promote RAW to Processed now instead of at the next tick
+    Promote(Promote),
+    /// Commit what is in flight, and end the daemon
+    Drain,
+    /// Read the log files
+    Logs(Logs),
+    /// Show rows of a zone: raw.TABLE, processed.TABLE, quarantine.TABLE, ledger.TOPIC
+    Show(Show),
+    /// Write example messages to a topic
+    Produce(Produce),
+    /// Create, widen or delete a topic
+    #[command(subcommand)]
+    Topic(Topic),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// `forebay run`
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// Read to the end offsets seen at the start, commit, promote, and end
+    #[arg(long)]
+    pub until_caught_up: bool,
+}
+
+/// `forebay demo`
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// How many messages
+    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub messages: u64,
+    /// Messages a second [default: as fast as it goes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// Folder for the lake, in DIR/lake [default: a new one below the temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Keep everything in DIR when it ends, and not the lake alone
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// `forebay check`
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// Try Kafka and storage too
+    #[arg(long)]
+    pub connect: bool,
+}
+
+/// `forebay pause`, `forebay resume`
+#[derive(Debug, Clone, Args)]
+pub struct Lanes {
+    /// Which ones [default: all]
+    #[arg(value_name = "TOPIC[:PARTITION]")]
+    pub lanes: Vec<LaneChoice>,
+}
+
+/// `forebay rewind`
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["to", "undo"]))]
+pub struct Rewind {
+    /// Which Kafka partition
+    #[arg(value_name = "TOPIC:PARTITION")]
+    pub lane: Lane,
+    /// Where to: an offset, or a time such as 2026-10-01T00:00:00Z; rounded down to the beginning of a file
+    #[arg(long, value_name = "OFFSET|TIMESTAMP")]
+    pub to: Option<RewindTo>,
+    /// Refuse unless this is the offset that would be read next
+    #[arg(long, value_name = "OFFSET", requires = "to", value_parser = clap::value_parser!(i64).range(0..))]
+    pub expect: Option<i64>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Show what would happen, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take the last rewind back; possible until the old end is reached again
+    #[arg(long)]
+    pub undo: bool,
+}
+
+/// `forebay promote`
+#[derive(Debug, Clone, Args)]
+pub struct Promote {
+    /// Which tables [default: all]
+    #[arg(value_name = "TABLE")]
+    pub tables: Vec<String>,
+}
+
+/// `forebay logs`
+#[derive(Debug, Clone, Args)]
+pub struct Logs {
+    /// Go on with what is written from now on
+    #[arg(short, long)]
+    pub follow: bool,
+    /// From this time on: an age such as 1h, or a time such as 2026-10-01T00:00:00Z
+    #[arg(long, value_name = "AGE|TIMESTAMP")]
+    pub since: Option<Since>,
+    /// This level and those above: error, warn, info, debug, trace
+    #[arg(long, value_name = "LEVEL")]
+    pub level: Option<LogLevel>,
+    /// Only events of this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Only events of this Kafka partition
+    #[arg(long, value_name = "PARTITION", value_parser = clap::value_parser!(i32).range(0..))]
+    pub partition: Option<i32>,
+    /// Only events of this name, or of this family (`storage` for all of storage.*)
+    #[arg(long, value_name = "NAME")]
+    pub event: Option<String>,
+}
+
+impl Logs {
+    /// The lines that are wanted.
+    pub fn query(&self, now: Timestamp) -> LogQuery {
+        LogQuery {
+            since: self.since.map(|since| since.at(now)),
+            level: self.level,
+            topic: self.topic.clone(),
+            partition: self.partition,
+            event: self.event.clone(),
+        }
+    }
+}
+
+/// `forebay show`
+#[derive(Debug, Clone, Args)]
+pub struct Show {
+    /// What to show
+    #[arg(value_name = "ZONE.NAME")]
+    pub target: Target,
+    /// At most this many rows
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: u64,
+    /// Only these columns
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Only rows with this value; may be given again
+    #[arg(long = "where", value_name = "COLUMN=VALUE")]
+    pub filter: Vec<Equals>,
+    /// Show the columns and their types instead
+    #[arg(long)]
+    pub schema: bool,
+}
+
+/// `forebay produce`
+#[derive(Debug, Clone, Args)]
+pub struct Produce {
+    /// How many library messages
+    #[arg(long, value_name = "N", required = true)]
+    pub library: u64,
+    /// Messages a second [default: as fast as it goes]
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// Share of messages that are broken
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = values::parse_share)]
+    pub broken: f64,
+    /// Share of messages that are sent again as they were
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = values::parse_share)]
+    pub resent: f64,
+    /// Share of messages that are sent again with other content
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = values::parse_share)]
+    pub changed: f64,
+    /// Seed: the same seed gives the same messages
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub seed: u64,
+    /// The topic; created when it is not there
+    #[arg(long, value_name = "TOPIC", default_value = "library")]
+    pub topic: String,
+    /// Kafka partitions of the topic, when it is created
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..))]
+    pub partitions: i32,
+}
+
+/// `forebay topic`
+#[derive(Debug, Clone, Subcommand)]
+pub enum Topic {
+    /// Create a topic; fine when it is there
+    Create {
+        /// The topic
+        topic: String,
+        /// How many Kafka partitions
+        #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..))]
+        partitions: i32,
+        /// How many copies
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
+        replication: i32,
+        /// A setting of the topic, such as retention.ms=86400000; may be given again
+        #[arg(long = "set", value_name = "NAME=VALUE")]
+        settings: Vec<Equals>,
+    },
+    /// Give a topic more Kafka partitions
+    Widen {
+        /// The topic
+        topic: String,
+        /// How many in all
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        partitions: u32,
+    },
+    /// Delete a topic and all that is in it
+    Delete {
+        /// The topic
+        topic: String,
+    },
+}
+
+/// Writes the completions for a shell.
+pub fn write_completions(shell: Shell, out: &mut dyn Write) {
+    clap_complete::generate(shell, &mut Cli::command(), "forebay", &mut &mut *out);
+}
+
+/// Writes the manual page.
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn write_manual(out: &mut dyn Write) -> io::Result<()> {
+    clap_mangen::Man::new(Cli::command()).render(&mut &mut *out)
+}
+
+#[cfg(test)]
+mod tests;

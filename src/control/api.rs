@@ -1,0 +1,389 @@
+//! What goes over the control socket as JSON: the types that server and command line share.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// An instant, as RFC 3339 text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub Timestamp);
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(|_| de::Error::custom(format_args!("`{text}` is not an RFC 3339 timestamp")))
+    }
+}
+
+/// `GET /v1/status`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the daemon.
+    pub version: String,
+    /// What the daemon is doing.
+    pub state: DaemonState,
+    /// When it started.
+    pub started_at: Time,
+    /// Seconds since then.
+    pub uptime_seconds: u64,
+    /// Where it runs.
+    pub host: String,
+    /// Its process.
+    pub pid: u32,
+    /// Consumer group.
+    pub group: String,
+    /// Root of the lake.
+    pub lake: String,
+    /// The Kafka partitions that it owns.
+    pub lanes: Vec<Lane>,
+    /// The tables.
+    pub tables: Vec<TableView>,
+}
+
+/// What the daemon is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DaemonState {
+    /// It is not a member of its group yet.
+    Starting,
+    /// It works.
+    Running,
+    /// It commits what is in flight and ends.
+    Draining,
+}
+
+/// One Kafka partition in the daemon's hands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Kafka topic.
+    pub topic: String,
+    /// Partition of the topic.
+    pub partition: i32,
+    /// What the lane is doing.
+    pub state: LaneState,
+    /// Incarnation in this process.
+    pub generation: u64,
+    /// Epoch in storage, once it has one.
+    pub epoch: Option<u64>,
+    /// Next offset to read.
+    pub position: Option<i64>,
+    /// Next offset to commit: the head of the chain.
+    pub committed: Option<i64>,
+    /// End of the Kafka partition as last seen.
+    pub high_watermark: Option<i64>,
+    /// Messages not committed yet.
+    pub lag: Option<u64>,
+    /// Encoded bytes not committed yet.
+    pub buffered_bytes: u64,
+    /// Rows not committed yet.
+    pub buffered_rows: u64,
+    /// When the last interval was committed.
+    pub last_commit_at: Option<Time>,
+    /// What went wrong last, until it goes right again.
+    pub last_fault: Option<String>,
+}
+
+impl Lane {
+    /// `topic:partition`.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.topic, self.partition)
+    }
+}
+
+/// What a lane is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LaneState {
+    /// It takes the Kafka partition over in storage.
+    Acquiring,
+    /// It reads and commits.
+    Running,
+    /// An operator has stopped it reading.
+    Paused,
+    /// It commits what it has and ends.
+    Draining,
+    /// It met something that only a person can decide.
+    Halted,
+    /// It failed too often; it is tried again in some minutes.
+    Parked,
+    /// Somebody else owns the Kafka partition.
+    Fenced,
+}
+
+impl LaneState {
+    /// The word in JSON and for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Acquiring => "acquiring",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Draining => "draining",
+            Self::Halted => "halted",
+            Self::Parked => "parked",
+            Self::Fenced => "fenced",
+        }
+    }
+}
+
+/// One table. Counts are of this process since its start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableView {
+    /// Its name; `_unrouted` for messages that no table takes.
+    pub name: String,
+    /// Rows committed to RAW.
+    pub rows: u64,
+    /// Files committed to RAW.
+    pub files: u64,
+    /// Messages committed to quarantine, by first violation.
+    pub quarantined: BTreeMap<String, u64>,
+    /// The last promotion that this process has made.
+    pub last_promotion: Option<Promotion>,
+}
+
+/// One promotion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promotion {
+    /// When it ended.
+    pub at: Time,
+    /// Sequence number of its plan; none when there was nothing to do.
+    pub sequence: Option<u64>,
+    /// Rows that Processed holds since.
+    pub rows: u64,
+    /// Files it added.
+    pub files_added: u64,
+    /// Files it replaced.
+    pub files_removed: u64,
+    /// Why it failed.
+    pub fault: Option<String>,
+}
+
+/// `GET /v1/supervision`: one node of the tree of actors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name, unique among its siblings.
+    pub name: String,
+    /// What it is: `root`, `lane`, `reader`, …
+    pub kind: String,
+    /// What it is doing.
+    pub state: String,
+    /// Incarnation.
+    pub generation: u64,
+    /// Restarts since the process started.
+    pub restarts: u64,
+    /// What went wrong last.
+    pub last_fault: Option<String>,
+    /// Those it supervises.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Node>,
+}
+
+/// State before and after a command.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change<T> {
+    /// Before.
+    pub before: T,
+    /// After.
+    pub after: T,
+}
+
+/// `GET /v1/lanes`, and what `pause` and `resume` change.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lanes {
+    /// The lanes.
+    pub lanes: Vec<Lane>,
+}
+
+/// `GET /v1/tables`, and what `promote` changes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tables {
+    /// The tables.
+    pub tables: Vec<TableView>,
+}
+
+/// What `drain` changes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Daemon {
+    /// What the daemon is doing.
+    pub state: DaemonState,
+}
+
+/// Body of `pause` and `resume`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// Topics and Kafka partitions; none means all.
+    #[serde(default)]
+    pub lanes: Vec<LaneChoice>,
+}
+
+impl Selection {
+    /// Whether a Kafka partition is selected.
+    pub fn takes(&self, topic: &str, partition: i32) -> bool {
+        let of = |choice: &LaneChoice| choice.topic == topic && choice.partition.is_none_or(|only| only == partition);
+        self.lanes.is_empty() || self.lanes.iter().any(of)
+    }
+}
+
+/// `TOPIC` or `TOPIC:PARTITION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaneChoice {
+    /// The topic.
+    pub topic: String,
+    /// One of its partitions; none means all.
+    pub partition: Option<i32>,
+}
+
+impl fmt::Display for LaneChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.partition {
+            Some(partition) => write!(f, "{}:{partition}", self.topic),
+            None => f.write_str(&self.topic),
+        }
+    }
+}
+
+impl FromStr for LaneChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (topic, partition) = match text.split_once(':') {
+            None => (text, None),
+            Some((topic, partition)) => (topic, Some(partition)),
+        };
+        let partition = partition.map(str::parse::<i32>).transpose().ok();
+        match partition {
+            Some(partition) if !topic.is_empty() && partition.is_none_or(|number| number >= 0) => {
+                Ok(Self { topic: topic.to_owned(), partition })
+            }
+            _ => Err(format!("`{text}` is not TOPIC or TOPIC:PARTITION")),
+        }
+    }
+}
+
+impl Serialize for LaneChoice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LaneChoice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// Body of `promote`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromoteRequest {
+    /// Tables; none means all that have a Processed zone.
+    #[serde(default)]
+    pub tables: Vec<String>,
+}
+
+/// Body of `rewind`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RewindRequest {
+    /// Kafka topic.
+    pub topic: String,
+    /// Partition of the topic.
+    pub partition: i32,
+    /// Where to.
+    pub to: RewindTarget,
+    /// Refuse unless the head of the chain is here.
+    #[serde(default)]
+    pub expect: Option<i64>,
+    /// Why, for the record.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Only say what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Where a rewind goes. `{"offset": 17}` or `{"timestamp": "2026-10-01T00:00:00Z"}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RewindTarget {
+    /// To this offset, rounded down to where an interval begins.
+    Offset(i64),
+    /// To the first message of this time or later, rounded down likewise.
+    Timestamp(Time),
+}
+
+impl FromStr for RewindTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(offset) = text.parse::<i64>() {
+            return if offset >= 0 { Ok(Self::Offset(offset)) } else { Err(format!("offset {offset} is below 0")) };
+        }
+        let time = text.parse().map(|time| Self::Timestamp(Time(time)));
+        time.map_err(|_| format!("`{text}` is neither an offset nor an RFC 3339 timestamp, e.g. 2026-10-01T00:00:00Z"))
+    }
+}
+
+/// What a rewind did, or would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rewound {
+    /// The lane before.
+    pub before: Lane,
+    /// The lane after; as before in a dry run.
+    pub after: Lane,
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// The offset that the lane reads again from: the target rounded down.
+    pub to: i64,
+    /// Intervals taken out of the chain.
+    pub intervals: u64,
+    /// Messages in them, which are read again.
+    pub messages: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_are_chosen_by_topic_or_partition() {
+        let all = Selection::default();
+        let some: Selection = serde_json::from_str(r#"{"lanes":["a","b:3"]}"#).unwrap();
+        assert!(all.takes("x", 9));
+        assert!(some.takes("a", 0) && some.takes("a", 7) && some.takes("b", 3));
+        assert!(!some.takes("b", 2) && !some.takes("c", 0));
+        assert_eq!(serde_json::to_string(&some).unwrap(), r#"{"lanes":["a","b:3"]}"#);
+        for bad in ["", ":1", "a:", "a:b", "a:-1", "a:1:2"] {
+            assert!(bad.parse::<LaneChoice>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_rewind_target_is_an_offset_or_a_time() {
+        assert_eq!("17".parse(), Ok(RewindTarget::Offset(17)));
+        let time = Time("2026-10-01T00:00:00Z".parse().unwrap());
+        assert_eq!("2026-10-01T00:00:00Z".parse(), Ok(RewindTarget::Timestamp(time)));
+        assert!("-1".parse::<RewindTarget>().is_err());
+        assert!("yesterday".parse::<RewindTarget>().is_err());
+        let body = r#"{"topic":"a","partition":0,"to":{"timestamp":"2026-10-01T00:00:00Z"}}"#;
+        let request: RewindRequest = serde_json::from_str(body).unwrap();
+        assert_eq!((request.to, request.dry_run), (RewindTarget::Timestamp(time), false));
+        let unknown = r#"{"topic":"a","partition":0,"to":{"offset":1},"exepct":5}"#;
+        assert!(serde_json::from_str::<RewindRequest>(unknown).unwrap_err().to_string().contains("exepct"));
+    }
+}

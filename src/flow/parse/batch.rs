@@ -1,0 +1,231 @@
+//! A batch of messages to a batch of rows and verdicts.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arrow::array::{
+    ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Int32Type, SchemaRef};
+use arrow::error::ArrowError;
+
+use super::compile::{ColumnId, Program};
+use super::locate::{self, Located};
+use super::machine::Machine;
+use super::rows::Rows;
+use crate::fault::Fault;
+use crate::model::batch::{Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
+use crate::model::mapping::Mapping;
+use crate::model::violation::{Code, Violation};
+
+/// A part of a table is closed at this many bytes of text in one column: offsets in a column are 31 bits.
+const PART_BYTES: usize = 512 << 20;
+
+/// A mapping, compiled: what the workers share of a table.
+#[derive(Debug, Clone)]
+pub struct ParserTable {
+    pub(super) program: Arc<Program>,
+    schema: SchemaRef,
+}
+
+impl ParserTable {
+    /// Compiles a mapping.
+    ///
+    /// # Errors
+    ///
+    /// A mapping with more paths, names or columns than a program can number (65,535 each).
+    pub fn compile(mapping: &Mapping) -> Result<Self, Fault> {
+        Ok(Self { program: Arc::new(Program::compile(mapping)?), schema: mapping.raw_schema() })
+    }
+
+    /// Where the values of the mapping's column `column` are in a message: reads it once more, for people's sake.
+    pub fn locate(&self, payload: &[u8], column: usize) -> Located {
+        let plan = self.program.columns.get(column);
+        let (Some(plan), Ok(column)) = (plan, ColumnId::try_from(column)) else { return Located::default() };
+        let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
+        Located::new(payload, &trace, plan.message_slot.is_some())
+    }
+
+    /// The schema of its rows in RAW.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+}
+
+/// How a batch is to be parsed that has made a worker panic before.
+#[derive(Debug, Default)]
+pub struct Care<'a> {
+    /// Indices of messages that are not to be touched: they go to quarantine as `rule.poison`.
+    pub poisoned: &'a [u32],
+    /// Each message is parsed by a machine of its own, so that nothing is carried from one to the next.
+    pub is_isolated: bool,
+    /// Told the index of each message before it is parsed, and [`NO_MESSAGE`] after the last.
+    pub progress: Option<&'a AtomicU32>,
+}
+
+/// What [`Care::progress`] says when no message is being parsed.
+pub const NO_MESSAGE: u32 = u32::MAX;
+
+/// A look at each message before it is parsed; tests make it panic.
+pub type Probe = Box<dyn Fn(&RawMessage) + Send>;
+
+/// The parser of one worker. Keeps memory and names from batch to batch and nothing else.
+///
+/// Memory: the rows of one batch while it is parsed. They are handed on without a copy, and counted in the budget of
+/// the batch from then on.
+pub struct Parser {
+    tables: Arc<[ParserTable]>,
+    workshops: Vec<Option<Workshop>>,
+    probe: Option<Probe>,
+}
+
+/// What a worker keeps for a table it has met.
+struct Workshop {
+    machine: Machine,
+    rows: Rows,
+}
+
+impl Parser {
+    /// A parser for the tables of the daemon, by [`TableIndex`].
+    pub fn new(tables: Arc<[ParserTable]>) -> Self {
+        let workshops = tables.iter().map(|_| None).collect();
+        Self { tables, workshops, probe: None }
+    }
+
+    /// The same parser with a look at each message before it is parsed.
+    #[must_use]
+    pub fn with_probe(mut self, probe: Probe) -> Self {
+        self.probe = Some(probe);
+        self
+    }
+
+    /// Parses a batch whose messages all go to `table`; without one they are quarantined as unrouted.
+    ///
+    /// # Errors
+    ///
+    /// A fault of the parser itself. Nothing that a message may hold leads to one.
+    pub fn parse(&mut self, raw: &Arc<RawBatch>, table: Option<TableIndex>) -> Result<ParsedBatch, Fault> {
+        self.parse_with_care(raw, table, &Care::default())
+    }
+
+    /// The same for a batch that has made a worker panic before.
+    ///
+    /// # Errors
+    ///
+    /// See [`Parser::parse`].
+    pub fn parse_with_care(
+        &mut self,
+        raw: &Arc<RawBatch>,
+        table: Option<TableIndex>,
+        care: &Care<'_>,
+    ) -> Result<ParsedBatch, Fault> {
+        let mut verdicts = Vec::with_capacity(raw.messages.len());
+        let mut parts = Vec::new();
+        let table = match table {
+            Some(index) => Some((index, self.workshop(index)?)),
+            None => None,
+        };
+        let Some((index, (compiled, mut workshop))) = table else {
+            verdicts.extend(raw.messages.iter().map(unrouted));
+            return Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, permit: raw.permit.beside(0) });
+        };
+        for (number, message) in (0_u32..).zip(&raw.messages) {
+            let Some(payload) = &message.payload else {
+                verdicts.push(Verdict { outcome: Outcome::Tombstone, table: None, rows: 0, violations: Vec::new() });
+                continue;
+            };
+            if care.poisoned.contains(&number) {
+                verdicts.push(poison(index));
+                continue;
+            }
+            if let Some(progress) = care.progress {
+                progress.store(number, Ordering::Release);
+            }
+            if let Some(probe) = &self.probe {
+                probe(message);
+            }
+            if care.is_isolated {
+                workshop.machine = Machine::new(Arc::clone(&compiled.program));
+            }
+            let payload = raw.slice(payload);
+            workshop.rows.current = number;
+            let flat = workshop.machine.flatten(payload, &mut workshop.rows);
+            let violations = if flat.found.is_empty() { Vec::new() } else { locate::violations(payload, flat.found) };
+            verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
+            if workshop.rows.longest_text() > PART_BYTES {
+                parts.push(finish(raw, index, &compiled.schema, &mut workshop.rows)?);
+            }
+        }
+        if let Some(progress) = care.progress {
+            progress.store(NO_MESSAGE, Ordering::Release);
+        }
+        if workshop.rows.len() > 0 {
+            parts.push(finish(raw, index, &compiled.schema, &mut workshop.rows)?);
+        }
+        self.workshops[usize::from(index)] = Some(workshop);
+        let bytes = parts.iter().map(|part| part.rows.get_array_memory_size() + part.message.len() * 4).sum::<usize>();
+        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, permit: raw.permit.beside(bytes as u64) })
+    }
+
+    /// Takes the workshop of a table out of its place; a parse that panics leaves none behind.
+    fn workshop(&mut self, index: TableIndex) -> Result<(ParserTable, Workshop), Fault> {
+        let unknown = || Fault::internal("parser.unknown-table", format!("the parser knows no table {index}"));
+        let compiled = self.tables.get(usize::from(index)).ok_or_else(unknown)?.clone();
+        let kept = self.workshops.get_mut(usize::from(index)).and_then(Option::take);
+        let workshop = kept.unwrap_or_else(|| Workshop {
+            machine: Machine::new(Arc::clone(&compiled.program)),
+            rows: Rows::new(&compiled.program),
+        });
+        Ok((compiled, workshop))
+    }
+}
+
+fn unrouted(message: &RawMessage) -> Verdict {
+    if message.payload.is_none() {
+        return Verdict { outcome: Outcome::Tombstone, table: None, rows: 0, violations: Vec::new() };
+    }
+    let violation = whole_message(Code::SHAPE_UNROUTED, "no table takes this message");
+    Verdict { outcome: Outcome::Quarantined, table: None, rows: 0, violations: vec![violation] }
+}
+
+fn poison(table: TableIndex) -> Verdict {
+    let violation = whole_message(Code::RULE_POISON, "the parser failed at this message again and again");
+    Verdict { outcome: Outcome::Quarantined, table: Some(table), rows: 0, violations: vec![violation] }
+}
+
+fn whole_message(code: Code, message: &str) -> Violation {
+    Violation {
+        code,
+        column: None,
+        path: None,
+        line: None,
+        byte_offset: None,
+        value: None,
+        message: message.to_owned(),
+    }
+}
+
+/// Closes a part of a table: the mapped columns, then the lineage.
+fn finish(raw: &RawBatch, table: TableIndex, schema: &SchemaRef, rows: &mut Rows) -> Result<TableRows, Fault> {
+    build(raw, schema, rows)
+        .map(|(rows, message)| TableRows { table, rows, message })
+        .map_err(|error| Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source)))
+}
+
+fn build(raw: &RawBatch, schema: &SchemaRef, rows: &mut Rows) -> Result<(RecordBatch, Vec<u32>), ArrowError> {
+    let count = rows.len();
+    let finished = rows.finish()?;
+    let message_of = |&index: &u32| &raw.messages[index as usize];
+    let topics: ArrayRef = Arc::new(StringArray::from(vec![&*raw.source.topic]));
+    let topic = DictionaryArray::<Int32Type>::try_new(Int32Array::from(vec![0; count]), topics)?;
+    let offset: Vec<i64> = finished.message.iter().map(|index| message_of(index).offset).collect();
+    let timestamp: TimestampMicrosecondArray =
+        finished.message.iter().map(|index| message_of(index).timestamp_us).collect();
+    let mut columns = finished.columns;
+    columns.push(Arc::new(topic));
+    columns.push(Arc::new(Int32Array::from(vec![raw.source.partition; count])));
+    columns.push(Arc::new(Int64Array::from(offset)));
+    columns.push(Arc::new(timestamp.with_timezone("UTC")));
+    columns.push(Arc::new(Int32Array::from(finished.row_index)));
+    Ok((RecordBatch::try_new(Arc::clone(schema), columns)?, finished.message))
+}

@@ -1,0 +1,44 @@
+//! From the bytes of messages to typed rows, and to everything that is wrong with a message.
+//!
+//! ```text
+//! mapping ─▶ compile ─▶ Program ─┐ (one for a table, shared)
+//!                                ▼
+//! RawBatch ─▶ Parser ─▶ Machine ─▶ Walk ─▶ columns ─▶ ParsedBatch
+//!             (batch)   (message)  (event)  (value)
+//! ```
+//!
+//! * [`Parser`] takes a batch apart into messages and puts their rows together.
+//! * A *machine* reads one message: what quick-xml does not look at is checked first and on the way (characters, the
+//!   document's shape, attributes, references, names, namespaces, limits), each start tag is one step in the table of
+//!   paths, values go straight into typed columns. Its rows are taken back when the message turns out to be bad.
+//! * Line and path of a violation are worked out afterwards from its byte offset; a good message pays nothing for them.
+//!
+//! Order of the steps of a value: pieces of text are joined and their line ends made one kind, then white space is
+//! trimmed, then the null rules (missing or empty is null, for text too), then the cast. A second occurrence of a value
+//! within its row (within its message, for a path from the root) is a violation.
+
+mod attributes;
+mod batch;
+mod chars;
+mod columns;
+mod compile;
+mod declaration;
+mod fields;
+mod found;
+mod lease;
+mod locate;
+mod machine;
+mod names;
+mod pool;
+mod refusals;
+mod rows;
+mod text;
+mod walk;
+
+pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
+pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
+pub use locate::{Located, Position};
+pub use pool::ParserStep;
+
+#[cfg(test)]
+pub(in crate::flow) mod tests;

@@ -1,0 +1,237 @@
+//! From the text of a message to the text it stands for: references, line ends, the joining of pieces.
+
+use std::ops::Range;
+
+use super::chars::{is_char, is_space};
+
+/// Why a reference is refused: a sentence for a person.
+pub(super) type BadReference = &'static str;
+
+/// The character that a reference (what stands between `&` and `;`) means. Only the five names of XML itself and
+/// character references exist; nothing is ever looked up.
+///
+/// # Errors
+///
+/// The reference means nothing, or a character that XML does not allow.
+pub(super) fn resolve(reference: &str) -> Result<char, BadReference> {
+    match reference {
+        "amp" => return Ok('&'),
+        "lt" => return Ok('<'),
+        "gt" => return Ok('>'),
+        "quot" => return Ok('"'),
+        "apos" => return Ok('\''),
+        _ => {}
+    }
+    let Some(number) = reference.strip_prefix('#') else {
+        return Err("a reference names an entity that is not one of amp, lt, gt, quot and apos");
+    };
+    let (digits, radix) = match number.strip_prefix('x') {
+        Some(digits) => (digits, 16),
+        None => (number, 10),
+    };
+    let is_number = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
+    let code = if is_number { u32::from_str_radix(digits, radix).ok() } else { None };
+    match code.and_then(char::from_u32).filter(|&character| is_char(character)) {
+        Some(character) => Ok(character),
+        None if is_number => Err("a character reference means a character that XML does not allow"),
+        None => Err("a character reference is malformed"),
+    }
+}
+
+/// Checks every reference of an attribute value and, if asked for, writes the value that is meant: references
+/// resolved, white space as blanks.
+///
+/// # Errors
+///
+/// The first bad reference and its offset in `raw`.
+pub(super) fn attribute_value(raw: &str, mut out: Option<&mut String>) -> Result<(), (usize, BadReference)> {
+    let mut rest = raw;
+    while let Some(ampersand) = memchr::memchr(b'&', rest.as_bytes()) {
+        if let Some(out) = out.as_deref_mut() {
+            push_attribute_text(&rest[..ampersand], out);
+        }
+        let at = raw.len() - rest.len() + ampersand;
+        let after = &rest[ampersand + 1..];
+        let end = after.find(';').ok_or((at, "a reference has no closing semicolon"))?;
+        let character = resolve(&after[..end]).map_err(|bad| (at, bad))?;
+        if let Some(out) = out.as_deref_mut() {
+            out.push(character);
+        }
+        rest = &after[end + 1..];
+    }
+    if let Some(out) = out {
+        push_attribute_text(rest, out);
+    }
+    Ok(())
+}
+
+fn push_attribute_text(text: &str, out: &mut String) {
+    let mut previous = ' ';
+    for character in text.chars() {
+        match character {
+            '\n' if previous == '\r' => {}
+            '\t' | '\n' | '\r' => out.push(' '),
+            other => out.push(other),
+        }
+        previous = character;
+    }
+}
+
+/// Appends text with its line ends as XML wants them: `\r\n` and `\r` become `\n`.
+pub(super) fn push_normalised(text: &str, out: &mut String) {
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\r', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        out.push('\n');
+        let after = &rest[at + 1..];
+        rest = after.strip_prefix('\n').unwrap_or(after);
+    }
+    out.push_str(rest);
+}
+
+/// Text with inner runs of white space as one blank and none at its ends, or `None` where it is so already.
+pub(super) fn collapse<'a>(text: &str, out: &'a mut String) -> Option<&'a str> {
+    let bytes = text.as_bytes();
+    let is_collapsed = !bytes.first().is_some_and(|&byte| is_space(byte))
+        && !bytes.last().is_some_and(|&byte| is_space(byte))
+        && !bytes.iter().any(|&byte| is_space(byte) && byte != b' ')
+        && !bytes.windows(2).any(|pair| pair == b"  ");
+    if is_collapsed {
+        return None;
+    }
+    out.clear();
+    for word in text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    Some(out)
+}
+
+/// Text that is gathered piece by piece. One piece stays where it is in the message; only more than one are joined in
+/// a buffer of their own, whose memory is kept for the next time.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    first: Range<usize>,
+    joined: String,
+    is_joined: bool,
+}
+
+impl Gathered {
+    /// Begins again.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.first = 0..0;
+        self.is_joined = false;
+    }
+
+    /// Adds a piece that stands as it is at `range` of the message.
+    #[inline]
+    pub(super) fn add(&mut self, message: &str, range: Range<usize>) {
+        if !self.is_joined && self.first.is_empty() {
+            self.first = range;
+        } else {
+            self.join(message).push_str(&message[range]);
+        }
+    }
+
+    /// Where a piece that does not stand in the message as it is has to be written.
+    pub(super) fn join(&mut self, message: &str) -> &mut String {
+        if !self.is_joined {
+            self.is_joined = true;
+            self.joined.clear();
+            self.joined.push_str(&message[self.first.clone()]);
+        }
+        &mut self.joined
+    }
+
+    /// All of it.
+    #[inline]
+    pub(super) fn text<'a>(&'a self, message: &'a str) -> &'a str {
+        if self.is_joined { &self.joined } else { &message[self.first.clone()] }
+    }
+
+    /// Offset of its first byte in the message, as far as that is known.
+    pub(super) fn start(&self) -> Option<usize> {
+        (!self.first.is_empty()).then_some(self.first.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_the_five_names_and_legal_characters() {
+        for (reference, character) in [
+            ("amp", '&'),
+            ("apos", '\''),
+            ("#65", 'A'),
+            ("#x41", 'A'),
+            ("#x0000041", 'A'),
+            ("#13", '\r'),
+            ("#x10FFFF", '\u{10FFFF}'),
+        ] {
+            assert_eq!(resolve(reference), Ok(character));
+        }
+        for bad in [
+            "",
+            "nbsp",
+            "AMP",
+            "#",
+            "#x",
+            "#X41",
+            "#0",
+            "#1",
+            "#xFFFE",
+            "#xD800",
+            "#x110000",
+            "#-1",
+            "#+1",
+            "#99999999999",
+        ] {
+            assert!(resolve(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_attribute_value_is_normalised() {
+        let mut out = String::new();
+        attribute_value("a\tb\r\nc&#10;&lt;&amp;amp;", Some(&mut out)).unwrap();
+        assert_eq!(out, "a b c\n<&amp;");
+        assert_eq!(attribute_value("ab&x;", None).unwrap_err().0, 2);
+        assert_eq!(attribute_value("&amp", None).unwrap_err().0, 0);
+    }
+
+    #[test]
+    fn line_ends_become_one_kind() {
+        let mut out = String::new();
+        push_normalised("a\r\nb\rc\n\r\r\n", &mut out);
+        assert_eq!(out, "a\nb\nc\n\n\n");
+    }
+
+    #[test]
+    fn white_space_is_collapsed_only_where_needed() {
+        let mut out = String::new();
+        assert_eq!(collapse("a b", &mut out), None);
+        assert_eq!(collapse("", &mut out), None);
+        assert_eq!(collapse(" a \n b ", &mut out), Some("a b"));
+        assert_eq!(collapse("a\tb", &mut out), Some("a b"));
+        assert_eq!(collapse(" \n ", &mut out), Some(""));
+    }
+
+    #[test]
+    fn pieces_are_joined_in_order() {
+        let message = "abc<x/>def";
+        let mut text = Gathered::default();
+        text.add(message, 0..3);
+        assert_eq!(text.text(message), "abc");
+        text.join(message).push('&');
+        text.add(message, 7..10);
+        assert_eq!(text.text(message), "abc&def");
+        text.clear();
+        text.join(message).push('<');
+        assert_eq!(text.text(message), "<");
+    }
+}

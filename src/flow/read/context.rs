@@ -1,0 +1,226 @@
+//! What the Kafka client calls back: rebalances, statistics, errors, log lines. Runs on the session's poll thread.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
+
+use super::faults;
+use super::session::{PartitionStats, SessionEvent};
+use super::source::Gate;
+use crate::fault::Fault;
+use crate::model::offset::TopicPartition;
+
+/// How long a revoke that is no loss waits for the lanes to commit what they hold.
+pub(super) const REVOKE_WAIT: Duration = Duration::from_secs(5);
+
+/// The consumer type of this folder.
+pub(super) type KafkaConsumer = BaseConsumer<Context>;
+
+/// What is ours at this moment.
+#[derive(Debug, Default)]
+pub(super) struct Ownership {
+    /// Given to us by the group.
+    pub(super) owned: BTreeSet<TopicPartition>,
+    /// Being fetched, each with the gate of its newest source.
+    pub(super) open: BTreeMap<TopicPartition, Arc<Gate>>,
+    /// Held back by the operator.
+    pub(super) paused: BTreeSet<TopicPartition>,
+}
+
+/// The callbacks of a member of the group; a client that only asks has none of its fields.
+pub(super) struct Context {
+    member: Option<Member>,
+}
+
+struct Member {
+    events: Sender<SessionEvent>,
+    ownership: Mutex<Ownership>,
+    closing: AtomicBool,
+    /// The client's words for the error that its next poll returns.
+    words: Mutex<String>,
+}
+
+impl Context {
+    /// For the daemon's consumer.
+    pub(super) fn member(events: Sender<SessionEvent>) -> Self {
+        let member =
+            Member { events, ownership: Mutex::default(), closing: AtomicBool::new(false), words: Mutex::default() };
+        Self { member: Some(member) }
+    }
+
+    /// For a client that only asks.
+    pub(super) fn asking() -> Self {
+        Self { member: None }
+    }
+
+    /// What is ours; none for a client that only asks.
+    pub(super) fn ownership(&self) -> Option<MutexGuard<'_, Ownership>> {
+        self.member.as_ref().map(|member| lock(&member.ownership))
+    }
+
+    /// From now on a revoke is acknowledged without asking anybody.
+    pub(super) fn start_closing(&self) {
+        if let Some(member) = &self.member {
+            member.closing.store(true, Ordering::Release);
+        }
+    }
+
+    /// Tells the supervisor. It may have gone: then there is nobody to tell.
+    pub(super) fn tell(&self, event: SessionEvent) {
+        if let Some(member) = &self.member {
+            let _gone = member.events.send(event);
+        }
+    }
+
+    /// The client's words for the error that the last poll returned.
+    pub(super) fn take_words(&self) -> String {
+        self.member.as_ref().map(|member| std::mem::take(&mut *lock(&member.words))).unwrap_or_default()
+    }
+
+    fn assigned(&self, consumer: &KafkaConsumer, partitions: Vec<TopicPartition>) {
+        // Nothing is fetched before `open` names the offset: the list of the answer is empty.
+        if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
+            self.tell(SessionEvent::Fault(faults::from_error(&error).while_doing("accepting kafka partitions")));
+        }
+        if let Some(mut ownership) = self.ownership() {
+            ownership.owned.extend(partitions.iter().cloned());
+        }
+        if !partitions.is_empty() {
+            self.tell(SessionEvent::Assigned(partitions));
+        }
+    }
+
+    fn revoked(&self, consumer: &KafkaConsumer, partitions: &[TopicPartition]) {
+        let Some(member) = &self.member else { return };
+        let lost = consumer.assignment_lost();
+        if lost {
+            self.close_gates(partitions);
+        }
+        if !partitions.is_empty() && !member.closing.load(Ordering::Acquire) {
+            let (done, wait) = bounded(1);
+            self.tell(SessionEvent::Revoked { partitions: partitions.to_vec(), lost, done });
+            if !lost {
+                // A message, the end of all senders and the deadline mean the same: go on.
+                let _whichever = wait.recv_timeout(REVOKE_WAIT);
+            }
+        }
+        self.close_gates(partitions);
+        if let Some(mut ownership) = self.ownership() {
+            ownership.owned.retain(|partition| !partitions.contains(partition));
+        }
+        if let Err(fault) = stop_fetching(consumer, partitions) {
+            self.tell(SessionEvent::Fault(fault));
+            // The rebalance must be answered all the same, or the group waits for this member.
+            if let Err(error) = consumer.incremental_unassign(&TopicPartitionList::new()) {
+                self.tell(SessionEvent::Fault(faults::from_error(&error).while_doing("giving up kafka partitions")));
+            }
+        }
+    }
+
+    fn close_gates(&self, partitions: &[TopicPartition]) {
+        let Some(mut ownership) = self.ownership() else { return };
+        for partition in partitions {
+            if let Some(gate) = ownership.open.remove(partition) {
+                gate.close(Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} was given to another member")));
+            }
+        }
+    }
+}
+
+/// Takes those of `partitions` that are fetched out of what is fetched, in one call (which also answers a revoke).
+pub(super) fn stop_fetching(consumer: &KafkaConsumer, partitions: &[TopicPartition]) -> Result<(), Fault> {
+    // The client's own list, not ours: an entry it does not know would make it refuse the whole call.
+    let fetched = consumer.assignment().map_err(|error| faults::from_error(&error))?;
+    let mut list = TopicPartitionList::new();
+    for element in fetched.elements() {
+        if partitions.iter().any(|p| p.partition == element.partition() && *p.topic == *element.topic()) {
+            list.add_partition(element.topic(), element.partition());
+        }
+    }
+    consumer
+        .incremental_unassign(&list)
+        .map_err(|error| faults::from_error(&error).while_doing("stopping to fetch kafka partitions"))
+}
+
+/// A list of one Kafka partition.
+pub(super) fn list_of(partition: &TopicPartition, offset: Offset) -> Result<TopicPartitionList, Fault> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&partition.topic, partition.partition, offset)
+        .map_err(|error| faults::from_error(&error).while_doing(format!("naming {partition}")))?;
+    Ok(list)
+}
+
+fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements().iter().map(|element| TopicPartition::new(element.topic(), element.partition())).collect()
+}
+
+/// A lock whose content stays usable after a panic elsewhere.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &KafkaConsumer, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let partitions = partitions_of(list);
+        match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assigned(consumer, partitions),
+            _ => self.revoked(consumer, &partitions),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
+        // Storage is the truth; the group's offsets are for lag tools alone.
+        if let Err(error) = result {
+            let fault = faults::from_error(&error);
+            tracing::warn!(event = "kafka.group-commit-failed", error = %fault, "the lag shown by other tools is old");
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, words: &str) {
+        // The client tells faults as errors too, see `error`: its log is for whoever looks closer.
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::info!(event = "kafka.client-log", facility, "{words}");
+            }
+            _ => tracing::debug!(event = "kafka.client-log", facility, "{words}"),
+        }
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let partitions = statistics.topics.values().flat_map(|topic| {
+            let name: Arc<str> = Arc::from(topic.topic.as_str());
+            let known = topic.partitions.values().filter(|partition| partition.partition >= 0 && partition.desired);
+            known.map(move |partition| {
+                let offset = |raw: i64| (raw >= 0).then_some(raw);
+                PartitionStats {
+                    source: TopicPartition { topic: Arc::clone(&name), partition: partition.partition },
+                    low: offset(partition.lo_offset),
+                    high: offset(partition.hi_offset),
+                    stable: offset(partition.ls_offset),
+                    lag: offset(partition.consumer_lag),
+                    queued_messages: partition.fetchq_cnt.unsigned_abs(),
+                    queued_bytes: partition.fetchq_size,
+                }
+            })
+        });
+        self.tell(SessionEvent::Stats(partitions.collect()));
+    }
+
+    fn error(&self, _error: KafkaError, words: &str) {
+        if let Some(member) = &self.member {
+            words.clone_into(&mut lock(&member.words));
+        }
+    }
+}

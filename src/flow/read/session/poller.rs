@@ -1,0 +1,289 @@
+//! The poll thread: serves the client's callbacks, then what the session was told.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::{Command, SessionEvent};
+use crate::fault::{Fault, Verdict};
+use crate::flow::read::context::{KafkaConsumer, list_of, stop_fetching};
+use crate::flow::read::faults;
+use crate::flow::read::native::PartitionFeed;
+use crate::flow::read::source::{Gate, PartitionSource};
+use crate::model::offset::TopicPartition;
+
+/// How long a command may lie before it is seen.
+const ROUND: Duration = Duration::from_millis(20);
+/// Callbacks served in one round, so that commands get their turn.
+const EVENTS_A_ROUND: usize = 1000;
+/// At most one notice of a kind in this time: a broker that is away is told of at every attempt to connect.
+const NOTICE_PERIOD: Duration = Duration::from_secs(10);
+/// How long the group may take to let us go.
+const CLOSE_WAIT: Duration = Duration::from_secs(10);
+/// Group offsets are sent together, at most this often.
+const HINT_PERIOD: Duration = Duration::from_secs(1);
+
+pub(super) struct Poller {
+    consumer: Arc<KafkaConsumer>,
+    inbox: Receiver<Command>,
+    /// For the sources, which tell when they are dropped.
+    commands: Sender<Command>,
+    beats: Arc<AtomicU64>,
+    /// Closed when the thread ends.
+    _running: Sender<()>,
+    noticed: HashMap<&'static str, Instant>,
+    hints: BTreeMap<TopicPartition, i64>,
+    hinted: Instant,
+}
+
+impl Poller {
+    pub(super) fn new(
+        consumer: Arc<KafkaConsumer>,
+        inbox: Receiver<Command>,
+        commands: Sender<Command>,
+        beats: Arc<AtomicU64>,
+        running: Sender<()>,
+    ) -> Self {
+        Self {
+            consumer,
+            inbox,
+            commands,
+            beats,
+            _running: running,
+            noticed: HashMap::new(),
+            hints: BTreeMap::new(),
+            hinted: Instant::now(),
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut guard = EndGuard { consumer: Arc::clone(&self.consumer), in_order: false };
+        loop {
+            self.beats.fetch_add(1, Ordering::Relaxed);
+            self.serve_client(ROUND);
+            while let Ok(command) = self.inbox.try_recv() {
+                if matches!(command, Command::Stop) {
+                    self.send_hints();
+                    self.close();
+                    guard.in_order = true;
+                    return;
+                }
+                self.obey(command);
+            }
+            if self.hinted.elapsed() >= HINT_PERIOD {
+                self.send_hints();
+            }
+        }
+    }
+
+    /// Waits for the first callback and serves all that are there. A rebalance must be seen before the next command:
+    /// an assign or unassign call of ours would be taken for its answer.
+    fn serve_client(&mut self, wait: Duration) {
+        let until = Instant::now() + wait;
+        for _ in 0..EVENTS_A_ROUND {
+            let consumer = Arc::clone(&self.consumer);
+            match consumer.poll(until.saturating_duration_since(Instant::now())) {
+                None if Instant::now() >= until => return,
+                None => {}
+                Some(Ok(message)) => self.leaked(message.topic(), message.partition(), message.offset()),
+                Some(Err(error)) => self.tell_error(&error),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Open { partition, offset, reply } => {
+                // Whoever asked may have stopped waiting: the source is then dropped, and says so.
+                let _gone = reply.send(self.open(&partition, offset));
+            }
+            Command::Close { partition, reply } => {
+                let fault = Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} was closed"));
+                let _gone = reply.send(self.close_one(&partition, fault));
+            }
+            Command::Dropped { partition, gate } => self.dropped(&partition, &gate),
+            Command::SetPaused { partition, paused, reply } => {
+                let _gone = reply.send(self.set_paused(&partition, paused));
+            }
+            Command::CommitHint { partition, offset } => {
+                self.hints.insert(partition, offset);
+            }
+            Command::Stop => {}
+        }
+    }
+
+    fn open(&mut self, partition: &TopicPartition, offset: i64) -> Result<PartitionSource, Fault> {
+        let context = Arc::clone(self.consumer.context());
+        let (owned, paused) = context.ownership().map_or((false, false), |ownership| {
+            (ownership.owned.contains(partition), ownership.paused.contains(partition))
+        });
+        if !owned {
+            return Err(Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} is not assigned to this member")));
+        }
+        if offset < 0 {
+            return Err(Fault::internal("kafka.bad-offset", format!("{partition} cannot be opened at {offset}")));
+        }
+        self.close_one(partition, Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} was opened again")))?;
+        // Split first, so that not one message can go to the common queue. The unassign above may still be under way
+        // in the client: it starts the new assignment only when the old fetcher has stopped.
+        let feed = PartitionFeed::split(&self.consumer, partition)?;
+        let list = list_of(partition, Offset::Offset(offset))?;
+        let opening = || format!("opening {partition} at {offset}");
+        self.consumer.incremental_assign(&list).map_err(|error| faults::from_error(&error).while_doing(opening()))?;
+        let gate = Arc::new(Gate::default());
+        if let Some(mut ownership) = context.ownership() {
+            ownership.open.insert(partition.clone(), Arc::clone(&gate));
+        }
+        if paused {
+            self.consumer.pause(&list).map_err(|error| faults::from_error(&error).while_doing(opening()))?;
+        }
+        Ok(PartitionSource::new(partition.clone(), feed, gate, self.commands.clone()))
+    }
+
+    fn close_one(&mut self, partition: &TopicPartition, fault: Fault) -> Result<(), Fault> {
+        let gate = self.consumer.context().ownership().and_then(|mut ownership| ownership.open.remove(partition));
+        let Some(gate) = gate else { return Ok(()) };
+        // The gate first: a poll during the unassign could move the position that the client resumes from.
+        gate.close(fault);
+        stop_fetching(&self.consumer, std::slice::from_ref(partition))?;
+        // What was fetched is outdated now; one look makes the client throw it away.
+        PartitionFeed::split(&self.consumer, partition)?.wait(Duration::ZERO);
+        Ok(())
+    }
+
+    fn dropped(&mut self, partition: &TopicPartition, gate: &Arc<Gate>) {
+        let newest = self
+            .consumer
+            .context()
+            .ownership()
+            .is_some_and(|ownership| ownership.open.get(partition).is_some_and(|open| Arc::ptr_eq(open, gate)));
+        if newest {
+            let fault = Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} was closed"));
+            if let Err(fault) = self.close_one(partition, fault) {
+                self.tell(fault);
+            }
+        }
+    }
+
+    fn set_paused(&mut self, partition: &TopicPartition, paused: bool) -> Result<(), Fault> {
+        let Some((changed, open)) = self.consumer.context().ownership().map(|mut ownership| {
+            let changed =
+                if paused { ownership.paused.insert(partition.clone()) } else { ownership.paused.remove(partition) };
+            (changed, ownership.open.contains_key(partition))
+        }) else {
+            return Ok(());
+        };
+        // Resuming what is not paused would make the client fetch again from where it was opened.
+        if !changed || !open {
+            return Ok(());
+        }
+        let list = list_of(partition, Offset::Invalid)?;
+        let result = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        result.map_err(|error| faults::from_error(&error).while_doing(format!("pausing or resuming {partition}")))
+    }
+
+    fn send_hints(&mut self) {
+        self.hinted = Instant::now();
+        if self.hints.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in std::mem::take(&mut self.hints) {
+            let result = list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset));
+            if let Err(error) = result {
+                tracing::warn!(event = "kafka.group-commit-failed", error = %error, %partition, "offset not sent");
+            }
+        }
+        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
+            let fault = faults::from_error(&error);
+            tracing::warn!(event = "kafka.group-commit-failed", error = %fault, "the lag shown by other tools is old");
+        }
+    }
+
+    /// A message that no lane will see. Its lane must start again from its chain, or the message is lost.
+    fn leaked(&mut self, topic: &str, partition: i32, offset: i64) {
+        let partition = TopicPartition::new(topic, partition);
+        let fault = Fault::internal(
+            faults::LEAKED,
+            format!("{partition} offset {offset} reached the common queue; the lane starts again from its chain"),
+        );
+        if let Err(other) = self.close_one(&partition, fault.clone()) {
+            self.tell(other);
+        }
+        self.consumer.context().tell(SessionEvent::Fault(fault));
+    }
+
+    fn tell_error(&mut self, error: &KafkaError) {
+        let words = self.consumer.context().take_words();
+        let fault = match error {
+            KafkaError::MessageConsumptionFatal(code) => {
+                let fatal = faults::from_fatal_code(*code, &words);
+                // The client has dropped its assignment without a rebalance: nothing will ever come again.
+                self.close_gates(|_| fatal.clone());
+                fatal
+            }
+            // An end of a Kafka partition in the common queue moves nothing: its reader will be told of it again.
+            KafkaError::PartitionEOF(_) => return,
+            other => match other.rdkafka_error_code() {
+                Some(code) => faults::from_code(code, &words),
+                None => faults::from_error(other),
+            },
+        };
+        self.tell(fault);
+    }
+
+    fn tell(&mut self, fault: Fault) {
+        let now = Instant::now();
+        let last = self.noticed.get(fault.event);
+        if fault.verdict == Verdict::Retry && last.is_some_and(|last| now.duration_since(*last) < NOTICE_PERIOD) {
+            return;
+        }
+        self.noticed.insert(fault.event, now);
+        self.consumer.context().tell(SessionEvent::Fault(fault));
+    }
+
+    fn close_gates(&self, fault: impl Fn(&TopicPartition) -> Fault) {
+        let open = self.consumer.context().ownership().map(|mut ownership| std::mem::take(&mut ownership.open));
+        for (partition, gate) in open.unwrap_or_default() {
+            gate.close(fault(&partition));
+        }
+    }
+
+    fn close(&mut self) {
+        let context = Arc::clone(self.consumer.context());
+        context.start_closing();
+        self.close_gates(|partition| {
+            Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} was closed: the daemon stops"))
+        });
+        if let Err(error) = self.consumer.close_queue() {
+            self.tell(faults::from_error(&error).while_doing("leaving kafka"));
+            return;
+        }
+        let until = Instant::now() + CLOSE_WAIT;
+        while !self.consumer.closed() && Instant::now() < until {
+            // The revoke is answered in here; anything else no longer matters.
+            let _ignored = self.consumer.poll(ROUND);
+        }
+    }
+}
+
+/// Tells the supervisor that the thread has ended, even when it panicked.
+struct EndGuard {
+    consumer: Arc<KafkaConsumer>,
+    in_order: bool,
+}
+
+impl Drop for EndGuard {
+    fn drop(&mut self) {
+        let fault = (!self.in_order)
+            .then(|| Fault::internal("kafka.session-ended", "the kafka thread ended unexpectedly; restart the daemon"));
+        self.consumer.context().tell(SessionEvent::Ended(fault));
+    }
+}

@@ -1,0 +1,243 @@
+//! Rules over the rows of a batch that the mapping alone cannot know: a record needs its identity and a good date.
+//!
+//! They look at whole columns; only for a row that breaks one is its message read again, to say where.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::Int32Type;
+use arrow::util::display::array_value_to_string;
+use jiff::Timestamp;
+
+use super::dates::DateRule;
+use crate::fault::Fault;
+use crate::flow::parse::{Located, ParserTable};
+use crate::model::batch::{
+    DeadLetter, LedgerRow, Outcome, ParsedBatch, RawBatch, TableIndex, TableRows, ValidBatch, Verdict,
+};
+use crate::model::mapping::{LINEAGE, OnBadMessage};
+use crate::model::table::{OnBadDate, Table};
+use crate::model::violation::{Code, Violation};
+
+/// Violations kept of one message.
+const MAX_VIOLATIONS: usize = 100;
+/// Characters kept of a value.
+const MAX_VALUE: usize = 64;
+
+/// The rules of all tables. Shared by all lanes.
+#[derive(Debug)]
+pub struct Rules {
+    tables: Vec<TableRules>,
+    parsers: Arc<[ParserTable]>,
+}
+
+#[derive(Debug)]
+struct TableRules {
+    date: Option<DateRule>,
+    /// Columns that identify a record, with their names.
+    record_id: Vec<(usize, String)>,
+    row_index: usize,
+    on_bad_message: OnBadMessage,
+}
+
+/// A row that breaks a rule.
+struct Hit {
+    row: usize,
+    message: u32,
+    column: usize,
+    name: String,
+    code: Code,
+    what: String,
+}
+
+/// Where the values of columns are, found out once for each message and column.
+type Places = BTreeMap<(u32, usize), Located>;
+
+impl Rules {
+    /// The rules that the tables' settings ask for. `tables` and `parsers` are both by [`TableIndex`].
+    ///
+    /// # Errors
+    ///
+    /// Settings that name a column or a zone that does not exist, or a column of the wrong type.
+    pub fn new(tables: &[Table], parsers: Arc<[ParserTable]>) -> Result<Self, Fault> {
+        let tables = tables.iter().map(TableRules::new).collect::<Result<_, _>>()?;
+        Ok(Self { tables, parsers })
+    }
+
+    /// Applies them to a batch and sorts good rows from dead letters. `now` stands for the Kafka timestamp of messages
+    /// that have none.
+    ///
+    /// # Errors
+    ///
+    /// An internal fault: rows of a table that there is not.
+    pub fn apply(&self, parsed: ParsedBatch, now: Timestamp) -> Result<ValidBatch, Fault> {
+        let ParsedBatch { raw, mut verdicts, tables, permit } = parsed;
+        let mut places = Places::new();
+        let mut kept: Vec<Vec<bool>> = Vec::with_capacity(tables.len());
+        let mut spoiled = vec![false; raw.messages.len()];
+        for part in &tables {
+            let rules = self.of(part.table)?;
+            let mut good = vec![true; part.message.len()];
+            for hit in rules.hits(part, &raw, now) {
+                good[hit.row] = false;
+                if rules.on_bad_message == OnBadMessage::Quarantine
+                    && let Some(spoiled) = spoiled.get_mut(hit.message as usize)
+                {
+                    *spoiled = true;
+                }
+                if let Some(verdict) = verdicts.get_mut(hit.message as usize)
+                    && verdict.violations.len() < MAX_VIOLATIONS
+                {
+                    verdict.violations.push(self.violation(part, rules, &raw, hit, &mut places));
+                }
+            }
+            kept.push(good);
+        }
+        let tables = keep(tables, &mut kept, &spoiled, &mut verdicts)?;
+        Ok(sort(raw, verdicts, tables, permit))
+    }
+
+    fn of(&self, table: TableIndex) -> Result<&TableRules, Fault> {
+        let unknown = || Fault::internal("validate.unknown-table", format!("the validator knows no table {table}"));
+        self.tables.get(usize::from(table)).ok_or_else(unknown)
+    }
+
+    fn violation(
+        &self,
+        part: &TableRows,
+        rules: &TableRules,
+        raw: &RawBatch,
+        hit: Hit,
+        places: &mut Places,
+    ) -> Violation {
+        let payload = raw.messages.get(hit.message as usize).and_then(|message| message.payload.as_ref());
+        let located = places.entry((hit.message, hit.column)).or_insert_with(|| {
+            match (self.parsers.get(usize::from(part.table)), payload) {
+                (Some(parser), Some(payload)) => parser.locate(raw.slice(payload), hit.column),
+                _ => Located::default(),
+            }
+        });
+        let row_index = part.rows.column(rules.row_index).as_primitive::<Int32Type>().value(hit.row);
+        let position = located.of(row_index);
+        let column = part.rows.column(hit.column);
+        let value = if column.is_null(hit.row) { None } else { array_value_to_string(column, hit.row).ok() };
+        Violation {
+            code: hit.code,
+            column: Some(hit.name),
+            path: position.and_then(|position| position.path.clone()),
+            line: position.map(|position| position.line),
+            byte_offset: position.map(|position| position.byte_offset),
+            value: value.map(|value| value.chars().take(MAX_VALUE).collect()),
+            message: hit.what,
+        }
+    }
+}
+
+impl TableRules {
+    fn new(table: &Table) -> Result<Self, Fault> {
+        let schema = table.mapping.raw_schema();
+        let place = |name: &str| {
+            schema.index_of(name).map_err(|_| {
+                Fault::halt(
+                    "config.record-id",
+                    format!("table {}: record_id names {name}, which is no column", table.name),
+                )
+            })
+        };
+        let row_index = place(LINEAGE[4])?;
+        let (mut date, mut record_id) = (None, Vec::new());
+        if let Some(settings) = &table.processed {
+            let rule = DateRule::new(table, settings)?;
+            date = (settings.on_bad_date == OnBadDate::Quarantine).then_some(rule);
+            for name in &settings.record_id {
+                record_id.push((place(name)?, name.clone()));
+            }
+        }
+        Ok(Self { date, record_id, row_index, on_bad_message: table.mapping.on_bad_message })
+    }
+
+    /// Rows that break a rule, by row.
+    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        for (column, name) in &self.record_id {
+            let values = part.rows.column(*column);
+            if values.null_count() == 0 {
+                continue;
+            }
+            for (row, &message) in part.message.iter().enumerate().filter(|&(row, _)| values.is_null(row)) {
+                let what = format!("{name} identifies the record, and it is missing");
+                hits.push(Hit { row, message, column: *column, name: name.clone(), code: Code::RULE_REQUIRED, what });
+            }
+        }
+        if let Some(rule) = &self.date {
+            let values = part.rows.column(rule.column);
+            let mut known = None;
+            for (row, &message) in part.message.iter().enumerate() {
+                let timestamp_us = raw.messages.get(message as usize).and_then(|message| message.timestamp_us);
+                if let Some(what) = rule.judge(values, row, timestamp_us, now, &mut known) {
+                    let name = rule.name.clone();
+                    hits.push(Hit { row, message, column: rule.column, name, code: Code::RULE_DATE, what });
+                }
+            }
+        }
+        hits.sort_by_key(|hit| hit.row);
+        hits
+    }
+}
+
+/// Takes out the rows that are not kept, and those of messages that are spoiled as a whole; verdicts follow.
+fn keep(
+    tables: Vec<TableRows>,
+    kept: &mut [Vec<bool>],
+    spoiled: &[bool],
+    verdicts: &mut [Verdict],
+) -> Result<Vec<TableRows>, Fault> {
+    let mut result = Vec::with_capacity(tables.len());
+    for (part, good) in tables.into_iter().zip(kept) {
+        for (is_good, message) in good.iter_mut().zip(&part.message) {
+            *is_good &= spoiled.get(*message as usize) != Some(&true);
+            if !*is_good && let Some(verdict) = verdicts.get_mut(*message as usize) {
+                verdict.rows = verdict.rows.saturating_sub(1);
+                verdict.outcome = if verdict.rows == 0 { Outcome::Quarantined } else { Outcome::Partial };
+            }
+        }
+        if good.iter().all(|is_good| *is_good) {
+            result.push(part);
+            continue;
+        }
+        let rows = filter_record_batch(&part.rows, &BooleanArray::from(good.clone()))
+            .map_err(|error| Fault::internal("validate.filter", format!("rows cannot be taken out: {error}")))?;
+        let message = part.message.iter().zip(good).filter(|(_, good)| **good).map(|(message, _)| *message).collect();
+        if rows.num_rows() > 0 {
+            result.push(TableRows { table: part.table, rows, message });
+        }
+    }
+    Ok(result)
+}
+
+/// Ledger rows for all messages, dead letters for the bad ones.
+fn sort(
+    raw: Arc<RawBatch>,
+    verdicts: Vec<Verdict>,
+    tables: Vec<TableRows>,
+    permit: crate::model::budget::MemoryPermit,
+) -> ValidBatch {
+    let mut ledger = Vec::with_capacity(verdicts.len());
+    let mut dead_letters = Vec::new();
+    for ((number, message), verdict) in (0_u32..).zip(&raw.messages).zip(verdicts) {
+        ledger.push(LedgerRow {
+            offset: message.offset,
+            timestamp_us: message.timestamp_us,
+            outcome: verdict.outcome,
+            table: verdict.table,
+            rows: verdict.rows,
+            code: verdict.violations.first().map(|violation| violation.code),
+        });
+        if matches!(verdict.outcome, Outcome::Quarantined | Outcome::Partial) {
+            dead_letters.push(DeadLetter { table: verdict.table, message: number, violations: verdict.violations });
+        }
+    }
+    ValidBatch { raw, ledger, tables, dead_letters, permit }
+}

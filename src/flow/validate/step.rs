@@ -1,0 +1,115 @@
+//! The validator of a lane.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender};
+
+use super::conserve;
+use super::resequence::{Offered, Resequencer};
+use super::rules::Rules;
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::model::batch::{ParsedBatch, ValidBatch};
+use crate::stage::exit::Exit;
+use crate::stage::step::{Progress, Step, WAIT};
+
+/// What a validator is made of, without its channels.
+pub struct Validator {
+    /// Incarnation of the lane; batches of another one are dropped.
+    pub generation: u64,
+    /// Consumer position at which the lane of this generation begins.
+    pub from: i64,
+    /// The rules of all tables.
+    pub rules: Arc<Rules>,
+    /// For messages without a Kafka timestamp.
+    pub clock: Arc<dyn Clock>,
+    /// How many batches of this generation have been given to the parsers, counted before each is. When the input ends,
+    /// this many must have come.
+    pub issued: Arc<AtomicU64>,
+}
+
+/// Brings batches back into order, proves that nothing is lost, applies the rules and hands on.
+pub struct ValidatorStep {
+    validator: Validator,
+    input: Receiver<ParsedBatch>,
+    output: Sender<ValidBatch>,
+    resequencer: Resequencer<ParsedBatch>,
+    unsent: VecDeque<ValidBatch>,
+}
+
+impl ValidatorStep {
+    /// A validator between two channels.
+    pub fn new(validator: Validator, input: Receiver<ParsedBatch>, output: Sender<ValidBatch>) -> Self {
+        Self { validator, input, output, resequencer: Resequencer::new(), unsent: VecDeque::new() }
+    }
+
+    fn hand_on(&mut self, batch: ValidBatch) -> Result<Progress, Exit> {
+        match self.output.send_timeout(batch, WAIT) {
+            Ok(()) => Ok(Progress::Worked),
+            Err(SendTimeoutError::Timeout(batch)) => {
+                self.unsent.push_front(batch);
+                Ok(Progress::Blocked)
+            }
+            Err(SendTimeoutError::Disconnected(_)) => Err(Exit::DownstreamClosed),
+        }
+    }
+
+    fn take(&mut self, parsed: ParsedBatch) -> Result<(), Exit> {
+        if parsed.raw.generation != self.validator.generation {
+            return Ok(());
+        }
+        if self.resequencer.offer(parsed.raw.seq, parsed) == Offered::Repeat {
+            return Ok(());
+        }
+        while let Some(parsed) = self.resequencer.release() {
+            conserve::check(&parsed, self.validator.from)?;
+            self.validator.from = parsed.raw.range.to();
+            self.unsent.push_back(self.validator.rules.apply(parsed, self.validator.clock.now())?);
+        }
+        Ok(())
+    }
+
+    /// The input has ended. If batches are missing, the lane must not be taken for drained: what was read and has not
+    /// come is read again by its next generation.
+    fn end(&self) -> Exit {
+        let (came, issued) = (self.resequencer.next_seq(), self.validator.issued.load(Ordering::Acquire));
+        if came == issued && self.resequencer.waiting() == 0 {
+            return Exit::Drained;
+        }
+        Exit::Failed(Fault::internal(
+            "validate.gap",
+            format!(
+                "the parsers ended after {came} of {issued} batches in order; they are read again from position {}",
+                self.validator.from
+            ),
+        ))
+    }
+}
+
+impl Step for ValidatorStep {
+    type Command = Infallible;
+
+    fn step(&mut self) -> Result<Progress, Exit> {
+        if let Some(batch) = self.unsent.pop_front() {
+            return self.hand_on(batch);
+        }
+        match self.input.recv_timeout(WAIT) {
+            Ok(parsed) => {
+                self.take(parsed)?;
+                match self.unsent.pop_front() {
+                    Some(batch) => self.hand_on(batch),
+                    None => Ok(Progress::Worked),
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => Ok(Progress::Idle),
+            Err(RecvTimeoutError::Disconnected) => Err(self.end()),
+        }
+    }
+
+    fn command(&mut self, command: Self::Command) {
+        match command {}
+    }
+}

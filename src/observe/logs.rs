@@ -1,0 +1,310 @@
+//! Where log lines go: `forebay.jsonl` by a thread of its own, and the terminal.
+//!
+//! A line waits in a bounded queue for the writer. When the disk cannot keep up, a line of a warning or an error waits
+//! for room for up to a second and any other is dropped; dropped lines are counted, and the log says how many.
+//! [`LogGuard`] writes what is still queued when it is dropped.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::fields::Fields;
+use super::metrics::metrics;
+use super::rotate::{RotatingFile, Sizes};
+use super::terminal::Shown;
+use crate::model::level::LogLevel;
+
+/// Lines that may wait for the writer.
+const QUEUE: usize = 8192;
+
+/// How long an important line waits for room in the queue.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long the guard waits for what is queued to be written.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// The name that events of libraries have.
+const FOREIGN: &str = "log";
+
+/// Where log lines go.
+#[derive(Debug, Clone)]
+pub struct LogOptions {
+    /// The files; none: no files.
+    pub files: Option<LogFiles>,
+    /// The terminal; none: nothing there.
+    pub terminal: Option<Terminal>,
+}
+
+/// The log files.
+#[derive(Debug, Clone)]
+pub struct LogFiles {
+    /// Their folder, made if need be.
+    pub dir: PathBuf,
+    /// What is logged.
+    pub level: LogLevel,
+    /// A file is closed at this size, or at midnight UTC.
+    pub file_size: u64,
+    /// The oldest closed files go when all together are larger.
+    pub total_size: u64,
+}
+
+/// The log on stderr.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    /// What is shown.
+    pub level: LogLevel,
+    /// Whether to use colours.
+    pub colors: bool,
+}
+
+/// Keeps the log going; dropping it writes what is queued.
+#[derive(Debug)]
+#[must_use = "the log ends when this is dropped"]
+pub struct LogGuard {
+    writer: Option<(Sender<Message>, JoinHandle<()>)>,
+}
+
+/// Starts the log of this process, and logs panics from now on.
+///
+/// # Errors
+///
+/// When the folder or the file cannot be made, or a log was started before.
+pub fn start(options: LogOptions) -> io::Result<LogGuard> {
+    let mut writer = None;
+    let files = match options.files {
+        Some(files) => {
+            let (lines, handle) = start_writer(&files)?;
+            writer = Some((lines.clone(), handle));
+            Some(FileLayer { lines }.with_filter(filter(files.level)))
+        }
+        None => None,
+    };
+    let terminal = options.terminal.map(|terminal| terminal.with_filter(filter(terminal.level)));
+    let subscriber = tracing_subscriber::registry().with(files).with(terminal);
+    subscriber.try_init().map_err(io::Error::other)?;
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let payload = panic.payload();
+        let message = payload.downcast_ref::<&str>().copied();
+        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+        super::events::panicked(thread.name().unwrap_or("unnamed"), message, &place);
+    }));
+    Ok(LogGuard { writer })
+}
+
+/// Our own events of a level; those of libraries one step less talkative.
+fn filter(level: LogLevel) -> Targets {
+    let (ours, theirs) = match level {
+        LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
+        LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
+        LogLevel::Info => (LevelFilter::INFO, LevelFilter::WARN),
+        LogLevel::Debug => (LevelFilter::DEBUG, LevelFilter::INFO),
+        LogLevel::Trace => (LevelFilter::TRACE, LevelFilter::DEBUG),
+    };
+    // rdkafka closes every consumer once more when it is dropped, and calls it an error that it was closed before.
+    let closing = "rdkafka::consumer::base_consumer";
+    Targets::new().with_default(theirs).with_target(closing, LevelFilter::OFF).with_target("forebay", ours)
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        let Some((lines, handle)) = self.writer.take() else { return };
+        let (done, finished) = bounded(1);
+        // A disk that hangs must not keep the process from ending.
+        if lines.send_timeout(Message::Stop(done), LAST_WORDS).is_ok() && finished.recv_timeout(LAST_WORDS).is_ok() {
+            handle.join().unwrap_or_default();
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(Vec<u8>),
+    Stop(Sender<()>),
+}
+
+fn start_writer(files: &LogFiles) -> io::Result<(Sender<Message>, JoinHandle<()>)> {
+    let sizes = Sizes { file: files.file_size, total: files.total_size };
+    let file = RotatingFile::open(&files.dir, sizes, Timestamp::now())?;
+    let (sender, receiver) = bounded(QUEUE);
+    let handle = std::thread::Builder::new().name("log".to_owned()).spawn(move || write_lines(file, &receiver))?;
+    Ok((sender, handle))
+}
+
+fn write_lines(mut file: RotatingFile, lines: &Receiver<Message>) {
+    let (mut told, mut failing) = (metrics().log_lines_dropped.get(), false);
+    while let Ok(message) = lines.recv() {
+        let line = match message {
+            Message::Line(line) => line,
+            Message::Stop(done) => {
+                done.send(()).unwrap_or_default();
+                return;
+            }
+        };
+        match file.write_line(&line, Timestamp::now()) {
+            Ok(()) => failing = false,
+            Err(error) => {
+                metrics().log_lines_dropped.inc();
+                if !failing {
+                    // The log itself is what fails: the terminal is the only place left.
+                    writeln!(io::stderr(), "forebay: the log cannot be written: {error}").unwrap_or_default();
+                }
+                failing = true;
+                continue;
+            }
+        }
+        let dropped = metrics().log_lines_dropped.get();
+        if dropped > told {
+            let line = dropped_line(dropped - told);
+            if file.write_line(&line, Timestamp::now()).is_ok() {
+                told = dropped;
+            }
+        }
+    }
+}
+
+fn dropped_line(lines: u64) -> Vec<u8> {
+    let mut rest = Map::new();
+    rest.insert("lines".to_owned(), lines.into());
+    json_line("warn", "log.lines_dropped", "log lines were dropped", rest)
+}
+
+fn json_line(level: &str, event: &str, message: &str, rest: Map<String, Value>) -> Vec<u8> {
+    let mut line = format!(
+        "{{\"ts\":\"{:.6}\",\"level\":\"{level}\",\"event\":{},\"message\":{}",
+        Timestamp::now(),
+        Value::from(event),
+        Value::from(message)
+    );
+    for (name, value) in rest {
+        line.push(',');
+        line.push_str(&Value::from(name).to_string());
+        line.push(':');
+        line.push_str(&value.to_string());
+    }
+    line.push_str("}\n");
+    line.into_bytes()
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warn",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
+    }
+}
+
+/// What an event says; one of a library gets a name and says where it is from.
+fn fields_of(event: &Event<'_>) -> Fields {
+    let mut fields = Fields::default();
+    event.record(&mut fields);
+    if fields.event.is_empty() {
+        FOREIGN.clone_into(&mut fields.event);
+        let target = fields.target.take().unwrap_or_else(|| event.metadata().target().to_owned());
+        fields.rest.insert("target".to_owned(), target.into());
+    }
+    fields
+}
+
+/// Writes events as JSON lines into the queue.
+struct FileLayer {
+    lines: Sender<Message>,
+}
+
+impl<S: Subscriber> Layer<S> for FileLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let level = *event.metadata().level();
+        let fields = fields_of(event);
+        let line = Message::Line(json_line(level_name(level), &fields.event, &fields.message, fields.rest));
+        let sent = if is_important(event.metadata()) {
+            self.lines.send_timeout(line, PATIENCE).is_ok()
+        } else {
+            self.lines.try_send(line).is_ok()
+        };
+        if !sent {
+            metrics().log_lines_dropped.inc();
+        }
+    }
+}
+
+fn is_important(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN
+}
+
+impl<S: Subscriber> Layer<S> for Terminal {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let fields = fields_of(event);
+        let now = format!("{:.3}", Timestamp::now());
+        // The time of day; the date is in the file.
+        let time = now.get(11..23).unwrap_or(&now);
+        let level = level_name(*event.metadata().level());
+        let shown = Shown { time, level, message: &fields.message, fields: &fields.rest };
+        // A terminal that is gone is no reason to stop.
+        writeln!(io::stderr(), "{}", shown.line(self.colors)).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(dir: &std::path::Path) -> LogFiles {
+        LogFiles { dir: dir.to_owned(), level: LogLevel::Info, file_size: 1 << 20, total_size: 1 << 24 }
+    }
+
+    fn lines(dir: &std::path::Path) -> Vec<Value> {
+        let text = std::fs::read_to_string(dir.join("forebay.jsonl")).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_queued_line_is_written_before_the_guard_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, handle) = start_writer(&files(dir.path())).unwrap();
+        let guard = LogGuard { writer: Some((sender.clone(), handle)) };
+        let subscriber =
+            tracing_subscriber::registry().with(FileLayer { lines: sender }.with_filter(filter(LogLevel::Info)));
+        tracing::subscriber::with_default(subscriber, || {
+            for offset in 0..1000 {
+                tracing::warn!(event = "test.line", topic = "library", offset, error = "a \"b\"\n", "one line");
+            }
+            tracing::debug!(event = "test.debug", "not at this level");
+        });
+        drop(guard);
+        let lines = lines(dir.path());
+        assert_eq!(lines.len(), 1000);
+        let last = &lines[999];
+        assert_eq!((last["level"].as_str(), last["event"].as_str()), (Some("warn"), Some("test.line")));
+        assert_eq!((last["offset"].as_u64(), last["error"].as_str()), (Some(999), Some("a \"b\"\n")));
+        assert!(last["ts"].as_str().unwrap().parse::<Timestamp>().is_ok());
+    }
+
+    #[test]
+    fn an_event_of_a_library_says_where_it_is_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, handle) = start_writer(&files(dir.path())).unwrap();
+        let guard = LogGuard { writer: Some((sender.clone(), handle)) };
+        let subscriber =
+            tracing_subscriber::registry().with(FileLayer { lines: sender }.with_filter(filter(LogLevel::Info)));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!(target: "hdfs_native", "too talkative");
+            tracing::warn!(target: "hdfs_native", "worth a line");
+        });
+        drop(guard);
+        let lines = lines(dir.path());
+        assert_eq!(lines.len(), 1);
+        assert_eq!((lines[0]["event"].as_str(), lines[0]["target"].as_str()), (Some("log"), Some("hdfs_native")));
+    }
+}

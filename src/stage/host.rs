@@ -1,0 +1,197 @@
+//! Hosts a [`Step`] as an actix actor on an Arbiter (an OS thread) of its own.
+//!
+//! The actor pumps itself: one step, then a message to itself. `Context::notify` puts that message behind what is in
+//! the mailbox, so commands always get in between two steps (`tests/actix_contract.rs` pins this). Data never goes
+//! through the mailbox.
+//!
+//! actix neither restarts an actor that panics nor tells anybody. So a step runs under `catch_unwind`, the outcome is
+//! reported to the supervisor, and a guard reports when the actor vanishes in any other way. The value that panicked is
+//! never used again: the supervisor holds a factory.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::prelude::{Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient};
+
+use super::exit::Exit;
+use super::heartbeat::Heartbeat;
+use super::step::{Progress, Step};
+
+/// Called with the role of a stage before each of its steps, inside the same `catch_unwind`: how tests make a stage
+/// panic or hang. None in production.
+pub type Probe = Arc<dyn Fn(&'static str) + Send + Sync>;
+
+/// Tells a supervisor which of its stages ended, and how.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct StageExited {
+    /// Role of the stage, e.g. `KafkaReader`.
+    pub stage: &'static str,
+    /// Generation of the lane it served; 0 for the parser pool.
+    pub generation: u64,
+    /// Number of the worker in a pool; 0 elsewhere.
+    pub worker: usize,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// A command to a running stage.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Tell<C>(pub C)
+where
+    C: Send + 'static;
+
+/// Ends a stage at once, without draining it.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Halt;
+
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+struct Pump;
+
+/// The actor around a step.
+pub struct StageActor<S: Step> {
+    step: S,
+    heartbeat: Heartbeat,
+    probe: Option<Probe>,
+    guard: ExitGuard,
+}
+
+/// A started stage, as its supervisor holds it.
+pub struct StageHandle<S: Step> {
+    address: Addr<StageActor<S>>,
+    arbiter: Arbiter,
+    /// Signs of life.
+    pub heartbeat: Heartbeat,
+}
+
+impl<S: Step> StageHandle<S> {
+    /// Gives the stage a command; it is taken before the next step.
+    pub fn tell(&self, command: S::Command) {
+        self.address.do_send(Tell(command));
+    }
+
+    /// Ends the stage at once, without draining it.
+    pub fn halt(&self) {
+        self.address.do_send(Halt);
+    }
+
+    /// Waits for the thread of a stage that has reported its exit.
+    pub fn join(self) {
+        self.arbiter.stop();
+        // An Arbiter whose thread panicked outside a step has been reported by the exit guard already.
+        let _ = self.arbiter.join();
+    }
+}
+
+/// Starts `step` on a thread of its own. Its exit is reported to `supervisor` exactly once.
+pub fn start<S: Step>(
+    stage: &'static str,
+    generation: u64,
+    worker: usize,
+    step: S,
+    probe: Option<Probe>,
+    supervisor: Recipient<StageExited>,
+) -> StageHandle<S> {
+    let heartbeat = Heartbeat::new();
+    let arbiter = Arbiter::new();
+    let guard = ExitGuard { supervisor: Some(supervisor), stage, generation, worker };
+    let actor = StageActor { step, heartbeat: heartbeat.clone(), probe, guard };
+    let address = StageActor::start_in_arbiter(&arbiter.handle(), move |_| actor);
+    StageHandle { address, arbiter, heartbeat }
+}
+
+impl<S: Step> Actor for StageActor<S> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.notify(Pump);
+    }
+}
+
+impl<S: Step> Handler<Pump> for StageActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: Pump, ctx: &mut Self::Context) {
+        let before = Instant::now();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if let Some(probe) = &self.probe {
+                probe(self.guard.stage);
+            }
+            self.step.step()
+        }));
+        self.heartbeat.beat();
+        match outcome {
+            Ok(Ok(progress)) => {
+                if progress == Progress::Blocked {
+                    self.heartbeat.waited(before.elapsed());
+                }
+                ctx.notify(Pump);
+            }
+            Ok(Err(exit)) => self.end(exit, ctx),
+            Err(panic) => self.end(Exit::Panicked(panic_message(panic.as_ref())), ctx),
+        }
+    }
+}
+
+impl<S: Step> Handler<Tell<S::Command>> for StageActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, command: Tell<S::Command>, ctx: &mut Self::Context) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.step.command(command.0))) {
+            self.end(Exit::Panicked(panic_message(panic.as_ref())), ctx);
+        }
+    }
+}
+
+impl<S: Step> Handler<Halt> for StageActor<S> {
+    type Result = ();
+
+    fn handle(&mut self, _: Halt, ctx: &mut Self::Context) {
+        self.end(Exit::DownstreamClosed, ctx);
+    }
+}
+
+impl<S: Step> StageActor<S> {
+    fn end(&mut self, exit: Exit, ctx: &mut Context<Self>) {
+        self.guard.report(exit);
+        ctx.terminate();
+    }
+}
+
+/// Reports an exit once: the one it is told, or, when it is dropped before, that the stage vanished.
+#[derive(Debug)]
+struct ExitGuard {
+    supervisor: Option<Recipient<StageExited>>,
+    stage: &'static str,
+    generation: u64,
+    worker: usize,
+}
+
+impl ExitGuard {
+    fn report(&mut self, exit: Exit) {
+        if let Some(supervisor) = self.supervisor.take() {
+            let (stage, generation, worker) = (self.stage, self.generation, self.worker);
+            supervisor.do_send(StageExited { stage, generation, worker, exit });
+        }
+    }
+}
+
+impl Drop for ExitGuard {
+    fn drop(&mut self) {
+        self.report(Exit::Panicked("the actor vanished without a report".to_owned()));
+    }
+}
+
+/// The text of a panic, for people.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}

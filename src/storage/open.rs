@@ -1,0 +1,47 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use url::Url;
+
+use super::hdfs::{Deadlines, HdfsStorage};
+use super::local::LocalStorage;
+use super::{Kind, Storage, StorageError};
+
+/// Opens the lake at `url`: `file:///folder` or `hdfs://host:port/folder`.
+///
+/// `hdfs_options` are for HDFS alone, see [`HdfsStorage::open`]; a local disk does without them.
+///
+/// # Errors
+///
+/// When the URL is of neither kind, and what [`LocalStorage::open`] and [`HdfsStorage::open`] refuse.
+pub fn open(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<Arc<dyn Storage>, StorageError> {
+    open_with(url, hdfs_options, LocalStorage::open)
+}
+
+/// Like [`open`], for somebody who only looks: on a local disk nothing is made or tried.
+///
+/// # Errors
+///
+/// As [`open`], and [`Kind::NotFound`] when a local lake is not there.
+pub fn open_to_look(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<Arc<dyn Storage>, StorageError> {
+    open_with(url, hdfs_options, LocalStorage::open_to_look)
+}
+
+fn open_with(
+    url: &str,
+    hdfs_options: BTreeMap<String, String>,
+    open_local: fn(&Path) -> Result<LocalStorage, StorageError>,
+) -> Result<Arc<dyn Storage>, StorageError> {
+    let failed = |message: &str| StorageError::new(Kind::Other, "open", url, message);
+    match url.split_once("://").map(|(scheme, _)| scheme) {
+        Some("hdfs") => Ok(Arc::new(HdfsStorage::open(url, hdfs_options, Deadlines::default())?)),
+        Some("file") => {
+            let parsed = Url::parse(url).map_err(|error| failed(&error.to_string()))?;
+            let root =
+                parsed.to_file_path().map_err(|()| failed("a local lake is file:///folder, with three slashes"))?;
+            Ok(Arc::new(open_local(&root)?))
+        }
+        _ => Err(failed("a lake is at file:///folder or at hdfs://host:port/folder")),
+    }
+}

@@ -1,0 +1,12 @@
+//! The supervisor of one lane: everything that serves one Kafka partition, as a unit.
+//!
+//! A fault in any of its stages restarts the lane as the next generation, from the durable head of its chain; memory
+//! holds nothing that matters. Messages of an older generation are ignored.
+
+mod actor;
+mod observer;
+mod stages;
+mod start;
+
+pub use actor::{DrainLane, LaneEnd, LaneEnded, LaneSupervisor, PauseLane, ResumeLane, RewindLane, StopLane};
+pub use start::{RewindOrder, RewindTarget, preview_rewind};

@@ -1,0 +1,92 @@
+//! What happens beside the data when an interval is committed: the view, the metrics, the hint for lag tools.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fault::Fault;
+use crate::flow::buffer::report::{BufferObserver, IntervalCommitted};
+use crate::lake::footer::Zone;
+use crate::lake::names::UNROUTED;
+use crate::model::offset::{Epoch, TopicPartition};
+use crate::observe::events;
+use crate::supervise::parts::Parts;
+use crate::supervise::view::{FaultView, LaneView, Shared};
+
+/// Told by the lane's bufferer, on its threads.
+pub(super) struct LaneObserver {
+    parts: Arc<Parts>,
+    view: Shared<LaneView>,
+    epoch: Epoch,
+    generation: u64,
+}
+
+/// The name of a zone as metrics spell it.
+fn zone_name(zone: Zone) -> &'static str {
+    match zone {
+        Zone::Raw => "raw",
+        Zone::Quarantine => "quarantine",
+    }
+}
+
+/// Role of the commit in logs and metrics.
+const COMMIT: &str = "Commit";
+
+impl LaneObserver {
+    pub(super) fn new(parts: &Arc<Parts>, view: Shared<LaneView>, epoch: Epoch, generation: u64) -> Self {
+        Self { parts: Arc::clone(parts), view, epoch, generation }
+    }
+}
+
+impl BufferObserver for LaneObserver {
+    fn committed(&self, interval: &IntervalCommitted) {
+        let table_name = |index: Option<u16>| {
+            index.and_then(|index| self.parts.tables.get(usize::from(index))).map_or(UNROUTED, |table| &table.name)
+        };
+        let mut codes = BTreeMap::new();
+        for ((_, code), messages) in &interval.codes {
+            *codes.entry(*code).or_insert(0) += messages;
+        }
+        let mut rows = BTreeMap::new();
+        let mut files = BTreeMap::from([("ledger", (1, interval.ledger_bytes))]);
+        for file in &interval.files {
+            let zone = zone_name(file.zone);
+            let sums = files.entry(zone).or_insert((0, 0));
+            *sums = (sums.0 + 1, sums.1 + file.bytes);
+            if zone == "raw" {
+                *rows.entry(table_name(file.table)).or_insert(0) += file.rows;
+            }
+        }
+        events::interval_committed(&events::Committed {
+            source: &interval.source,
+            range: interval.range,
+            epoch: self.epoch,
+            generation: self.generation,
+            outcomes: &interval.outcomes.iter().map(|(outcome, messages)| (*outcome, *messages)).collect::<Vec<_>>(),
+            codes: &codes.into_iter().collect::<Vec<_>>(),
+            rows: &rows.into_iter().collect::<Vec<_>>(),
+            files: &files.into_iter().map(|(zone, (files, bytes))| (zone, files, bytes)).collect::<Vec<_>>(),
+            elapsed: interval.took,
+        });
+        let to = interval.range.to();
+        self.parts.session.commit_hint(&interval.source, to);
+        self.view.update(|view| {
+            (view.committed, view.last_commit) = (Some(to), Some(interval.at));
+            view.lag = view.end.map(|end| (end - to).max(0));
+        });
+    }
+
+    fn commit_failed(&self, source: &TopicPartition, _: u32, wait: Duration, fault: &Fault) {
+        events::fault(COMMIT, Some(source), self.generation, fault);
+        events::stage_restarted(COMMIT, Some(source), self.generation, &fault.message, wait);
+        let fault = FaultView::new(fault, self.parts.clock.now());
+        self.view.update(|view| view.last_fault = Some(fault));
+    }
+
+    fn spool_full(&self, source: &TopicPartition, is_full: bool) {
+        if is_full {
+            let message = "the spool is full: reading stops until a commit makes room (limits.spool.size)";
+            events::fault(COMMIT, Some(source), self.generation, &Fault::retry("spool.full", message));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The stages of one generation of a lane: built, wired, told, halted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::prelude::Recipient;
+use crossbeam_channel::bounded;
+
+use super::observer::LaneObserver;
+use crate::fault::Fault;
+use crate::flow::buffer::commit::Backoff;
+use crate::flow::buffer::lake_committer::LakeCommitter;
+use crate::flow::buffer::report::BufferReport;
+use crate::flow::buffer::step::{BuffererParts, ParquetBuffererStep, ROW_GROUP_BYTES};
+use crate::flow::handover::{LANE_SLOTS, PoolSink, VALID_BATCHES};
+use crate::flow::read::source::PartitionSource;
+use crate::flow::read::step::{BatchLimits, Command, KafkaReaderStep, ReadCounters, ReaderSpec};
+use crate::flow::validate::{Validator, ValidatorStep};
+use crate::lake::LaneLedger;
+use crate::model::batch::TableIndex;
+use crate::model::offset::TopicPartition;
+use crate::model::slots::LaneSlots;
+use crate::stage::host::{self, StageExited, StageHandle};
+use crate::supervise::parts::Parts;
+use crate::supervise::view::{LaneView, Shared, StageView};
+
+/// What a generation begins with: the lane's ledger, and its place in the Kafka partition.
+pub(super) struct Opened {
+    pub(super) ledger: LaneLedger,
+    pub(super) fetch: PartitionSource,
+    pub(super) stop_at: Option<i64>,
+    /// High watermark when it was opened.
+    pub(super) end: i64,
+}
+
+/// The running stages of one generation.
+pub(super) struct Stages {
+    reader: StageHandle<KafkaReaderStep<PartitionSource, PoolSink>>,
+    validator: StageHandle<ValidatorStep>,
+    bufferer: StageHandle<ParquetBuffererStep>,
+    counters: Arc<ReadCounters>,
+    report: BufferReport,
+    exited: usize,
+}
+
+/// Roles of the stages of a lane, in the order of the flow.
+pub(super) const ROLES: [&str; 3] = ["KafkaReader", "Validator", "ParquetBufferer"];
+
+/// Which lane, and which incarnation of it.
+pub(super) struct LaneIdentity<'a> {
+    pub(super) source: &'a TopicPartition,
+    pub(super) table: Option<TableIndex>,
+    pub(super) generation: u64,
+}
+
+impl Stages {
+    /// Builds and starts them, the last of the flow first, so that nobody sends to nobody.
+    pub(super) fn start(
+        parts: &Arc<Parts>,
+        lane: &LaneIdentity<'_>,
+        opened: Opened,
+        view: &Shared<LaneView>,
+        supervisor: &Recipient<StageExited>,
+    ) -> Result<Self, Fault> {
+        let &LaneIdentity { source, table, generation } = lane;
+        let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
+        let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
+        let (valid_in, valid_out) = bounded(VALID_BATCHES);
+        let report = BufferReport::default();
+        let bufferer = ParquetBuffererStep::new(BuffererParts {
+            source: source.clone(),
+            head,
+            input: valid_out,
+            committer: Box::new(LakeCommitter::new(opened.ledger)),
+            tables: Arc::clone(&parts.tables),
+            spool: parts.spool.clone(),
+            memory: parts.encoders.clone(),
+            clock: Arc::clone(&parts.clock),
+            backoff: Backoff::default(),
+            row_group_bytes: ROW_GROUP_BYTES,
+            report: report.clone(),
+            observer: Arc::new(LaneObserver::new(parts, view.clone(), epoch, generation)),
+        })?;
+        let issued = Arc::new(AtomicU64::new(0));
+        let validator = Validator {
+            generation,
+            from: head,
+            rules: Arc::clone(&parts.rules),
+            clock: Arc::clone(&parts.clock),
+            issued: Arc::clone(&issued),
+        };
+        let validator = ValidatorStep::new(validator, parsed_out, valid_in);
+        let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), table, parsed_in, issued);
+        let spec = ReaderSpec {
+            source: source.clone(),
+            generation,
+            position: head,
+            stop_at: opened.stop_at,
+            limits: BatchLimits::default(),
+        };
+        let counters = Arc::new(ReadCounters::default());
+        let reader = KafkaReaderStep::new(spec, opened.fetch, sink, parts.budget.clone(), Arc::clone(&counters));
+        let probe = || parts.probe.clone();
+        let bufferer = host::start(ROLES[2], generation, 0, bufferer, probe(), supervisor.clone());
+        let validator = host::start(ROLES[1], generation, 0, validator, probe(), supervisor.clone());
+        let reader = host::start(ROLES[0], generation, 0, reader, probe(), supervisor.clone());
+        Ok(Self { reader, validator, bufferer, counters, report, exited: 0 })
+    }
+
+    /// Ends the intake; what is in the lane is worked off, and the bufferer commits it.
+    pub(super) fn drain(&self) {
+        self.reader.tell(Command::Drain);
+    }
+
+    /// Stops or goes on reading, on an operator's command.
+    pub(super) fn pause(&self, is_paused: bool) {
+        self.reader.tell(if is_paused { Command::Pause } else { Command::Resume });
+    }
+
+    /// Ends all at once. Safe: storage is the truth.
+    pub(super) fn halt(&self) {
+        self.reader.halt();
+        self.validator.halt();
+        self.bufferer.halt();
+    }
+
+    /// Notes an exit. Whether all have ended.
+    pub(super) fn exited(&mut self) -> bool {
+        self.exited += 1;
+        self.exited >= ROLES.len()
+    }
+
+    /// Waits for the threads of stages that have all ended.
+    pub(super) fn join(self) {
+        self.reader.join();
+        self.validator.join();
+        self.bufferer.join();
+    }
+
+    /// The first stage without a sign of life for longer than `limit`.
+    pub(super) fn hung(&self, limit: Duration) -> Option<&'static str> {
+        let silences = self.heartbeats().map(|heartbeat| heartbeat.silence());
+        ROLES.into_iter().zip(silences).find(|(_, silence)| *silence > limit).map(|(role, _)| role)
+    }
+
+    /// Brings what people see of the lane up to date.
+    pub(super) fn show(&self, view: &mut LaneView) {
+        let buffered = self.report.view();
+        view.position = Some(self.counters.position.load(Ordering::Relaxed));
+        (view.buffered_bytes, view.buffered_rows) = (buffered.buffered_bytes, buffered.buffered_rows);
+        view.stages = self.stage_views();
+    }
+
+    fn stage_views(&self) -> Vec<StageView> {
+        let view = |(role, heartbeat): (&'static str, &crate::stage::heartbeat::Heartbeat)| StageView {
+            stage: role.to_owned(),
+            silent_ms: u64::try_from(heartbeat.silence().as_millis()).unwrap_or(u64::MAX),
+            waited_us: heartbeat.waited_us(),
+        };
+        ROLES.into_iter().zip(self.heartbeats()).map(view).collect()
+    }
+
+    fn heartbeats(&self) -> [&crate::stage::heartbeat::Heartbeat; 3] {
+        [&self.reader.heartbeat, &self.validator.heartbeat, &self.bufferer.heartbeat]
+    }
+}

@@ -1,0 +1,206 @@
+//! How a generation begins, on a storage thread: take the lane in storage, rewind it if asked, find its place, open it.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::stages::Opened;
+use crate::fault::Fault;
+use crate::lake::fence::Owner;
+use crate::lake::ledger::LedgerWriter;
+use crate::lake::{self, LaneLedger, PendingInterval, RewindPlan, Rewound, StartPosition};
+use crate::model::offset::{OffsetRange, TopicPartition};
+use crate::model::table::{OnOutOfRange, StartingOffsets};
+use crate::observe::events;
+use crate::supervise::parts::Parts;
+
+/// Where a rewind goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RewindTarget {
+    /// To this offset, rounded down to the start of its interval.
+    Offset(i64),
+    /// To the first message of this time or later.
+    Time(Timestamp),
+}
+
+/// An operator's order to truncate the chain of a lane and read it again.
+#[derive(Debug, Clone)]
+pub struct RewindOrder {
+    /// Where to.
+    pub to: RewindTarget,
+    /// Refuse unless the lane's committed position is this.
+    pub expect: Option<i64>,
+    /// Why; kept in storage.
+    pub reason: String,
+}
+
+/// What a start came to.
+pub(super) struct Outcome {
+    pub(super) opened: Result<Opened, Fault>,
+    /// The answer to a rewind, where one was ordered. A refused rewind does not keep the lane from starting.
+    pub(super) rewound: Option<Result<Rewound, Fault>>,
+}
+
+/// Takes the lane, in the next epoch, and opens its Kafka partition at the head of its chain.
+pub(super) fn run(
+    parts: &Parts,
+    source: &TopicPartition,
+    rewind: Option<&RewindOrder>,
+    stop_at: Option<i64>,
+) -> Outcome {
+    let mut rewound = None;
+    let opened = open(parts, source, rewind, stop_at, &mut rewound);
+    if let (Err(fault), Some(_), None) = (&opened, rewind, &rewound) {
+        rewound = Some(Err(fault.clone()));
+    }
+    Outcome { opened, rewound }
+}
+
+fn open(
+    parts: &Parts,
+    source: &TopicPartition,
+    rewind: Option<&RewindOrder>,
+    stop_at: Option<i64>,
+    rewound: &mut Option<Result<Rewound, Fault>>,
+) -> Result<Opened, Fault> {
+    let marks = parts.broker.watermarks(source)?;
+    let owner = Owner {
+        cluster_id: Some(parts.broker.cluster_id()?),
+        topic_id: parts.broker.topic_id(&source.topic)?,
+        taken_at: parts.clock.now(),
+        ..parts.owner.clone()
+    };
+    let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, source, &ConfiguredStart { parts })?;
+    if let Some(order) = rewind {
+        *rewound = Some(apply_rewind(parts, source, order, marks.0, &mut ledger));
+    }
+    let head = in_range(parts, source, marks, &mut ledger)?;
+    let fetch = parts.session.open(source, head)?;
+    let stop_at = parts.until_caught_up.then(|| stop_at.unwrap_or(marks.1));
+    Ok(Opened { ledger, fetch, stop_at, end: marks.1 })
+}
+
+fn apply_rewind(
+    parts: &Parts,
+    source: &TopicPartition,
+    order: &RewindOrder,
+    broker_low: i64,
+    ledger: &mut LaneLedger,
+) -> Result<Rewound, Fault> {
+    let target = order.to.resolve(parts, source)?;
+    let order = lake::RewindOrder { target, expect: order.expect, broker_low, reason: &order.reason };
+    Ok(ledger.rewind(order)?)
+}
+
+/// What a rewind would do, without doing any of it.
+///
+/// # Errors
+///
+/// What would refuse the rewind.
+pub fn preview_rewind(parts: &Parts, source: &TopicPartition, order: &RewindOrder) -> Result<RewindPlan, Fault> {
+    let (broker_low, _) = parts.broker.watermarks(source)?;
+    let target = order.to.resolve(parts, source)?;
+    let order = lake::RewindOrder { target, expect: order.expect, broker_low, reason: &order.reason };
+    Ok(lake::plan_rewind(&*parts.storage, source, order)?)
+}
+
+impl RewindTarget {
+    fn resolve(self, parts: &Parts, source: &TopicPartition) -> Result<i64, Fault> {
+        match self {
+            Self::Offset(offset) => Ok(offset),
+            Self::Time(time) => parts.broker.offset_for_time(source, time.as_microsecond())?.ok_or_else(|| {
+                Fault::halt("lane.rewind-refused", format!("{source} has no message of {time} or later"))
+            }),
+        }
+    }
+}
+
+/// The head of the chain, when the broker still has it; else what the table's policy says.
+fn in_range(parts: &Parts, source: &TopicPartition, marks: (i64, i64), ledger: &mut LaneLedger) -> Result<i64, Fault> {
+    let head = ledger.head();
+    if head > marks.1 {
+        return Err(Fault::halt(
+            "kafka.offsets-went-back",
+            format!(
+                "{source}: the chain ends at offset {head} but the broker's end is {}: the topic was recreated or the \
+                 broker lost data; nothing was read or written",
+                marks.1
+            ),
+        ));
+    }
+    if head >= marks.0 {
+        return Ok(head);
+    }
+    if let Some(until) = ledger.rewound_until() {
+        return Err(Fault::halt(
+            "kafka.rewound-range-lost",
+            format!(
+                "{source}: offsets {head} to {} are no longer on the broker, and they are being read again after a \
+                 rewind (old end: {until})",
+                marks.0
+            ),
+        ));
+    }
+    let policy = parts.table_of(&source.topic).map_or(OnOutOfRange::Fail, |(_, table)| table.on_offset_out_of_range);
+    let to = match policy {
+        OnOutOfRange::Earliest => marks.0,
+        OnOutOfRange::Latest => marks.1,
+        OnOutOfRange::Fail => {
+            return Err(Fault::halt(
+                "kafka.offset-out-of-range",
+                format!(
+                    "{source}: offsets {head} to {} are no longer on the broker (retention passed us); set \
+                     on_offset_out_of_range = \"earliest\" to go on and record the loss",
+                    marks.0
+                ),
+            ));
+        }
+    };
+    let why = format!("offsets {head} to {to} were no longer on the broker (first: {})", marks.0);
+    record_loss(parts, source, head, to, &why, ledger)?;
+    Ok(to)
+}
+
+/// Closes the hole by an interval without rows, whose footer says what was lost and why.
+fn record_loss(
+    parts: &Parts,
+    source: &TopicPartition,
+    from: i64,
+    to: i64,
+    why: &str,
+    ledger: &mut LaneLedger,
+) -> Result<(), Fault> {
+    let bad_range = || Fault::internal("lane.bad-range", format!("{source}: no interval from {from} to {to}"));
+    let range = OffsetRange::new(from, to).ok_or_else(bad_range)?;
+    let (file, _) = parts.spool.create()?;
+    let writer = LedgerWriter::create(file.path(), Arc::from([])).map_err(Fault::from)?;
+    ledger.commit(&mut PendingInterval::lost(range, writer, why))?;
+    events::offsets_lost(source, range);
+    Ok(())
+}
+
+/// The configured start of a Kafka partition that has no chain.
+struct ConfiguredStart<'a> {
+    parts: &'a Parts,
+}
+
+impl StartPosition for ConfiguredStart<'_> {
+    fn resolve(&self, source: &TopicPartition) -> Result<i64, Fault> {
+        let start = self.parts.table_of(&source.topic).map(|(_, table)| &table.starting_offsets);
+        self.parts.broker.start_position(source, start.unwrap_or(&StartingOffsets::Earliest))
+    }
+}
+
+/// What a start needs, to be sent to its thread.
+pub(super) struct StartJob {
+    pub(super) parts: Arc<Parts>,
+    pub(super) source: TopicPartition,
+    pub(super) rewind: Option<RewindOrder>,
+    pub(super) stop_at: Option<i64>,
+}
+
+impl StartJob {
+    pub(super) fn run(&self) -> Outcome {
+        run(&self.parts, &self.source, self.rewind.as_ref(), self.stop_at)
+    }
+}

@@ -1,0 +1,68 @@
+//! What the supervisors build lanes from: handles to the parts of the process, shared by all lanes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::Sender;
+
+use super::policy::RestartLimits;
+use super::reaper::ReaperHandle;
+use crate::clock::Clock;
+use crate::flow::buffer::pressure::EncoderMemory;
+use crate::flow::parse::ParseJob;
+use crate::flow::parse::ParserTable;
+use crate::flow::read::broker::Broker;
+use crate::flow::read::session::Session;
+use crate::flow::spool::Spool;
+use crate::flow::validate::Rules;
+use crate::lake::fence::Owner;
+use crate::model::budget::MemoryBudget;
+use crate::model::table::Table;
+use crate::stage::host::Probe;
+use crate::storage::Storage;
+
+/// Everything a lane is built from. One for the process.
+pub struct Parts {
+    /// The lake.
+    pub storage: Arc<dyn Storage>,
+    /// The one consumer.
+    pub session: Session,
+    /// Watermarks, identities and start positions.
+    pub broker: Broker,
+    /// The tables of the configuration; a [`crate::model::batch::TableIndex`] points into it.
+    pub tables: Arc<[Table]>,
+    /// Their mappings, compiled.
+    pub parser_tables: Arc<[ParserTable]>,
+    /// Their rules, compiled.
+    pub rules: Arc<Rules>,
+    /// Who we are, for owner files.
+    pub owner: Owner,
+    /// What is read and not yet encoded.
+    pub budget: MemoryBudget,
+    /// What is encoded and still in memory.
+    pub encoders: EncoderMemory,
+    /// Where encoded files wait for their commit.
+    pub spool: Spool,
+    /// Into the parser pool.
+    pub jobs: Sender<ParseJob>,
+    /// How failed lanes are restarted.
+    pub limits: RestartLimits,
+    /// A stage that is silent for longer than this outside a protected zone hangs.
+    pub hang_after: Duration,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Joins the threads of ended parts.
+    pub reaper: ReaperHandle,
+    /// Called before each step of each stage; tests make stages fail with it. None in production.
+    pub probe: Option<Probe>,
+    /// Stop each lane at the end that its Kafka partition had when the lane was first started.
+    pub until_caught_up: bool,
+}
+
+impl Parts {
+    /// The table that messages of `topic` go to, as an index and as itself.
+    pub fn table_of(&self, topic: &str) -> Option<(u16, &Table)> {
+        let index = self.tables.iter().position(|table| table.topics.takes(topic))?;
+        Some((u16::try_from(index).ok()?, &self.tables[index]))
+    }
+}

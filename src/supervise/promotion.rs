@@ -1,0 +1,273 @@
+//! Supervises promotions: one at a time, each on a thread of its own, tried again when its fault may pass.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use actix::prelude::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::parts::Parts;
+use super::policy::{Decision, RestartPolicy};
+use super::timer::Tick;
+use super::view::{FaultView, PromotionView, Shared};
+use crate::fault::Fault;
+use crate::flow::promote::{Promoter, PromotionReport};
+use crate::lake::fence::Owner;
+use crate::observe::events;
+use crate::stage::exit::Exit;
+use crate::stage::host::panic_message;
+
+/// Which tables this daemon promotes: those whose first topic's Kafka partition 0 is assigned to it.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct SetRole(pub BTreeSet<usize>);
+
+/// Promote these tables now; empty: every table with a Processed zone.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Vec<(String, PromotionReport)>, Fault>")]
+pub struct PromoteNow(pub Vec<String>);
+
+/// What a promotion needs besides the parts.
+#[derive(Debug, Clone)]
+pub struct PromotionSettings {
+    /// Where keys and encoded files are spooled.
+    pub spool: PathBuf,
+    /// Bytes it may hold in memory.
+    pub memory: u64,
+}
+
+/// Role of a promotion in logs and metrics.
+const PROMOTER: &str = "Promoter";
+
+/// Supervises the promotions of all tables.
+pub struct PromotionSupervisor {
+    parts: Arc<Parts>,
+    settings: PromotionSettings,
+    tables: Vec<TableState>,
+    queue: VecDeque<usize>,
+    is_running: bool,
+}
+
+struct TableState {
+    table: usize,
+    view: Shared<PromotionView>,
+    /// Kept between promotions while this daemon has the role.
+    promoter: Option<Promoter>,
+    policy: RestartPolicy,
+    waiting: Vec<oneshot::Sender<Result<PromotionReport, Fault>>>,
+    latest_tick: Option<Timestamp>,
+}
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ended {
+    slot: usize,
+    promoter: Option<Promoter>,
+    result: Result<PromotionReport, Fault>,
+}
+
+impl PromotionSupervisor {
+    /// A supervisor for every table that has a Processed zone; `views` is in their order.
+    pub fn new(parts: Arc<Parts>, settings: PromotionSettings, views: &[(usize, Shared<PromotionView>)]) -> Self {
+        let state = |(table, view): &(usize, Shared<PromotionView>)| TableState {
+            table: *table,
+            view: view.clone(),
+            promoter: None,
+            policy: RestartPolicy::new(parts.limits),
+            waiting: Vec::new(),
+            latest_tick: None,
+        };
+        let tables = views.iter().map(state).collect();
+        Self { parts, settings, tables, queue: VecDeque::new(), is_running: false }
+    }
+
+    fn name(&self, slot: usize) -> &str {
+        &self.parts.tables[self.tables[slot].table].name
+    }
+
+    fn enqueue(&mut self, slot: usize, ctx: &mut Context<Self>) {
+        if !self.queue.contains(&slot) {
+            self.queue.push_back(slot);
+        }
+        self.run_next(ctx);
+    }
+
+    fn run_next(&mut self, ctx: &mut Context<Self>) {
+        if self.is_running {
+            return;
+        }
+        let Some(slot) = self.queue.pop_front() else { return };
+        self.is_running = true;
+        let state = &mut self.tables[slot];
+        state.view.update(|view| "running".clone_into(&mut view.state));
+        let (parts, settings) = (Arc::clone(&self.parts), self.settings.clone());
+        let (table, mut promoter, supervisor) = (state.table, state.promoter.take(), ctx.address());
+        let spawned = std::thread::Builder::new().name("promotion".to_owned()).spawn(move || {
+            let run = catch_unwind(AssertUnwindSafe(|| promote(&parts, &settings, table, &mut promoter)));
+            let result =
+                run.unwrap_or_else(|panic| Err(Fault::internal("promotion.panicked", panic_message(panic.as_ref()))));
+            // After a fault the next try takes a new epoch and recovers from storage; nothing in memory is trusted.
+            let promoter = result.is_ok().then_some(promoter).flatten();
+            supervisor.do_send(Ended { slot, promoter, result });
+        });
+        match spawned {
+            Ok(thread) => self.parts.reaper.join(move || drop(thread.join())),
+            Err(error) => {
+                let result = Err(Fault::retry("process.no-thread", format!("no thread for a promotion: {error}")));
+                ctx.notify(Ended { slot, promoter: None, result });
+            }
+        }
+    }
+}
+
+/// One log line and the counters of a promotion.
+fn tell(table: &str, report: &PromotionReport) {
+    match report.seq {
+        Some(seq) => {
+            let (rows, files) = (report.winners, report.files_added);
+            events::promotion_done(table, seq, rows, files, report.bytes_added, report.duration);
+        }
+        None => events::promotion_empty(table),
+    }
+}
+
+fn promote(
+    parts: &Parts,
+    settings: &PromotionSettings,
+    table: usize,
+    promoter: &mut Option<Promoter>,
+) -> Result<PromotionReport, Fault> {
+    let promoter = match promoter {
+        Some(promoter) => promoter,
+        None => {
+            let owner = Owner { taken_at: parts.clock.now(), ..parts.owner.clone() };
+            let table = &parts.tables[table];
+            let storage = Arc::clone(&parts.storage);
+            promoter.insert(Promoter::acquire(storage, owner, table, settings.spool.clone(), settings.memory)?)
+        }
+    };
+    promoter.promote()
+}
+
+impl Actor for PromotionSupervisor {
+    type Context = Context<Self>;
+}
+
+impl Handler<Tick> for PromotionSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, tick: Tick, ctx: &mut Self::Context) {
+        for slot in 0..self.tables.len() {
+            self.tables[slot].latest_tick = Some(tick.at);
+            if self.tables[slot].view.get().is_promoter {
+                self.enqueue(slot, ctx);
+            }
+        }
+    }
+}
+
+impl Handler<SetRole> for PromotionSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, role: SetRole, _: &mut Self::Context) {
+        for state in &mut self.tables {
+            let is_promoter = role.0.contains(&state.table);
+            if !is_promoter {
+                state.promoter = None;
+            }
+            state.view.update(|view| view.is_promoter = is_promoter);
+        }
+    }
+}
+
+impl Handler<Ended> for PromotionSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, ended: Ended, ctx: &mut Self::Context) {
+        let slot = ended.slot;
+        self.is_running = false;
+        let name = self.name(slot).to_owned();
+        let now = self.parts.clock.now();
+        let state = &mut self.tables[slot];
+        for reply in state.waiting.drain(..) {
+            // Whoever asked may have given up waiting.
+            let _ = reply.send(ended.result.clone());
+        }
+        match ended.result {
+            Ok(report) => {
+                tell(&name, &report);
+                if state.view.get().is_promoter {
+                    state.promoter = ended.promoter;
+                }
+                state.view.update(|view| {
+                    "idle".clone_into(&mut view.state);
+                    (view.last_end, view.last_report) = (Some(now), Some(report.to_string()));
+                });
+            }
+            Err(fault) => {
+                events::fault(PROMOTER, None, 0, &fault);
+                let decision =
+                    state.policy.decide(&Exit::Failed(fault.clone()), self.parts.clock.instant(), fastrand::f64());
+                let (label, delay) = match decision {
+                    Decision::RestartAfter(delay) | Decision::ParkFor(delay) => ("waiting", Some(delay)),
+                    Decision::Halt(_) => ("halted", None),
+                    Decision::AwaitAssignment | Decision::Ignore => ("fenced", None),
+                };
+                state.view.update(|view| {
+                    label.clone_into(&mut view.state);
+                    view.failures += 1;
+                    view.last_fault = Some(FaultView::new(&fault, now));
+                });
+                if let Some(delay) = delay {
+                    ctx.run_later(delay, move |supervisor, ctx| {
+                        if supervisor.tables[slot].view.get().is_promoter {
+                            supervisor.enqueue(slot, ctx);
+                        }
+                    });
+                }
+            }
+        }
+        self.run_next(ctx);
+    }
+}
+
+impl Handler<PromoteNow> for PromotionSupervisor {
+    type Result = ResponseFuture<Result<Vec<(String, PromotionReport)>, Fault>>;
+
+    fn handle(&mut self, order: PromoteNow, ctx: &mut Self::Context) -> Self::Result {
+        let names = order.0;
+        let known = |name: &String| (0..self.tables.len()).any(|slot| self.name(slot) == name);
+        if let Some(unknown) = names.iter().find(|name| !known(name)) {
+            let fault = Fault::halt("promotion.unknown-table", format!("no table {unknown} with a processed zone"));
+            return Box::pin(async move { Err(fault) });
+        }
+        let mut answers = Vec::new();
+        for slot in 0..self.tables.len() {
+            let name = self.name(slot).to_owned();
+            if !(names.is_empty() || names.contains(&name)) {
+                continue;
+            }
+            if !self.tables[slot].view.get().is_promoter {
+                let message =
+                    format!("this daemon does not promote {name}: partition 0 of its topic is assigned elsewhere");
+                let fault = Fault::fenced("promotion.not-the-promoter", message);
+                return Box::pin(async move { Err(fault) });
+            }
+            let (reply, answer) = oneshot::channel();
+            self.tables[slot].waiting.push(reply);
+            answers.push((name, answer));
+            self.enqueue(slot, ctx);
+        }
+        Box::pin(async move {
+            let mut reports = Vec::new();
+            for (name, answer) in answers {
+                let gone = |_| Err(Fault::internal("promotion.unanswered", "the promotion ended without an answer"));
+                reports.push((name, answer.await.unwrap_or_else(gone)?));
+            }
+            Ok(reports)
+        })
+    }
+}

@@ -1,0 +1,371 @@
+//! The root as an actor: which lanes exist, and when the process ends.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::ActorFutureExt;
+use actix::prelude::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use crossbeam_channel::{Receiver, Sender};
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::commands::Selection;
+use crate::fault::{Fault, Verdict};
+use crate::flow::parse::ParseJob;
+use crate::flow::promote::due::Schedule;
+use crate::flow::read::session::SessionEvent;
+use crate::model::offset::TopicPartition;
+use crate::model::table::TopicChoice;
+use crate::observe::{events, metrics};
+use crate::supervise::lane::{DrainLane, LaneEnd, LaneEnded, LaneSupervisor, StopLane};
+use crate::supervise::parts::Parts;
+use crate::supervise::pool::{ParserPool, PoolFailed};
+use crate::supervise::promotion::{PromoteNow, PromotionSettings, PromotionSupervisor, SetRole};
+use crate::supervise::timer::HourlyTimer;
+use crate::supervise::view::{FaultView, LaneState, LaneView, Node, PromotionView, Shared};
+
+/// Something the consumer saw.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub struct FromSession(pub SessionEvent);
+
+/// Finish what is in flight, commit it, end the process.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct DrainAll;
+
+/// How the root runs.
+pub struct RootSettings {
+    /// Workers of the parser pool.
+    pub parsers: usize,
+    /// The pool's queue.
+    pub jobs: Receiver<ParseJob>,
+    /// How long a drain may take.
+    pub drain_deadline: Duration,
+    /// When promotions are due.
+    pub schedule: Schedule,
+    /// What promotions need.
+    pub promotion: PromotionSettings,
+}
+
+/// Role of the consumer in logs and metrics.
+const SESSION: &str = "KafkaSession";
+
+/// The top of the tree.
+pub struct RootSupervisor {
+    pub(super) parts: Arc<Parts>,
+    settings: RootSettings,
+    pub(super) lanes: BTreeMap<TopicPartition, LaneEntry>,
+    pub(super) mode: Mode,
+    assignments: u64,
+    is_assigned: bool,
+    /// Last generation of each Kafka partition that was ever ours: a later one is never taken for an earlier one.
+    generations: BTreeMap<TopicPartition, u64>,
+    revokes: Vec<(BTreeSet<TopicPartition>, Sender<()>)>,
+    pub(super) paused: BTreeSet<Selection>,
+    pub(super) promotions: Option<Addr<PromotionSupervisor>>,
+    pub(super) promotion_views: Vec<(usize, Shared<PromotionView>)>,
+    pub(super) pool_view: Shared<Node>,
+    pub(super) next_due: Shared<Option<Timestamp>>,
+    pub(super) session_fault: Option<FaultView>,
+    exit: Option<oneshot::Sender<Result<(), Fault>>>,
+}
+
+pub(super) struct LaneEntry {
+    pub(super) address: Addr<LaneSupervisor>,
+    pub(super) view: Shared<LaneView>,
+    assignment: u64,
+    end: Option<LaneEnd>,
+}
+
+/// What the daemon as a whole is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Running,
+    /// Every lane is caught up; the last promotion runs.
+    Finishing,
+    Draining,
+}
+
+impl RootSupervisor {
+    /// A root that tells `exit` how the process shall end.
+    pub fn new(parts: Arc<Parts>, settings: RootSettings, exit: oneshot::Sender<Result<(), Fault>>) -> Self {
+        let promoted = parts.tables.iter().enumerate().filter(|(_, table)| table.processed.is_some());
+        let promotion_views =
+            promoted.map(|(index, table)| (index, Shared::new(PromotionView::idle(&table.name)))).collect();
+        let pool_view = Shared::new(Node::new("parsers", "pool", "running"));
+        Self {
+            parts,
+            settings,
+            lanes: BTreeMap::new(),
+            mode: Mode::Running,
+            assignments: 0,
+            is_assigned: false,
+            generations: BTreeMap::new(),
+            revokes: Vec::new(),
+            paused: BTreeSet::new(),
+            promotions: None,
+            promotion_views,
+            pool_view,
+            next_due: Shared::new(None),
+            session_fault: None,
+            exit: Some(exit),
+        }
+    }
+
+    fn start_lane(&mut self, source: &TopicPartition, ctx: &Context<Self>) {
+        self.assignments += 1;
+        let assignment = self.assignments;
+        let table = self.parts.table_of(&source.topic).map(|(_, table)| table.name.to_string());
+        let before = self.lanes.get(source).map(|lane| lane.view.get().generation);
+        let generation = before.or_else(|| self.generations.get(source).copied()).unwrap_or(0);
+        let view = Shared::new(LaneView { generation, ..LaneView::new(source, table) });
+        let is_paused = self.paused.iter().any(|selection| selection.takes(source));
+        let lane = LaneSupervisor::new(
+            Arc::clone(&self.parts),
+            source.clone(),
+            view.clone(),
+            assignment,
+            is_paused,
+            ctx.address().recipient(),
+        );
+        let entry = LaneEntry { address: lane.start(), view, assignment, end: None };
+        self.lanes.insert(source.clone(), entry);
+    }
+
+    fn assigned(&mut self, sources: &[TopicPartition], ctx: &Context<Self>) {
+        self.is_assigned = true;
+        events::rebalanced(sources.len(), 0);
+        if self.mode != Mode::Running {
+            return;
+        }
+        for source in sources {
+            // A partition that comes again without having been revoked keeps its lane, unless that has come to rest.
+            if self.lanes.get(source).is_none_or(|lane| lane.end.is_some()) {
+                self.start_lane(source, ctx);
+            }
+        }
+        self.set_role();
+    }
+
+    fn revoked(&mut self, sources: Vec<TopicPartition>, lost: bool, done: Sender<()>) {
+        events::rebalanced(0, sources.len());
+        let owned: BTreeSet<_> = sources.into_iter().filter(|source| self.lanes.contains_key(source)).collect();
+        for source in &owned {
+            if let Some(lane) = self.lanes.get(source).filter(|lane| lane.end.is_none()) {
+                if lost { lane.address.do_send(StopLane) } else { lane.address.do_send(DrainLane) }
+            }
+        }
+        self.revokes.push((owned, done));
+        self.finish_revokes();
+        self.set_role();
+    }
+
+    /// Answers revokes whose lanes have all come to rest, and forgets those lanes.
+    fn finish_revokes(&mut self) {
+        let (lanes, generations) = (&mut self.lanes, &mut self.generations);
+        self.revokes.retain(|(sources, done)| {
+            if sources.iter().any(|source| lanes.get(source).is_some_and(|lane| lane.end.is_none())) {
+                return true;
+            }
+            for source in sources {
+                if let Some(lane) = lanes.remove(source) {
+                    generations.insert(source.clone(), lane.view.get().generation);
+                }
+            }
+            // The consumer waits for a bounded time only; it may be gone.
+            let _ = done.send(());
+            false
+        });
+    }
+
+    /// Which tables are promoted here: those whose first topic's Kafka partition 0 is ours.
+    fn set_role(&self) {
+        let revoked = |source: &TopicPartition| self.revokes.iter().any(|(sources, _)| sources.contains(source));
+        let first = |choice: &TopicChoice| match choice {
+            TopicChoice::List(topics) => topics.iter().min().cloned(),
+            TopicChoice::Pattern(_) => {
+                let topics = self.lanes.keys().filter(|source| choice.takes(&source.topic));
+                topics.map(|source| source.topic.to_string()).min()
+            }
+        };
+        let is_ours = |table: &usize| {
+            let first = first(&self.parts.tables[*table].topics).map(|topic| TopicPartition::new(topic, 0));
+            first.is_some_and(|first| self.lanes.contains_key(&first) && !revoked(&first))
+        };
+        let role = self.promotion_views.iter().map(|(table, _)| *table).filter(is_ours).collect();
+        if let Some(promotions) = &self.promotions {
+            promotions.do_send(SetRole(role));
+        }
+    }
+
+    /// Ends the process. The first reason counts.
+    fn end(&mut self, result: Result<(), Fault>) {
+        if let Some(exit) = self.exit.take() {
+            // The receiver is `main`, which waits for nothing else.
+            let _ = exit.send(result);
+        }
+    }
+
+    fn check(&mut self, ctx: &mut Context<Self>) {
+        match self.mode {
+            Mode::Running => self.check_running(ctx),
+            Mode::Draining if self.lanes.values().all(|lane| lane.end.is_some()) => self.end(Ok(())),
+            Mode::Draining | Mode::Finishing => {}
+        }
+    }
+
+    fn check_running(&mut self, ctx: &mut Context<Self>) {
+        let views: Vec<LaneView> = self.lanes.values().map(|lane| lane.view.get()).collect();
+        if !views.is_empty() && views.iter().all(|view| view.state == LaneState::Parked) {
+            let last = views.iter().find_map(|view| view.last_fault.as_ref()).map_or("", |fault| &fault.message);
+            return self.end(Err(Fault::internal(
+                "root.every-lane-parked",
+                format!("every lane failed too often; last: {last}"),
+            )));
+        }
+        if !self.parts.until_caught_up || !self.is_assigned {
+            return;
+        }
+        let is_at_rest =
+            |view: &LaneView| matches!(view.state, LaneState::Ended | LaneState::Halted | LaneState::Fenced);
+        if views.iter().all(is_at_rest) {
+            let fault =
+                views.iter().filter(|view| view.state != LaneState::Ended).find_map(|view| view.last_fault.clone());
+            match fault {
+                Some(fault) => self.end(Err(Fault::halt("root.lane-halted", fault.message))),
+                None => self.finish(ctx),
+            }
+        }
+    }
+
+    /// Everything is read and committed: promote it, then end.
+    fn finish(&mut self, ctx: &mut Context<Self>) {
+        self.mode = Mode::Finishing;
+        let Some(promotions) = self.promotions.clone() else { return self.end(Ok(())) };
+        let role = self.promotion_views.iter().filter(|(_, view)| view.get().is_promoter);
+        let tables: Vec<_> = role.map(|(table, _)| self.parts.tables[*table].name.to_string()).collect();
+        if tables.is_empty() {
+            return self.end(Ok(()));
+        }
+        let promoted = promotions.send(PromoteNow(tables)).into_actor(self).map(|answer, root, _| {
+            let answer = answer.unwrap_or_else(|error| Err(Fault::internal("promotion.gone", error.to_string())));
+            root.end(answer.map(drop));
+        });
+        ctx.spawn(promoted);
+    }
+}
+
+impl Actor for RootSupervisor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let pool = ParserPool::new(
+            Arc::clone(&self.parts),
+            self.settings.jobs.clone(),
+            self.settings.parsers,
+            self.pool_view.clone(),
+            ctx.address().recipient(),
+        );
+        pool.start();
+        let promotions =
+            PromotionSupervisor::new(Arc::clone(&self.parts), self.settings.promotion.clone(), &self.promotion_views)
+                .start();
+        let timer = HourlyTimer::new(
+            self.settings.schedule.clone(),
+            Arc::clone(&self.parts.clock),
+            self.next_due.clone(),
+            promotions.clone().recipient(),
+        );
+        timer.start();
+        self.promotions = Some(promotions);
+        ctx.run_interval(Duration::from_millis(100), Self::check);
+    }
+}
+
+impl Drop for RootSupervisor {
+    fn drop(&mut self) {
+        self.end(Err(Fault::internal("root.vanished", "the root supervisor ended without a report")));
+    }
+}
+
+impl Handler<FromSession> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, event: FromSession, ctx: &mut Self::Context) {
+        match event.0 {
+            SessionEvent::Assigned(sources) => self.assigned(&sources, ctx),
+            SessionEvent::Revoked { partitions, lost, done } => self.revoked(partitions, lost, done),
+            SessionEvent::Stats(stats) => {
+                for stats in stats {
+                    if let (Some(lane), Some(end)) = (self.lanes.get(&stats.source), stats.high) {
+                        lane.view.update(|view| view.saw_end(end));
+                        metrics().set_lag(&stats.source, lane.view.get().lag.unwrap_or(0));
+                    }
+                }
+            }
+            SessionEvent::Fault(fault) => {
+                events::fault(SESSION, None, 0, &fault);
+                self.session_fault = Some(FaultView::new(&fault, self.parts.clock.now()));
+                if fault.verdict == Verdict::Halt {
+                    self.end(Err(fault));
+                }
+            }
+            SessionEvent::Ended(Some(fault)) => self.end(Err(fault)),
+            SessionEvent::Ended(None) => {}
+        }
+    }
+}
+
+impl Handler<LaneEnded> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, ended: LaneEnded, ctx: &mut Self::Context) {
+        let Some(lane) = self.lanes.get_mut(&ended.source).filter(|lane| lane.assignment == ended.assignment) else {
+            return;
+        };
+        if ended.end == LaneEnd::Vanished && self.mode == Mode::Running {
+            let fault = Fault::internal("lane.vanished", format!("the supervisor of {} vanished", ended.source));
+            events::fault(SESSION, None, 0, &fault);
+            return self.start_lane(&ended.source, ctx);
+        }
+        lane.end = Some(ended.end);
+        self.finish_revokes();
+    }
+}
+
+impl Handler<PoolFailed> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, failed: PoolFailed, _: &mut Self::Context) {
+        self.end(Err(failed.0));
+    }
+}
+
+impl Handler<DrainAll> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: DrainAll, ctx: &mut Self::Context) {
+        if self.mode == Mode::Draining {
+            return;
+        }
+        self.mode = Mode::Draining;
+        events::drain_started("asked for", self.settings.drain_deadline);
+        for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
+            lane.address.do_send(DrainLane);
+        }
+        ctx.run_later(self.settings.drain_deadline, |root, ctx| {
+            let open: Vec<_> = root
+                .lanes
+                .iter()
+                .filter(|(_, lane)| lane.end.is_none())
+                .map(|(source, _)| source.to_string())
+                .collect();
+            events::drain_overdue(&open.join(", "));
+            let message = format!("not drained within the deadline, will be read again: {}", open.join(", "));
+            root.end(Err(Fault::retry("root.drain-deadline", message)));
+            ctx.stop();
+        });
+    }
+}

@@ -1,0 +1,174 @@
+//! What an operator can ask of the root, and what it answers.
+
+use actix::prelude::{Context, Handler, Message, MessageResult, ResponseFuture};
+use serde::Serialize;
+
+use super::actor::{Mode, RootSupervisor};
+use super::tree;
+use crate::fault::Fault;
+use crate::lake::Rewound;
+use crate::model::offset::TopicPartition;
+use crate::supervise::lane::{PauseLane, ResumeLane, RewindLane, RewindOrder};
+use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
+use crate::supervise::view::{LaneView, Node, PromotionView};
+use actix::Addr;
+
+/// Lanes by name: all, those of a topic, or one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Selection {
+    /// Every lane.
+    All,
+    /// The lanes of a topic.
+    Topic(String),
+    /// One lane.
+    One(TopicPartition),
+}
+
+impl Selection {
+    /// Whether the lane of `source` is meant.
+    pub fn takes(&self, source: &TopicPartition) -> bool {
+        match self {
+            Self::All => true,
+            Self::Topic(topic) => *topic == *source.topic,
+            Self::One(one) => one == source,
+        }
+    }
+}
+
+/// The daemon as a whole, copied out.
+#[derive(Debug, Clone, Serialize)]
+pub struct Snapshot {
+    /// `running`, `finishing` or `draining`.
+    pub state: String,
+    /// The lanes, by topic and Kafka partition.
+    pub lanes: Vec<LaneView>,
+    /// Promotions, by table.
+    pub promotions: Vec<PromotionView>,
+    /// The supervision tree.
+    pub tree: Node,
+}
+
+/// Asks for a [`Snapshot`].
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Snapshot")]
+pub struct GetSnapshot;
+
+/// Pauses or resumes the lanes of a selection; also those that are assigned later. Answers how many it concerns now.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "usize")]
+pub struct SetPaused {
+    /// Which.
+    pub selection: Selection,
+    /// Pause or resume.
+    pub is_paused: bool,
+}
+
+/// Asks for a rewind.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<Rewound, Fault>")]
+pub struct RewindRequest {
+    /// Which lane.
+    pub source: TopicPartition,
+    /// What is ordered.
+    pub order: RewindOrder,
+}
+
+/// Asks who owns a lane here, before a preview of a rewind is made.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), Fault>")]
+pub struct RewindPreview(pub TopicPartition);
+
+impl RootSupervisor {
+    fn not_ours(source: &TopicPartition) -> Fault {
+        Fault::fenced("lane.not-ours", format!("{source} is not assigned to this daemon"))
+    }
+}
+
+impl Handler<GetSnapshot> for RootSupervisor {
+    type Result = MessageResult<GetSnapshot>;
+
+    fn handle(&mut self, _: GetSnapshot, _: &mut Context<Self>) -> Self::Result {
+        let state = match self.mode {
+            Mode::Running => "running",
+            Mode::Finishing => "finishing",
+            Mode::Draining => "draining",
+        };
+        let next_due = self.next_due.get();
+        let promotion = |view: PromotionView| PromotionView { next_due, ..view };
+        MessageResult(Snapshot {
+            state: state.to_owned(),
+            lanes: self.lanes.values().map(|lane| lane.view.get()).collect(),
+            promotions: self.promotion_views.iter().map(|(_, view)| promotion(view.get())).collect(),
+            tree: tree::of(self, state),
+        })
+    }
+}
+
+impl Handler<SetPaused> for RootSupervisor {
+    type Result = usize;
+
+    fn handle(&mut self, order: SetPaused, _: &mut Context<Self>) -> usize {
+        if order.is_paused {
+            self.paused.insert(order.selection.clone());
+        } else {
+            self.paused.retain(|paused| !order.selection.covers(paused));
+        }
+        let mut concerned = 0;
+        for (_, lane) in self.lanes.iter().filter(|(source, _)| order.selection.takes(source)) {
+            concerned += 1;
+            if order.is_paused { lane.address.do_send(PauseLane) } else { lane.address.do_send(ResumeLane) }
+        }
+        concerned
+    }
+}
+
+impl Selection {
+    /// Whether every lane of `other` is one of this selection.
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Topic(topic), Self::Topic(other)) => topic == other,
+            (Self::Topic(topic), Self::One(one)) => *topic == *one.topic,
+            (Self::One(one), Self::One(other)) => one == other,
+            (Self::Topic(_) | Self::One(_), _) => false,
+        }
+    }
+}
+
+impl Handler<RewindRequest> for RootSupervisor {
+    type Result = ResponseFuture<Result<Rewound, Fault>>;
+
+    fn handle(&mut self, request: RewindRequest, _: &mut Context<Self>) -> Self::Result {
+        let Some(lane) = self.lanes.get(&request.source) else {
+            let fault = Self::not_ours(&request.source);
+            return Box::pin(async move { Err(fault) });
+        };
+        let answer = lane.address.send(RewindLane(request.order));
+        Box::pin(async move {
+            answer.await.unwrap_or_else(|error| Err(Fault::retry("lane.gone", format!("the lane has ended: {error}"))))
+        })
+    }
+}
+
+impl Handler<RewindPreview> for RootSupervisor {
+    type Result = Result<(), Fault>;
+
+    fn handle(&mut self, request: RewindPreview, _: &mut Context<Self>) -> Self::Result {
+        if self.lanes.contains_key(&request.0) { Ok(()) } else { Err(Self::not_ours(&request.0)) }
+    }
+}
+
+impl Handler<PromoteNow> for RootSupervisor {
+    type Result = ResponseFuture<<PromoteNow as Message>::Result>;
+
+    fn handle(&mut self, order: PromoteNow, _: &mut Context<Self>) -> Self::Result {
+        let promotions: Option<Addr<PromotionSupervisor>> = self.promotions.clone();
+        Box::pin(async move {
+            let gone = || Fault::internal("promotion.gone", "the promotion supervisor is not there");
+            match promotions {
+                Some(promotions) => promotions.send(order).await.unwrap_or_else(|_| Err(gone())),
+                None => Err(gone()),
+            }
+        })
+    }
+}

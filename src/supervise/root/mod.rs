@@ -1,0 +1,9 @@
+//! The root supervisor: linearises what comes from outside (Kafka's assignments, signals, operators) and is the only
+//! truth about the daemon's state.
+
+mod actor;
+mod commands;
+mod tree;
+
+pub use actor::{DrainAll, FromSession, RootSettings, RootSupervisor};
+pub use commands::{GetSnapshot, RewindPreview, RewindRequest, Selection, SetPaused, Snapshot};

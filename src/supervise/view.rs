@@ -1,0 +1,229 @@
+//! What people and programs see of the supervision tree: plain values, copied out, never live state.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::fault::Fault;
+use crate::model::offset::TopicPartition;
+
+/// Where a lane is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LaneState {
+    /// Taking an epoch and reading the head of its chain.
+    Acquiring,
+    /// Reading.
+    Running,
+    /// Not reading, on an operator's command.
+    Paused,
+    /// Finishing what it has.
+    Draining,
+    /// Waiting to be started again after a fault.
+    BackingOff,
+    /// Failed too often; tried again every few minutes.
+    Parked,
+    /// Waits for a person.
+    Halted,
+    /// Another owner has it.
+    Fenced,
+    /// Everything committed, nothing more to do here.
+    Ended,
+}
+
+/// A fault as shown to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FaultView {
+    /// Stable name, e.g. `storage.unavailable`.
+    pub event: String,
+    /// One sentence.
+    pub message: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl FaultView {
+    /// The fault, met at `at`.
+    pub fn new(fault: &Fault, at: Timestamp) -> Self {
+        Self { event: fault.event.to_owned(), message: fault.message.clone(), at }
+    }
+}
+
+/// One lane.
+#[derive(Debug, Clone, Serialize)]
+pub struct LaneView {
+    /// Topic.
+    pub topic: String,
+    /// Kafka partition.
+    pub partition: i32,
+    /// Table that its messages go to.
+    pub table: Option<String>,
+    /// Where it is in its life.
+    pub state: LaneState,
+    /// Incarnation.
+    pub generation: u64,
+    /// Owner number in storage.
+    pub epoch: Option<u64>,
+    /// Head of its chain: every offset below has its outcome in the ledger.
+    pub committed: Option<i64>,
+    /// Next offset to read.
+    pub position: Option<i64>,
+    /// Encoded bytes that are not committed yet.
+    pub buffered_bytes: u64,
+    /// Rows that are not committed yet.
+    pub buffered_rows: u64,
+    /// High watermark as last seen.
+    pub end: Option<i64>,
+    /// `end - committed`.
+    pub lag: Option<i64>,
+    /// When the last interval was committed.
+    pub last_commit: Option<Timestamp>,
+    /// Restarts so far.
+    pub restarts: u32,
+    /// The last fault, even when it has passed.
+    pub last_fault: Option<FaultView>,
+    /// Its stages, in the order of the flow.
+    pub stages: Vec<StageView>,
+}
+
+/// One stage of a lane, or a worker of the parser pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StageView {
+    /// Role.
+    pub stage: String,
+    /// Milliseconds since its last sign of life.
+    pub silent_ms: u64,
+    /// Microseconds it has waited for room in front of it.
+    pub waited_us: u64,
+}
+
+/// One node of the supervision tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct Node {
+    /// Name, e.g. `library:0` or `Parser 1`.
+    pub name: String,
+    /// Role, e.g. `lane`, `stage`, `timer`.
+    pub kind: String,
+    /// State in one word.
+    pub state: String,
+    /// Incarnation.
+    pub generation: u64,
+    /// Restarts so far.
+    pub restarts: u32,
+    /// The last fault.
+    pub last_fault: Option<FaultView>,
+    /// What it supervises.
+    pub children: Vec<Node>,
+}
+
+/// What is known of the promotion of one table.
+#[derive(Debug, Clone, Serialize)]
+pub struct PromotionView {
+    /// Table.
+    pub table: String,
+    /// Whether this daemon is its promoter.
+    pub is_promoter: bool,
+    /// `idle`, `running`, `waiting` (for its next try) or `halted`.
+    pub state: String,
+    /// Next tick of the timer.
+    pub next_due: Option<Timestamp>,
+    /// When the last promotion ended.
+    pub last_end: Option<Timestamp>,
+    /// What it did, in one sentence.
+    pub last_report: Option<String>,
+    /// Promotions that failed so far.
+    pub failures: u32,
+    /// The last fault.
+    pub last_fault: Option<FaultView>,
+}
+
+impl LaneView {
+    /// The lane of `source`, not started yet.
+    pub fn new(source: &TopicPartition, table: Option<String>) -> Self {
+        Self {
+            topic: source.topic.to_string(),
+            partition: source.partition,
+            table,
+            state: LaneState::Acquiring,
+            generation: 0,
+            epoch: None,
+            committed: None,
+            position: None,
+            buffered_bytes: 0,
+            buffered_rows: 0,
+            end: None,
+            lag: None,
+            last_commit: None,
+            restarts: 0,
+            last_fault: None,
+            stages: Vec::new(),
+        }
+    }
+
+    /// The high watermark is now `end`.
+    pub fn saw_end(&mut self, end: i64) {
+        self.end = Some(end);
+        self.lag = self.committed.map(|committed| (end - committed).max(0));
+    }
+}
+
+impl Node {
+    /// A node without children or faults.
+    pub fn new(name: &str, kind: &str, state: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+            state: state.to_owned(),
+            generation: 1,
+            restarts: 0,
+            last_fault: None,
+            children: Vec::new(),
+        }
+    }
+}
+
+impl PromotionView {
+    /// The promotion of `table`, not tried yet.
+    pub fn idle(table: &str) -> Self {
+        Self {
+            table: table.to_owned(),
+            is_promoter: false,
+            state: "idle".to_owned(),
+            next_due: None,
+            last_end: None,
+            last_report: None,
+            failures: 0,
+            last_fault: None,
+        }
+    }
+}
+
+/// A value that one part writes and others copy. A writer that panicked does not take the readers with it.
+#[derive(Debug)]
+pub struct Shared<T> {
+    value: Arc<Mutex<T>>,
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self { value: Arc::clone(&self.value) }
+    }
+}
+
+impl<T: Clone> Shared<T> {
+    /// Starts with `value`.
+    pub fn new(value: T) -> Self {
+        Self { value: Arc::new(Mutex::new(value)) }
+    }
+
+    /// A copy.
+    pub fn get(&self) -> T {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes it in place.
+    pub fn update(&self, change: impl FnOnce(&mut T)) {
+        change(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,173 @@
+//! From messages in memory to finished Arrow batches, on one core, beside a plain quick-xml event loop over the same
+//! bytes that reads attributes and text and keeps nothing.
+//!
+//! `cargo bench --bench parse [-- SECONDS]`
+
+#![expect(clippy::expect_used, reason = "a benchmark that cannot work has nothing better to do than to stop")]
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use forebay::flow::parse::{Parser, ParserTable};
+use forebay::model::batch::{RawBatch, RawMessage};
+use forebay::model::budget::MemoryBudget;
+use forebay::model::mapping::{Column, Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Path, Take, Trim};
+use forebay::model::offset::{OffsetRange, TopicPartition};
+use quick_xml::Reader;
+use quick_xml::XmlVersion;
+use quick_xml::events::Event;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Messages in a batch: about what a reader takes in one go.
+const MESSAGES: usize = 450;
+const BATCHES: usize = 8;
+
+fn main() {
+    let seconds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(3.0);
+    let batches: Vec<Arc<RawBatch>> = (0..BATCHES).map(batch).collect();
+    let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
+    let messages = MESSAGES * BATCHES;
+    println!("{messages} library messages of {} bytes, three books each", bytes / messages);
+    let plain = measure(seconds, &batches, |batch| events(batch));
+    println!("quick-xml events, attributes and text: {plain:7.1} MB/s");
+    let table = ParserTable::compile(&library()).expect("the mapping compiles");
+    let mut parser = Parser::new(Arc::from(vec![table]));
+    let parse = measure(seconds, &batches, |batch| rows(&mut parser, batch));
+    println!("messages to Arrow, all checks:         {parse:7.1} MB/s, {:.2} of the event loop", parse / plain);
+    println!("1,000,000 messages: {:.2} CPU seconds", bytes as f64 / messages as f64 / parse);
+}
+
+/// The best time of each batch in several rounds, in MB/s over all: what else the machine does counts as little as can be.
+fn measure(seconds: f64, batches: &[Arc<RawBatch>], mut work: impl FnMut(&Arc<RawBatch>) -> usize) -> f64 {
+    let end = Instant::now() + Duration::from_secs_f64(seconds);
+    let mut best = vec![f64::INFINITY; batches.len()];
+    while Instant::now() < end {
+        for (batch, best) in batches.iter().zip(&mut best) {
+            let begun = Instant::now();
+            black_box(work(batch));
+            *best = best.min(begun.elapsed().as_secs_f64());
+        }
+    }
+    let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
+    bytes as f64 / best.iter().sum::<f64>() / 1e6
+}
+
+fn rows(parser: &mut Parser, batch: &Arc<RawBatch>) -> usize {
+    let parsed = parser.parse(batch, Some(0)).expect("the parser works");
+    let rows = parsed.tables.iter().map(|part| part.rows.num_rows()).sum();
+    assert_eq!(rows, MESSAGES * 3, "{:?}", parsed.verdicts.iter().find(|verdict| verdict.rows != 3));
+    rows
+}
+
+fn events(batch: &RawBatch) -> usize {
+    let mut seen = 0;
+    for message in &batch.messages {
+        let mut reader = Reader::from_reader(message.payload.as_ref().map_or(&[][..], |span| batch.slice(span)));
+        loop {
+            match reader.read_event().expect("the message is well-formed") {
+                Event::Start(tag) | Event::Empty(tag) => {
+                    for attribute in tag.attributes() {
+                        let attribute = attribute.expect("the attribute is well-formed");
+                        let value = attribute.normalized_value(XmlVersion::Implicit1_0);
+                        seen += value.expect("the value is well-formed").len();
+                    }
+                }
+                Event::Text(text) => seen += text.xml10_content().len(),
+                Event::Eof => break,
+                _ => {}
+            }
+        }
+    }
+    seen
+}
+
+fn batch(number: usize) -> Arc<RawBatch> {
+    let (mut bytes, mut messages) = (Vec::new(), Vec::new());
+    let first = (number * MESSAGES) as i64;
+    for offset in first..first + MESSAGES as i64 {
+        let start = bytes.len() as u32;
+        bytes.extend_from_slice(message(offset as u64).as_bytes());
+        let payload = Some(start..bytes.len() as u32);
+        messages.push(RawMessage {
+            offset,
+            timestamp_us: Some(1_790_000_000_000_000),
+            key: None,
+            payload,
+            headers: vec![],
+        });
+    }
+    Arc::new(RawBatch {
+        source: TopicPartition::new("library", 0),
+        generation: 0,
+        seq: number as u64,
+        range: OffsetRange::new(first, first + MESSAGES as i64).expect("a range"),
+        permit: MemoryBudget::new(u64::MAX).take(bytes.len() as u64),
+        bytes,
+        messages,
+    })
+}
+
+fn message(number: u64) -> String {
+    let mut random = fastrand::Rng::with_seed(number);
+    let words = ["river", "stone", "winter", "glass", "silent", "harbour", "forest", "amber", "northern", "quiet"];
+    let mut text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<library branch=\"L{}\">\n", number % 50);
+    for book in 0..3 {
+        let id = number * 3 + book;
+        let mut word = || words[random.usize(..words.len())];
+        let title = format!("{} {} &amp; {} {}", word(), word(), word(), word());
+        let author = format!("{} {}", word(), word());
+        let genre = word();
+        text.push_str(&format!(
+            "  <book id=\"B{id:09}\" lang=\"en\">\n    <record_id>{id}</record_id>\n    <title>{title}</title>\n    \
+             <author><name>{author}</name><country>India</country></author>\n    <genre>{genre}</genre>\n    \
+             <price currency=\"EUR\">{}.{:02}</price>\n    <publication_year>{}</publication_year>\n    \
+             <added>2026-10-{:02}T{:02}:42:00Z</added>\n  </book>\n",
+            random.u32(5..90),
+            random.u32(..100),
+            random.u32(1950..2026),
+            random.u32(1..29),
+            random.u32(..24),
+        ));
+    }
+    text + "</library>\n"
+}
+
+fn library() -> Mapping {
+    let name = |text: &str| Name { namespace: None, local: text.into() };
+    let column = |title: &str, path: &str, kind: Kind| {
+        let steps = path.trim_start_matches('/').split('/').filter(|step| !step.is_empty());
+        let (attributes, steps): (Vec<&str>, Vec<&str>) = steps.partition(|step| step.starts_with('@'));
+        let take = attributes.first().map_or(Take::Text, |attribute| Take::Attribute(name(&attribute[1..])));
+        let path = Path { from_root: path.starts_with('/'), steps: steps.into_iter().map(name).collect(), take };
+        let trim = if kind == Kind::String { Trim::None } else { Trim::Both };
+        Column { name: title.into(), path, kind, required: title == "record_id", trim }
+    };
+    Mapping {
+        name: "books.toml".into(),
+        version: 1,
+        root: Some(name("library")),
+        rows: vec![name("book")],
+        on_bad_message: OnBadMessage::Quarantine,
+        on_bad_field: OnBadField::Quarantine,
+        limits: Limits::default(),
+        namespaces: BTreeMap::new(),
+        columns: vec![
+            column("record_id", "record_id", Kind::Int64),
+            column("branch", "/@branch", Kind::String),
+            column("book_id", "@id", Kind::String),
+            column("lang", "@lang", Kind::String),
+            column("title", "title", Kind::String),
+            column("author_name", "author/name", Kind::String),
+            column("author_country", "author/country", Kind::String),
+            column("genre", "genre", Kind::String),
+            column("price", "price", Kind::Decimal(10, 2)),
+            column("currency", "price/@currency", Kind::String),
+            column("publication_year", "publication_year", Kind::Int32),
+            column("added", "added", Kind::Timestamp),
+        ],
+    }
+}
