@@ -1,6 +1,7 @@
 //! The composition root and the commands: alone knows every part.
 
 mod ask;
+pub mod audit;
 pub mod cells;
 pub mod daemon;
 pub mod grid;
@@ -23,7 +24,8 @@ pub fn run(cli: &Cli) -> ExitCode {
     let answer = match &cli.command {
         Command::Run(order) => return serve::run(order, global),
         Command::Check(order) => return look::check(order, global),
-        Command::Audit | Command::Demo(_) => Err(Fault::internal("app.not-wired", "not wired")),
+        Command::Audit => audit::run(global),
+        Command::Demo(_) => Err(Fault::internal("app.not-wired", "not wired")),
         Command::Show(order) => look::show(order, global),
         Command::Logs(order) => look::logs(order, global),
         Command::Status => ask::status(global),
