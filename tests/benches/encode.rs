@@ -25,6 +25,8 @@ use forebay::produce::library::{BOOKS, Book, Library};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ROWS: usize = 3_000_000;
+/// Files that are open at once.
+const FILES: usize = 24;
 /// Rows that are made once and then written again and again: making all of them would measure the machine's memory.
 const POOL_ROWS: usize = 300_000;
 
@@ -34,6 +36,9 @@ fn main() {
         (0..POOL_ROWS / batch_rows).map(|number| batch(number * batch_rows, batch_rows)).collect();
     let dir = tempfile::tempdir().expect("a directory");
     let spool = Spool::open(dir.path(), u64::MAX).expect("a spool");
+    for compression in [Compression::Zstd(1), Compression::Snappy] {
+        many_files(&spool, &pool, compression);
+    }
     for compression in [Compression::Zstd(1), Compression::Snappy, Compression::None] {
         let spec = FileSpec { schema: schema(), compression, row_group_bytes: ROW_GROUP_BYTES };
         let begun = cpu_seconds();
@@ -59,6 +64,27 @@ fn main() {
     ledger.flush().expect("the ledger is written");
     let (seconds, megabytes) = (cpu_seconds() - begun, ledger.encoded_bytes() as f64 / 1e6);
     println!("ledger of {messages} messages: {seconds:.2} CPU seconds, {megabytes:.1} MB");
+}
+
+/// Many files that fill at the same pace, as those of many lanes do: what the process holds then beyond the pool.
+fn many_files(spool: &Spool, pool: &[RecordBatch], compression: Compression) {
+    let before = resident_megabytes();
+    let spec = FileSpec { schema: schema(), compression, row_group_bytes: ROW_GROUP_BYTES };
+    let mut files: Vec<OpenFile> = (0..FILES).map(|_| OpenFile::create(spool, spec.clone()).expect("a file")).collect();
+    for rows in pool.iter().cycle().take(40_000 / pool[0].num_rows()) {
+        for file in &mut files {
+            file.append(rows.clone()).expect("rows are encoded");
+        }
+    }
+    let held: u64 = files.iter().map(OpenFile::memory_bytes).sum();
+    let (held, resident) = (held as f64 / 1e6, resident_megabytes() - before);
+    println!("{FILES} files of 40000 rows, {compression:?}: {held:.1} MB held, {resident:.1} MB resident");
+}
+
+fn resident_megabytes() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/status").expect("the process's figures");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its resident memory");
+    line.trim().split(' ').next().and_then(|kilobytes| kilobytes.parse::<f64>().ok()).expect("a number") / 1e3
 }
 
 /// CPU time of this thread: what else the machine does does not count.
