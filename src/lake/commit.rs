@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::LakeError;
+use super::fence;
 use super::footer::{DataFile, IntervalFooter, Lost, MappingUsed, Sums, Zone};
 use super::lane::{LaneLedger, Placement};
 use super::ledger::{LedgerWriter, Spooled};
@@ -135,11 +136,10 @@ impl LaneLedger {
         if self.is_over {
             return Err(self.tenure.fenced());
         }
-        let committed = self.try_commit(pending);
-        if committed.as_ref().is_err_and(LakeError::is_fenced) {
-            self.is_over = true;
-        }
-        committed
+        self.try_commit(pending).map_err(|error| {
+            self.is_over |= error.is_fenced();
+            fence::name_successor(&*self.storage, &self.tenure.home, error)
+        })
     }
 
     fn try_commit(&mut self, pending: &mut PendingInterval) -> Result<Committed, LakeError> {

@@ -12,12 +12,14 @@ pub enum LakeError {
     #[error("{0}")]
     Storage(#[from] StorageError),
     /// Somebody with a higher epoch has taken over; nothing of ours can be published any more.
-    #[error("{home} was taken over: {epoch} is not the newest epoch, or its stage is gone")]
+    #[error("{home} was taken over by {by}: {epoch} is over", by = by.as_deref().unwrap_or("a later owner"))]
     Fenced {
         /// Control folder of the Kafka partition or table.
         home: LakePath,
         /// The epoch that is over.
         epoch: Epoch,
+        /// Who has it now, for a person; none when that is not known.
+        by: Option<String>,
     },
     /// A path that only we could have written holds something else.
     #[error("{path} is taken by something else: {detail}; look at it and move it away")]

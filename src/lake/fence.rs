@@ -57,7 +57,7 @@ pub struct Tenure {
 impl Tenure {
     /// The error of an owner whose time is over.
     pub fn fenced(&self) -> LakeError {
-        LakeError::Fenced { home: self.home.path().clone(), epoch: self.epoch }
+        LakeError::Fenced { home: self.home.path().clone(), epoch: self.epoch, by: None }
     }
 
     /// Publishes a small file by a rename out of this stage. `false`: something is at `to` already.
@@ -128,12 +128,23 @@ pub fn take_epoch(
         owners = mutate::list(storage, &home.owners())?;
         let mine = owners.iter().find(|entry| parse_owner(entry.path.name()) == Some(epoch));
         let Some(mine) = mine.filter(|_| highest(&owners) == epoch) else {
-            return Err(LakeError::Fenced { home: home.path().clone(), epoch });
+            let fenced = LakeError::Fenced { home: home.path().clone(), epoch, by: None };
+            return Err(name_successor(storage, home, fenced));
         };
         return Ok(Tenure { home: home.clone(), epoch, stage, storage_time: mine.modified });
     }
     let message = format!("{EPOCHS_TRIED} epochs were taken by others or given up after unclear answers");
     Err(StorageError::new(Kind::Unavailable, "take epoch", &home.owners(), message).into())
+}
+
+/// Who took the newest epoch of `home`; none when nobody ever did.
+///
+/// # Errors
+///
+/// What storage answered.
+pub fn owner_of(storage: &dyn Storage, home: &Home) -> Result<Option<Owner>, LakeError> {
+    let owners = mutate::list(storage, &home.owners())?;
+    newest_owner(storage, home, &owners)
 }
 
 fn highest(owners: &[Entry]) -> Epoch {
@@ -156,6 +167,19 @@ fn newest_owner(storage: &dyn Storage, home: &Home, owners: &[Entry]) -> Result<
         }
     }
     Ok(None)
+}
+
+/// Says in the error of a fenced owner who has taken over, if that can be read.
+pub fn name_successor(storage: &dyn Storage, home: &Home, error: LakeError) -> LakeError {
+    let LakeError::Fenced { home: path, epoch, by: None } = error else { return error };
+    let owners = mutate::list(storage, &home.owners()).unwrap_or_default();
+    let by = match newest_owner(storage, home, &owners) {
+        Ok(Some(owner)) if highest(&owners) > epoch => {
+            Some(format!("{} (pid {} on {}, group {})", highest(&owners), owner.pid, owner.host, owner.group))
+        }
+        _ => None,
+    };
+    LakeError::Fenced { home: path, epoch, by }
 }
 
 fn fence_lower(storage: &dyn Storage, home: &Home, epoch: Epoch) -> Result<(), LakeError> {

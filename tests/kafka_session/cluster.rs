@@ -33,6 +33,7 @@ use crate::harness::{Cluster, Member, PATIENCE, failure, fresh, read_to};
 on_both! {
     what_was_sent_comes_as_it_was
     a_topic_and_a_kafka_partition_that_appear_are_assigned
+    a_topic_that_is_missing_is_named_and_waited_for
     the_cluster_answers_questions
     group_offsets_are_told_and_statistics_come
     generated_messages_are_read_in_a_bounded_run
@@ -209,6 +210,15 @@ fn a_topic_and_a_kafka_partition_that_appear_are_assigned(cluster: &Cluster) {
     }
 }
 
+fn a_topic_that_is_missing_is_named_and_waited_for(cluster: &Cluster) {
+    let topic = fresh("missing");
+    let mut member = Member::join(&cluster.settings(&fresh("g"), 0, &[]), &[&topic]);
+    let notice = member.fault("kafka.unknown-topic");
+    assert!(notice.verdict == Verdict::Retry && notice.message.contains(&topic), "{notice}");
+    cluster.create(&topic, 1);
+    assert_eq!(member.assigned(1), [TopicPartition::new(&*topic, 0)]);
+}
+
 fn the_cluster_answers_questions(cluster: &Cluster) {
     let topic = cluster.topic("ask", 3);
     cluster.fill(&topic, 1, 0..10);
@@ -281,10 +291,10 @@ fn group_offsets_are_told_and_statistics_come(cluster: &Cluster) {
 struct Pipe(Sender<RawBatch>);
 
 impl RawSink for Pipe {
-    fn try_send(&mut self, batch: RawBatch, timeout: Duration) -> Result<(), (RawBatch, Refusal)> {
+    fn try_send(&mut self, batch: RawBatch, timeout: Duration) -> Result<(), Refusal> {
         self.0.send_timeout(batch, timeout).map_err(|error| match error {
-            crossbeam_channel::SendTimeoutError::Timeout(batch) => (batch, Refusal::Blocked),
-            crossbeam_channel::SendTimeoutError::Disconnected(batch) => (batch, Refusal::Closed),
+            crossbeam_channel::SendTimeoutError::Timeout(batch) => Refusal::Blocked(batch),
+            crossbeam_channel::SendTimeoutError::Disconnected(_) => Refusal::Closed,
         })
     }
 }

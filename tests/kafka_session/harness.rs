@@ -82,15 +82,19 @@ impl Cluster {
 
     pub(crate) fn topic(&self, name: &str, partitions: i32) -> String {
         let name = fresh(name);
+        self.create(&name, partitions);
+        name
+    }
+
+    pub(crate) fn create(&self, name: &str, partitions: i32) {
         match self {
-            Self::Mock(kafka) => kafka.create_topic(&name, partitions).unwrap(),
+            Self::Mock(kafka) => kafka.create_topic(name, partitions).unwrap(),
             Self::Real(_) => {
                 let topics = Topics::connect(&self.settings("none", 0, &[])).unwrap();
                 let large = [("max.message.bytes", "40000000")];
-                assert!(topics.create(&name, partitions, 1, &large).unwrap());
+                assert!(topics.create(name, partitions, 1, &large).unwrap());
             }
         }
-        name
     }
 
     /// Sends messages `from..to` to one Kafka partition; payload = `m<number>`.

@@ -26,6 +26,8 @@ use std::time::{Duration, Instant};
 use forebay::fault::Verdict;
 use forebay::flow::read::faults;
 use forebay::flow::read::fetch::{Fetch, Fetched};
+use forebay::flow::read::mock::{Failure, Request};
+use forebay::flow::read::session::SessionEvent;
 use forebay::model::offset::TopicPartition;
 
 use harness::{Cluster, Member, PATIENCE, Storage, daemon, failure, fresh, read_to};
@@ -33,6 +35,7 @@ use harness::{Cluster, Member, PATIENCE, Storage, daemon, failure, fresh, read_t
 on_both! {
     nothing_is_fetched_before_open_and_every_open_begins_where_it_says
     members_exchange_kafka_partitions_without_loss_or_repeat
+    a_revoke_waits_for_what_is_in_flight
     a_position_that_the_broker_does_not_have_is_told
     a_reader_without_room_keeps_its_membership
 }
@@ -136,6 +139,48 @@ fn members_exchange_kafka_partitions_without_loss_or_repeat(cluster: &Cluster) {
         assert_eq!(*read, (0..read.len() as i64).collect::<Vec<_>>(), "{partition}");
     }
     assert!(first.session.shutdown(PATIENCE));
+}
+
+fn a_revoke_waits_for_what_is_in_flight(cluster: &Cluster) {
+    let topic = cluster.topic("wait", 2);
+    let group = fresh("g");
+    let mut first = Member::join(&cluster.settings(&group, 1, &[]), &[&topic]);
+    let opened = first.assigned(2).remove(0);
+    let mut source = first.session.open(&opened, 0).unwrap();
+    let mut second = Member::join(&cluster.settings(&group, 2, &[]), &[&topic]);
+    let (partitions, done) = match first.next(PATIENCE) {
+        Some(SessionEvent::Revoked { partitions, lost: false, done }) => (partitions, done),
+        other => panic!("{other:?}"),
+    };
+    // Whichever of the two goes, the opened one or the other: nobody has it before this one lets go.
+    assert!(second.next(Duration::from_secs(1)).is_none());
+    drop(done);
+    assert_eq!(second.assigned(1), partitions);
+    if partitions.contains(&opened) {
+        assert_eq!(failure(&mut source).event, faults::NOT_ASSIGNED);
+    }
+    assert_eq!(first.session.open(&partitions[0], 0).unwrap_err().verdict, Verdict::Fenced);
+}
+
+#[test]
+fn a_lost_assignment_is_told_as_lost_and_comes_back() {
+    let cluster = Cluster::mock();
+    let topic = cluster.topic("lost", 1);
+    cluster.fill(&topic, 0, 0..10);
+    let mut member = Member::join(&cluster.settings(&fresh("g"), 0, &[]), &[&topic]);
+    let partition = member.assigned(1).remove(0);
+    let mut source = member.session.open(&partition, 0).unwrap();
+    assert_eq!(read_to(&mut source, 10).len(), 10);
+    cluster.embedded().push_failures(Request::Heartbeat, &[Failure::UnknownMember]).unwrap();
+    match member.next(PATIENCE) {
+        Some(SessionEvent::Revoked { partitions, lost: true, .. }) => assert_eq!(partitions, [partition.clone()]),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(failure(&mut source).event, faults::NOT_ASSIGNED);
+    assert_eq!(member.assigned(1), [partition.clone()]);
+    let mut source = member.session.open(&partition, 5).unwrap();
+    assert_eq!(read_to(&mut source, 10), (5..10).collect::<Vec<_>>());
+    member.no_leak();
 }
 
 fn a_position_that_the_broker_does_not_have_is_told(cluster: &Cluster) {

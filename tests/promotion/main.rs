@@ -1,12 +1,11 @@
 //! Promotion against an oracle that knows only the rules: each id once, latest by the total order, by date; the log and
 //! the directory agree; whatever is cut, lost or taken over in between.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
-
 mod behaviour;
 mod crash;
 #[path = "../raw_protocol/memory.rs"]
 #[expect(dead_code, reason = "shared with the RAW protocol's tests")]
 mod memory;
 mod property;
+mod scale;
 mod world;

@@ -68,7 +68,7 @@ pub(crate) struct World {
     generation: Vec<u64>,
 }
 
-struct Beginning;
+pub(crate) struct Beginning;
 
 impl StartPosition for Beginning {
     fn resolve(&self, _: &TopicPartition) -> Result<i64, Fault> {
@@ -91,7 +91,7 @@ pub(crate) fn owner() -> Owner {
     }
 }
 
-fn column(name: &str, kind: Kind, required: bool) -> Column {
+pub(crate) fn column(name: &str, kind: Kind, required: bool) -> Column {
     let path = Path { from_root: false, steps: Vec::new(), take: Take::Text };
     Column { name: name.into(), path, kind, required, trim: Trim::None }
 }
@@ -186,7 +186,7 @@ impl World {
                 offset,
                 timestamp: ((seed >> 20) % 5 > 0).then_some(((seed >> 24) % 3) as i64),
                 row_index,
-                dt: added.map_or("__HIVE_DEFAULT_PARTITION__".into(), |at| day(at)),
+                dt: added.map_or("__HIVE_DEFAULT_PARTITION__".into(), day),
             }
         };
         (0..count).map(row).collect()

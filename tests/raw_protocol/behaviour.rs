@@ -21,6 +21,13 @@ pub(crate) fn order(target: i64) -> RewindOrder<'static> {
 }
 
 #[test]
+fn a_lane_and_its_intervals_go_from_thread_to_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<forebay::lake::LaneLedger>();
+    is_send::<PendingInterval>();
+}
+
+#[test]
 fn the_configured_start_is_published_once_and_then_kept() {
     let world = World::new();
     assert_eq!(world.acquire(&storage(&world), "a").unwrap().head(), START);
@@ -40,7 +47,10 @@ fn each_acquire_takes_its_own_epoch_and_fences_the_one_before() {
     let mut second = world.acquire(&storage(&world), "a").unwrap();
     assert_eq!((first.epoch(), second.epoch()), (Epoch(1), Epoch(2)));
     let error = world.commit_next(&mut first, 2, "a").unwrap_err();
-    assert!(error.is_fenced(), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "_forebay/raw/library/p00007 was taken over by e2 (pid 1 on h, group forebay): e1 is over"
+    );
     assert_eq!(Fault::from(error).verdict, Verdict::Fenced);
     world.commit_next(&mut second, 2, "a").unwrap();
     assert!(first.rewind(order(START)).unwrap_err().is_fenced());
@@ -55,7 +65,8 @@ fn another_group_cluster_or_topic_is_refused() {
         change(&mut who);
         acquire(&storage(&world), &world.clock(), &who, &world.source, &Latest::new())
     };
-    let changes: [(&str, &dyn Fn(&mut Owner)); 3] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut Owner));
+    let changes: [Change<'_>; 3] = [
         ("consumer group", &|who| who.group = "other".into()),
         ("cluster", &|who| who.cluster_id = Some("other".into())),
         ("topic", &|who| who.topic_id = Some("other".into())),

@@ -2,6 +2,8 @@
 //! and a takeover at every call, requests that are carried out late. One thread, no clock, no chance: what fails once
 //! fails always, and the message names the call.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod ambiguous;
 mod audits;
 mod behaviour;
@@ -25,10 +27,10 @@ fn faulty(world: &Arc<World>) -> (Arc<FaultyStorage>, Arc<dyn Storage>) {
 }
 
 fn check_each(world: &Arc<World>, found: &Arc<Mutex<Option<String>>>, call: &Call) {
-    if call.operation.is_mutation() {
-        if let Err(violation) = world.check_any_state() {
-            found.lock().unwrap().get_or_insert(format!("before {call}: {violation}"));
-        }
+    if call.operation.is_mutation()
+        && let Err(violation) = world.check_any_state()
+    {
+        found.lock().unwrap().get_or_insert(format!("before {call}: {violation}"));
     }
 }
 
@@ -167,11 +169,55 @@ fn a_takeover_before_any_call_fences_the_first_owner() {
     }
 }
 
+/// An owner that stalled before its stage existed cannot be fenced by renaming it: the second look at the owners is what
+/// stops it. Both go on afterwards, and only the later one may.
+#[test]
+fn of_two_owners_that_acquire_at_once_only_the_higher_epoch_commits() {
+    let calls = {
+        let world = Lake::Warm.world();
+        let (faulty, storage) = faulty(&world);
+        world.acquire(&storage, "first").unwrap();
+        faulty.calls()
+    };
+    for at in 0..calls {
+        let world = Lake::Warm.world();
+        let (stalled, storage) = faulty(&world);
+        let second = Arc::new(Mutex::new(None));
+        stalled.before_each({
+            let (world, second) = (Arc::clone(&world), Arc::clone(&second));
+            move |call| {
+                if call.number == at {
+                    let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
+                    *second.lock().unwrap() = Some(world.acquire(&storage, "second").unwrap());
+                }
+            }
+        });
+        let first = world.acquire(&storage, "first");
+        let mut second = second.lock().unwrap().take().unwrap();
+        let story = format!("the second acquires before call {at} of the first");
+        match first {
+            Ok(mut first) if first.epoch() > second.epoch() => {
+                world.commit_next(&mut first, 2, "first").unwrap();
+                assert!(world.commit_next(&mut second, 2, "second").unwrap_err().is_fenced(), "{story}");
+            }
+            first => {
+                world.commit_next(&mut second, 1, "second").unwrap();
+                if let Ok(mut first) = first {
+                    assert!(world.commit_next(&mut first, 2, "first").unwrap_err().is_fenced(), "{story}");
+                }
+            }
+        }
+        world.check_any_state().unwrap_or_else(|violation| panic!("{story}: {violation}"));
+        world.recover("last");
+        world.check_at_rest().unwrap_or_else(|violation| panic!("{story}: {violation}"));
+    }
+}
+
 #[test]
 fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
     let (calls, mutations) = calls_of_script(Lake::Warm);
     for at in 0..calls {
-        for crash in (at % 5..mutations).step_by(5) {
+        for crash in (at % 7..mutations).step_by(7) {
             run(
                 &format!("takeover before call {at} that dies at mutation {crash}"),
                 Lake::Warm,
@@ -197,7 +243,7 @@ fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
 fn a_request_that_is_carried_out_late_does_no_harm() {
     for lake in [Lake::Cold, Lake::Warm] {
         let (calls, mutations) = calls_of_script(lake);
-        let cases = (0..mutations).flat_map(|late| [1, 2, 3, 5, 8, 13, 34, calls].map(|delay| (late, delay)));
+        let cases = (0..mutations).flat_map(|late| [1, 3, 5, 8, 13, calls].map(|delay| (late, delay)));
         for (late, delay) in cases {
             for with_takeover in [false, true] {
                 run(&format!("{lake:?}, mutation {late} done {delay} calls late"), lake, |world, faulty, check| {

@@ -6,7 +6,7 @@ use super::attributes::Attribute;
 use super::chars;
 use super::compile::{ColumnId, Program};
 use super::fields::Tally;
-use super::found::{Found, Place};
+use super::found::{Found, MAX_VIOLATIONS, Place};
 use super::names::Names;
 use super::rows::Rows;
 use super::text::Gathered;
@@ -95,6 +95,7 @@ impl Machine {
         let tally = match read {
             Ok(tally) => tally,
             Err(fatal) => {
+                found.truncate(MAX_VIOLATIONS - 1);
                 found.insert(0, *fatal);
                 rows.truncate(before);
                 return Flattened { outcome: Outcome::Quarantined, rows: 0, found };

@@ -205,7 +205,7 @@ impl<'a> Auditor<'a> {
             keys.read(&input, number, None, &mut numbers, |key| buckets.push(hasher.hash_one(key.id), key))?;
         }
         let judge = Judge { ranks: numbers.ranks(), extents: extents(&lanes, &numbers), first_promoted };
-        for bucket in 0..buckets.len() {
+        for bucket in 0..buckets.count() {
             self.judge(&judge, bucket, &mut buckets, &numbers, &paths)?;
         }
         Ok(())
@@ -330,7 +330,7 @@ impl Judge {
 fn extents(lanes: &[Lane], numbers: &Lanes) -> HashMap<u32, Extent> {
     let mut extents = HashMap::new();
     let by_source: BTreeMap<&TopicPartition, &Lane> = lanes.iter().map(|lane| (&lane.source, lane)).collect();
-    for number in 0..numbers.len() {
+    for number in 0..numbers.count() {
         let Some(lane) = by_source.get(numbers.source(number)) else { continue };
         let start = lane.chain.first().map_or(0, |file| file.name.range.from());
         let settled = lane.settled().last().map_or(start, |file| file.name.range.to());

@@ -242,7 +242,7 @@ impl Surveyor<'_> {
 fn decide(mut state: State, buckets: &mut Buckets, rows_read: u64) -> Result<Survey, Fault> {
     let ranks = state.lanes.ranks();
     let mut survey = Survey { files: Vec::new(), rows_read, winners: 0, ids_new: 0, ids_changed: 0, ids_removed: 0 };
-    for index in 0..buckets.len() {
+    for index in 0..buckets.count() {
         let mut picker = Picker::new(&ranks, &state.hasher);
         buckets.drain(index, |key| picker.offer(state.role(&key), &key))?;
         let Decision { winners, losers, ids_new, ids_changed, ids_removed } = picker.decide();

@@ -44,7 +44,7 @@ impl Encodings {
             .set_statistics_enabled(EnabledStatistics::Chunk);
         for field in table.fields() {
             let column = sample.and_then(|sample| sample.column_by_name(field.name()));
-            if column.map_or(Ok(true), |column| repeats(column))? {
+            if column.map_or(Ok(true), repeats)? {
                 repeating.insert(field.name().clone());
                 continue;
             }

@@ -108,7 +108,7 @@ impl Buckets {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.buckets.len()
     }
 
@@ -258,7 +258,7 @@ mod tests {
                 buckets.push(hash, &Key { place: *place, lineage: *lineage, id, version }).unwrap();
             }
             let mut seen = Vec::new();
-            for index in 0..buckets.len() {
+            for index in 0..buckets.count() {
                 buckets.drain(index, |key| seen.push((key.place, key.lineage, key.id.to_vec(), key.version.to_vec()))).unwrap();
             }
             let mut want = keys;

@@ -45,7 +45,7 @@ impl Lanes {
     }
 
     /// How many are known.
-    pub fn len(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         self.known.len() as u32
     }
 
@@ -279,6 +279,7 @@ fn no_lineage() -> Fault {
 }
 
 /// A mistake of ours, as the columns' library words it.
+#[expect(clippy::needless_pass_by_value, reason = "so that it fits `map_err`")]
 pub(super) fn internal(error: arrow::error::ArrowError) -> Fault {
     Fault::internal("promote.columns", format!("promoting columns: {error}"))
 }

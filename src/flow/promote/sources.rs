@@ -116,8 +116,11 @@ fn sources(
     Ok(sources)
 }
 
+/// Says of a topic whether it feeds the table.
+type Feeds<'a> = Box<dyn Fn(&str) -> bool + 'a>;
+
 /// Whether a topic of the ledger feeds the table. A topic that was recreated goes on as `<topic>~<n>`.
-fn chooser(choice: &TopicChoice) -> Result<Box<dyn Fn(&str) -> bool + '_>, Fault> {
+fn chooser(choice: &TopicChoice) -> Result<Feeds<'_>, Fault> {
     let base = |topic: &str| topic.split('~').next().unwrap_or_default().to_owned();
     Ok(match choice {
         TopicChoice::List(topics) => Box::new(move |topic| topics.contains(&base(topic))),

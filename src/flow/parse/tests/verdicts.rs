@@ -157,6 +157,8 @@ fn a_long_value_is_shortened_and_violations_are_limited() {
 fn the_reason_that_ended_the_reading_comes_first() {
     let (verdict, _) = parse_one(&library(), "<library><book><record_id>x</record_id></book></lib>");
     assert_eq!(codes(&verdict), ["xml.mismatched-end-tag", "type.int"]);
+    let (verdict, _) = parse_one(&library(), &format!("<library>{}</lib>", "<book/>".repeat(200)));
+    assert_eq!((verdict.violations.len(), verdict.violations[0].code.name()), (100, "xml.mismatched-end-tag"));
 }
 
 #[test]
