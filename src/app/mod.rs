@@ -2,6 +2,7 @@
 
 pub mod cells;
 pub mod daemon;
+pub mod demo;
 pub mod grid;
 mod identity;
 pub mod render;
