@@ -164,16 +164,15 @@ pub struct Lanes {
 
 /// `forebay rewind`
 #[derive(Debug, Clone, Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["to", "undo"]))]
 pub struct Rewind {
     /// Which Kafka partition
     #[arg(value_name = "TOPIC:PARTITION")]
     pub lane: Lane,
     /// Where to: an offset, or a time such as 2026-10-01T00:00:00Z; rounded down to the beginning of a file
     #[arg(long, value_name = "OFFSET|TIMESTAMP")]
-    pub to: Option<RewindTo>,
+    pub to: RewindTo,
     /// Refuse unless this is the offset that would be read next
-    #[arg(long, value_name = "OFFSET", requires = "to", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "OFFSET", value_parser = clap::value_parser!(i64).range(0..))]
     pub expect: Option<i64>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
@@ -181,9 +180,6 @@ pub struct Rewind {
     /// Show what would happen, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Take the last rewind back; possible until the old end is reached again
-    #[arg(long)]
-    pub undo: bool,
 }
 
 /// `forebay promote`
@@ -274,6 +270,9 @@ pub struct Produce {
     /// The topic; created when it is not there
     #[arg(long, value_name = "TOPIC", default_value = "library")]
     pub topic: String,
+    /// File that gets one JSON line for each delivered message: where it lies, and what must become of it
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
     /// Kafka partitions of the topic, when it is created
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..))]
     pub partitions: i32,

@@ -33,6 +33,7 @@ use crate::supervise::policy::RestartLimits;
 use crate::supervise::promotion::{PromoteNow, PromotionSettings};
 use crate::supervise::reaper::Reaper;
 use crate::supervise::root::{DrainAll, FromSession, GetSnapshot, RootSettings, RootSupervisor, Snapshot};
+use crate::supervise::view::{Shared, Tally};
 
 /// How long the parts may take to end once the tree has come to rest.
 const TAKE_DOWN: Duration = Duration::from_secs(5);
@@ -82,6 +83,7 @@ impl Daemon {
             storage,
             broker: session.broker(),
             session,
+            tallies: (0..=settings.tables.len()).map(|_| Shared::new(Tally::default())).collect(),
             tables: settings.tables.clone().into(),
             rules: Arc::new(Rules::new(&settings.tables, Arc::clone(&parser_tables))?),
             parser_tables,
@@ -212,6 +214,15 @@ fn forward(events: &Receiver<SessionEvent>, root: &Addr<RootSupervisor>) {
 /// A URL that names no lake, a directory that cannot be one.
 pub fn open_storage(settings: &Settings) -> Result<Arc<dyn Storage>, Fault> {
     Ok(storage::open(&settings.lake.root, hdfs_options(settings))?)
+}
+
+/// The lake of the configuration, for somebody who only looks: nothing is made or tried.
+///
+/// # Errors
+///
+/// A URL that names no lake, a directory that is not there.
+pub fn open_lake_to_look(settings: &Settings) -> Result<Arc<dyn Storage>, Fault> {
+    Ok(storage::open_to_look(&settings.lake.root, hdfs_options(settings))?)
 }
 
 /// What the HDFS client is started with.

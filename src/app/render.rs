@@ -223,7 +223,7 @@ fn paint_daemon(state: DaemonState) -> Paint {
 fn paint_lane(state: LaneState) -> Paint {
     match state {
         LaneState::Running => Paint::Good,
-        LaneState::Acquiring | LaneState::Paused | LaneState::Draining => Paint::Unusual,
+        LaneState::Acquiring | LaneState::Waiting | LaneState::Paused | LaneState::Draining => Paint::Unusual,
         LaneState::Halted | LaneState::Parked | LaneState::Fenced => Paint::Bad,
     }
 }

@@ -141,11 +141,11 @@ fn read_control(section: Section<'_>) -> ControlSettings {
         numbers.into_iter().flatten().filter_map(|number| u32::try_from(number).ok()).collect::<Vec<u32>>()
     };
     let allowed_uids = numbers("allowed_uids");
-    let mut allowed_gids = numbers("allowed_gids");
-    allowed_gids.extend(section.get("admin_group").and_then(|item| read_group(&item)));
+    let allowed_gids = numbers("allowed_gids");
+    let admin_group = section.get("admin_group").and_then(|item| read_group(&item));
     let socket = section.get("socket").and_then(|item| read_socket(&item)).unwrap_or(default.socket);
     section.finish();
-    ControlSettings { socket, allowed_uids, allowed_gids }
+    ControlSettings { socket, allowed_uids, allowed_gids, admin_group }
 }
 
 fn read_socket(item: &Item<'_>) -> Option<PathBuf> {
@@ -160,18 +160,15 @@ fn read_socket(item: &Item<'_>) -> Option<PathBuf> {
 }
 
 /// Number of a group of this machine.
-fn read_group(item: &Item<'_>) -> Option<u32> {
+fn read_group(item: &Item<'_>) -> Option<String> {
     let name = item.text()?;
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    let number = groups.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
-    });
-    if number.is_none() {
+    if !groups.lines().any(|line| line.split(':').next() == Some(name)) {
         let help = "take a group of /etc/group, or its number in allowed_gids".to_owned();
         item.problem(format!("there is no group {name:?} on this machine"), Some(help));
+        return None;
     }
-    number
+    Some(name.to_owned())
 }
 
 fn read_logs(section: Section<'_>) -> LogSettings {

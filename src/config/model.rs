@@ -140,13 +140,20 @@ pub struct ControlSettings {
     pub socket: PathBuf,
     /// `allowed_uids`: users that may change state, besides root and the daemon's own.
     pub allowed_uids: Vec<u32>,
-    /// `allowed_gids`, and the number of `admin_group`: groups that may change state.
+    /// `allowed_gids`: primary groups whose users may change state.
     pub allowed_gids: Vec<u32>,
+    /// `admin_group`: a group all of whose members may change state.
+    pub admin_group: Option<String>,
 }
 
 impl Default for ControlSettings {
     fn default() -> Self {
-        Self { socket: "/run/forebay/control.sock".into(), allowed_uids: Vec::new(), allowed_gids: Vec::new() }
+        Self {
+            socket: "/run/forebay/control.sock".into(),
+            allowed_uids: Vec::new(),
+            allowed_gids: Vec::new(),
+            admin_group: None,
+        }
     }
 }
 

@@ -111,6 +111,8 @@ impl Lane {
 pub enum LaneState {
     /// It takes the Kafka partition over in storage.
     Acquiring,
+    /// It failed and begins again in a moment.
+    Waiting,
     /// It reads and commits.
     Running,
     /// An operator has stopped it reading.
@@ -130,6 +132,7 @@ impl LaneState {
     pub fn name(self) -> &'static str {
         match self {
             Self::Acquiring => "acquiring",
+            Self::Waiting => "waiting",
             Self::Running => "running",
             Self::Paused => "paused",
             Self::Draining => "draining",

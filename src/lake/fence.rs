@@ -137,6 +137,16 @@ pub fn take_epoch(
     Err(StorageError::new(Kind::Unavailable, "take epoch", &home.owners(), message).into())
 }
 
+/// Who took the newest epoch of `home`; none when nobody ever did.
+///
+/// # Errors
+///
+/// What storage answered.
+pub fn owner_of(storage: &dyn Storage, home: &Home) -> Result<Option<Owner>, LakeError> {
+    let owners = mutate::list(storage, &home.owners())?;
+    newest_owner(storage, home, &owners)
+}
+
 fn highest(owners: &[Entry]) -> Epoch {
     owners.iter().filter_map(|entry| parse_owner(entry.path.name())).max().unwrap_or(Epoch(0))
 }

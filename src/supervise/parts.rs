@@ -7,6 +7,7 @@ use crossbeam_channel::Sender;
 
 use super::policy::RestartLimits;
 use super::reaper::ReaperHandle;
+use super::view::{Shared, Tally};
 use crate::clock::Clock;
 use crate::flow::buffer::pressure::EncoderMemory;
 use crate::flow::parse::ParseJob;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub broker: Broker,
     /// The tables of the configuration; a [`crate::model::batch::TableIndex`] points into it.
     pub tables: Arc<[Table]>,
+    /// What was committed for each table, in their order, and for messages that no table took.
+    pub tallies: Vec<Shared<Tally>>,
     /// Their mappings, compiled.
     pub parser_tables: Arc<[ParserTable]>,
     /// Their rules, compiled.
@@ -60,6 +63,11 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// The tally of a table; of messages that no table took without one.
+    pub fn tally(&self, table: Option<u16>) -> Option<&Shared<Tally>> {
+        self.tallies.get(table.map_or(self.tables.len(), usize::from))
+    }
+
     /// The table that messages of `topic` go to, as an index and as itself.
     pub fn table_of(&self, topic: &str) -> Option<(u16, &Table)> {
         let index = self.tables.iter().position(|table| table.topics.takes(topic))?;

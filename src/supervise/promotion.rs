@@ -205,6 +205,9 @@ impl Handler<Ended> for PromotionSupervisor {
                 state.view.update(|view| {
                     "idle".clone_into(&mut view.state);
                     (view.last_end, view.last_report) = (Some(now), Some(report.to_string()));
+                    (view.last_seq, view.last_rows) = (report.seq, report.winners);
+                    (view.last_added, view.last_removed) = (report.files_added, report.files_removed);
+                    view.last_fault = None;
                 });
             }
             Err(fault) => {

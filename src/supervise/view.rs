@@ -1,5 +1,6 @@
 //! What people and programs see of the supervision tree: plain values, copied out, never live state.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -7,6 +8,7 @@ use serde::Serialize;
 
 use crate::fault::Fault;
 use crate::model::offset::TopicPartition;
+use crate::model::violation::Code;
 
 /// Where a lane is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -132,6 +134,14 @@ pub struct PromotionView {
     pub last_end: Option<Timestamp>,
     /// What it did, in one sentence.
     pub last_report: Option<String>,
+    /// Its number; none when nothing was new.
+    pub last_seq: Option<u64>,
+    /// Rows it wrote.
+    pub last_rows: u64,
+    /// Files it added.
+    pub last_added: u64,
+    /// Files it replaced.
+    pub last_removed: u64,
     /// Promotions that failed so far.
     pub failures: u32,
     /// The last fault.
@@ -193,10 +203,25 @@ impl PromotionView {
             next_due: None,
             last_end: None,
             last_report: None,
+            last_seq: None,
+            last_rows: 0,
+            last_added: 0,
+            last_removed: 0,
             failures: 0,
             last_fault: None,
         }
     }
+}
+
+/// What this process has committed for one table since its start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows in RAW.
+    pub rows: u64,
+    /// Files in RAW.
+    pub files: u64,
+    /// Messages in quarantine, by their first violation.
+    pub quarantined: BTreeMap<Code, u64>,
 }
 
 /// A value that one part writes and others copy. A writer that panicked does not take the readers with it.

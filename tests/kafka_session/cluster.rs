@@ -291,10 +291,10 @@ fn group_offsets_are_told_and_statistics_come(cluster: &Cluster) {
 struct Pipe(Sender<RawBatch>);
 
 impl RawSink for Pipe {
-    fn try_send(&mut self, batch: RawBatch, timeout: Duration) -> Result<(), (RawBatch, Refusal)> {
+    fn try_send(&mut self, batch: RawBatch, timeout: Duration) -> Result<(), Refusal> {
         self.0.send_timeout(batch, timeout).map_err(|error| match error {
-            crossbeam_channel::SendTimeoutError::Timeout(batch) => (batch, Refusal::Blocked),
-            crossbeam_channel::SendTimeoutError::Disconnected(batch) => (batch, Refusal::Closed),
+            crossbeam_channel::SendTimeoutError::Timeout(batch) => Refusal::Blocked(batch),
+            crossbeam_channel::SendTimeoutError::Disconnected(_) => Refusal::Closed,
         })
     }
 }

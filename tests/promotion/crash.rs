@@ -40,6 +40,8 @@ fn a_crash_before_any_mutation_is_recovered_from() {
         world.faulty.heal();
         run(&world).unwrap();
         world.check_oracle();
+        // Nothing of the epoch that died stays behind.
+        assert!(world.memory.files("_forebay/processed/books/fenced").is_empty(), "cut at {cut}");
     }
 }
 

@@ -169,6 +169,50 @@ fn a_takeover_before_any_call_fences_the_first_owner() {
     }
 }
 
+/// An owner that stalled before its stage existed cannot be fenced by renaming it: the second look at the owners is what
+/// stops it. Both go on afterwards, and only the later one may.
+#[test]
+fn of_two_owners_that_acquire_at_once_only_the_higher_epoch_commits() {
+    let calls = {
+        let world = Lake::Warm.world();
+        let (faulty, storage) = faulty(&world);
+        world.acquire(&storage, "first").unwrap();
+        faulty.calls()
+    };
+    for at in 0..calls {
+        let world = Lake::Warm.world();
+        let (stalled, storage) = faulty(&world);
+        let second = Arc::new(Mutex::new(None));
+        stalled.before_each({
+            let (world, second) = (Arc::clone(&world), Arc::clone(&second));
+            move |call| {
+                if call.number == at {
+                    let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
+                    *second.lock().unwrap() = Some(world.acquire(&storage, "second").unwrap());
+                }
+            }
+        });
+        let first = world.acquire(&storage, "first");
+        let mut second = second.lock().unwrap().take().unwrap();
+        let story = format!("the second acquires before call {at} of the first");
+        match first {
+            Ok(mut first) if first.epoch() > second.epoch() => {
+                world.commit_next(&mut first, 2, "first").unwrap();
+                assert!(world.commit_next(&mut second, 2, "second").unwrap_err().is_fenced(), "{story}");
+            }
+            first => {
+                world.commit_next(&mut second, 1, "second").unwrap();
+                if let Ok(mut first) = first {
+                    assert!(world.commit_next(&mut first, 2, "first").unwrap_err().is_fenced(), "{story}");
+                }
+            }
+        }
+        world.check_any_state().unwrap_or_else(|violation| panic!("{story}: {violation}"));
+        world.recover("last");
+        world.check_at_rest().unwrap_or_else(|violation| panic!("{story}: {violation}"));
+    }
+}
+
 #[test]
 fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
     let (calls, mutations) = calls_of_script(Lake::Warm);

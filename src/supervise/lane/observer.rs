@@ -44,7 +44,10 @@ impl BufferObserver for LaneObserver {
             index.and_then(|index| self.parts.tables.get(usize::from(index))).map_or(UNROUTED, |table| &table.name)
         };
         let mut codes = BTreeMap::new();
-        for ((_, code), messages) in &interval.codes {
+        for ((table, code), messages) in &interval.codes {
+            if let Some(tally) = self.parts.tally(*table) {
+                tally.update(|tally| *tally.quarantined.entry(*code).or_insert(0) += messages);
+            }
             *codes.entry(*code).or_insert(0) += messages;
         }
         let mut rows = BTreeMap::new();
@@ -55,6 +58,9 @@ impl BufferObserver for LaneObserver {
             *sums = (sums.0 + 1, sums.1 + file.bytes);
             if zone == "raw" {
                 *rows.entry(table_name(file.table)).or_insert(0) += file.rows;
+                if let Some(tally) = self.parts.tally(file.table) {
+                    tally.update(|tally| (tally.rows, tally.files) = (tally.rows + file.rows, tally.files + 1));
+                }
             }
         }
         events::interval_committed(&events::Committed {

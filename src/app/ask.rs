@@ -1,0 +1,106 @@
+//! The commands that talk to a running daemon over its control socket.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::render::Look;
+use super::say;
+use crate::cli::{self, Global};
+use crate::config;
+use crate::control::api::{
+    Change, Daemon, LaneChoice, Lanes, PromoteRequest, RewindRequest, RewindTarget, Rewound, Selection, Status, Tables,
+    Time,
+};
+use crate::control::client::Client;
+use crate::exit::ExitCode;
+use crate::fault::Fault;
+
+pub(super) fn status(global: &Global) -> Result<ExitCode, Fault> {
+    answer(global, &client(global)?.get::<Status>("/v1/status")?, Look::status)
+}
+
+pub(super) fn pause(lanes: &cli::Lanes, global: &Global) -> Result<ExitCode, Fault> {
+    set_paused("/v1/pause", lanes, global)
+}
+
+pub(super) fn resume(lanes: &cli::Lanes, global: &Global) -> Result<ExitCode, Fault> {
+    set_paused("/v1/resume", lanes, global)
+}
+
+fn set_paused(path: &str, lanes: &cli::Lanes, global: &Global) -> Result<ExitCode, Fault> {
+    let choice = |lane: &cli::LaneChoice| LaneChoice { topic: lane.topic.clone(), partition: lane.partition };
+    let selection = Selection { lanes: lanes.lanes.iter().map(choice).collect() };
+    command::<_, Change<Lanes>>(global, path, &selection, Look::lane_change)
+}
+
+pub(super) fn rewind(order: &cli::Rewind, global: &Global) -> Result<ExitCode, Fault> {
+    let request = RewindRequest {
+        topic: order.lane.0.topic.to_string(),
+        partition: order.lane.0.partition,
+        to: match order.to {
+            cli::RewindTo::Offset(offset) => RewindTarget::Offset(offset),
+            cli::RewindTo::Time(time) => RewindTarget::Timestamp(Time(time)),
+        },
+        expect: order.expect,
+        reason: order.reason.clone(),
+        dry_run: order.dry_run,
+    };
+    command::<_, Rewound>(global, "/v1/rewind", &request, Look::rewound)
+}
+
+pub(super) fn promote(order: &cli::Promote, global: &Global) -> Result<ExitCode, Fault> {
+    let request = PromoteRequest { tables: order.tables.clone() };
+    command::<_, Change<Tables>>(global, "/v1/promote", &request, Look::promoted)
+}
+
+pub(super) fn drain(global: &Global) -> Result<ExitCode, Fault> {
+    command::<_, Change<Daemon>>(global, "/v1/drain", &serde_json::json!({}), Look::drained)
+}
+
+fn command<B: Serialize, T: Serialize + DeserializeOwned>(
+    global: &Global,
+    path: &str,
+    body: &B,
+    picture: impl FnOnce(Look, &T) -> String,
+) -> Result<ExitCode, Fault> {
+    answer(global, &client(global)?.post::<B, T>(path, body)?, picture)
+}
+
+fn answer<T: Serialize>(
+    global: &Global,
+    document: &T,
+    picture: impl FnOnce(Look, &T) -> String,
+) -> Result<ExitCode, Fault> {
+    let text = if global.json {
+        let json = serde_json::to_string(document);
+        json.map_err(|error| Fault::internal("answer.json", error.to_string()))? + "\n"
+    } else {
+        let colours = global.color.on(std::io::stdout().is_terminal());
+        picture(Look { colours, now: Timestamp::now() }, document)
+    };
+    say::result(&text)?;
+    Ok(ExitCode::Done)
+}
+
+fn client(global: &Global) -> Result<Client, Fault> {
+    Ok(Client::new(&socket(global)?)?)
+}
+
+/// The socket that was named, or that of the configuration. A configuration that cannot be read here, for want of
+/// permission, still leaves the default.
+fn socket(global: &Global) -> Result<PathBuf, Fault> {
+    if let Some(socket) = &global.socket {
+        return Ok(socket.clone());
+    }
+    match config::load(&global.config, config::environment()) {
+        Ok(settings) => Ok(settings.control.socket),
+        Err(problems) => {
+            let first = problems.first().map(ToString::to_string).unwrap_or_default();
+            Err(Fault::halt("config.unreadable", format!("{first}; correct it, or name the socket with --socket")))
+        }
+    }
+}

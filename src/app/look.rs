@@ -1,0 +1,73 @@
+//! The commands that look at the configuration, the lake and the log, whether a daemon runs or not.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::daemon::{self, Options};
+use super::{say, show};
+use crate::cli::{Check, Global, Logs, Show};
+use crate::config::check::{self, Report};
+use crate::config::{self, Problem, Settings};
+use crate::exit::ExitCode;
+use crate::fault::Fault;
+use crate::flow::read::broker::Broker;
+use crate::observe::read::{LogPrint, print_logs};
+use crate::storage::{LakePath, Storage};
+
+/// `forebay check`: every problem at once.
+pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
+    let report = check::report(&global.config, config::environment(), |settings| {
+        let client = daemon::client_settings(settings, &Options::default()).consumer();
+        let mut problems: Vec<Problem> =
+            client.err().into_iter().map(|fault| settings.problem("kafka", fault.message, None)).collect();
+        if order.connect && problems.is_empty() {
+            problems.extend(connect(settings));
+        }
+        problems
+    });
+    let text = if global.json { report.json().to_string() } else { report.text() };
+    if let Err(fault) = say::result(&format!("{text}\n")) {
+        say::problem(&fault.message);
+    }
+    if Report::is_good(&report) { ExitCode::Done } else { ExitCode::No }
+}
+
+/// Tries Kafka and the lake.
+fn connect(settings: &Settings) -> Vec<Problem> {
+    let kafka = Broker::connect(&daemon::client_settings(settings, &Options::default()))
+        .and_then(|broker| broker.cluster_id())
+        .map_err(|fault| settings.problem("kafka.bootstrap.servers", fault.message, None));
+    let lake = daemon::open_lake_to_look(settings)
+        .and_then(|storage| Ok(storage.list_or_empty(&LakePath::root())?))
+        .map_err(|fault| settings.problem("lake.root", fault.message, None));
+    kafka.err().into_iter().chain(lake.err()).collect()
+}
+
+/// `forebay show`.
+pub(super) fn show(order: &Show, global: &Global) -> Result<ExitCode, Fault> {
+    let storage: Arc<dyn Storage> = daemon::open_lake_to_look(&load(global)?)?;
+    let mut text = Vec::new();
+    show::show(&storage, order, global.json, &mut text)?;
+    say::result(&String::from_utf8_lossy(&text))?;
+    Ok(ExitCode::Done)
+}
+
+/// `forebay logs`.
+pub(super) fn logs(order: &Logs, global: &Global) -> Result<ExitCode, Fault> {
+    let settings = load(global)?;
+    let print =
+        LogPrint { json: global.json, colors: global.color.on(io::stdout().is_terminal()), follow: order.follow };
+    let query = order.query(Timestamp::now());
+    say::finish(print_logs(&settings.logs.dir, query, print, &mut io::stdout().lock()))?;
+    Ok(ExitCode::Done)
+}
+
+/// The configuration, or its problems as one fault.
+pub(super) fn load(global: &Global) -> Result<Settings, Fault> {
+    config::load(&global.config, config::environment()).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Fault::halt("config.problems", lines.join("\nforebay: "))
+    })
+}

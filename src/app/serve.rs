@@ -1,0 +1,211 @@
+//! `forebay run`: the daemon as a service, from the first line of its log to its exit code.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::daemon::{Daemon, Options};
+use super::say;
+use super::steering::DaemonSteering;
+use crate::cli::{Global, Run};
+use crate::clock::SystemClock;
+use crate::config::{self, Settings};
+use crate::control::authority::Authority;
+use crate::control::routes::{Control, Limits};
+use crate::control::socket::{ControlServer, own_uid};
+use crate::control::steering::{AuditLog, ControlRecord, Steering};
+use crate::exit::ExitCode;
+use crate::fault::Fault;
+use crate::model::level::LogLevel;
+use crate::observe::control::ControlLog;
+use crate::observe::logs::{self, LogFiles, LogOptions, Terminal};
+use crate::observe::{events, metrics};
+
+/// How often the end of the daemon, the watchdog and the signals are looked after.
+const ROUND: Duration = Duration::from_millis(100);
+/// How often a drain that goes on is told.
+const DRAIN_LINE: Duration = Duration::from_secs(5);
+
+/// Runs the daemon until it is drained, has caught up, or cannot go on.
+pub fn run(order: &Run, global: &Global) -> ExitCode {
+    let settings = match config::load(&global.config, config::environment()) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            problems.iter().for_each(|problem| say::problem(&problem.to_string()));
+            say::problem(&format!("{} problems in the configuration, nothing was started", problems.len()));
+            return ExitCode::Configuration;
+        }
+    };
+    let guard = match start_log(&settings, global) {
+        Ok(guard) => guard,
+        Err(error) => {
+            say::problem(&format!("cannot write the log in {}: {error}", settings.logs.dir.display()));
+            return ExitCode::Configuration;
+        }
+    };
+    events::started(&global.config.display().to_string(), settings.tables.len());
+    let result = serve(order, global, &settings);
+    let code = result.as_ref().map_or_else(ExitCode::of, |()| ExitCode::Done);
+    if let Err(fault) = &result {
+        events::fault("Daemon", None, 0, fault);
+    }
+    events::stopped(code as u8);
+    drop(guard);
+    if let Err(fault) = result {
+        say::problem(&fault.message);
+    }
+    code
+}
+
+fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault> {
+    let signals = watch_signals()?;
+    let options = Options { until_caught_up: order.until_caught_up, ..Options::default() };
+    let daemon = Daemon::start(settings, &options)?;
+    metrics().watch_memory(daemon.parts().budget.clone());
+    let spool = daemon.parts().spool.clone();
+    let limit = spool.limit();
+    metrics().watch_spool(move || spool.used(), limit);
+    let steering: Arc<dyn Steering> = Arc::new(DaemonSteering::new(&daemon, settings));
+    let control = match start_control(settings, global, Arc::clone(&steering)) {
+        Ok(control) => control,
+        Err(fault) => {
+            daemon.drain();
+            daemon.wait()?;
+            return Err(fault);
+        }
+    };
+    notify(&[NotifyState::Ready]);
+    attend(&daemon, &signals, &*steering, settings.run.drain);
+    let result = daemon.wait();
+    control.stop();
+    result
+}
+
+/// Looks after the watchdog and the signals until the daemon has ended.
+fn attend(daemon: &Daemon, signals: &AtomicBool, steering: &dyn Steering, drain_deadline: Duration) {
+    let watchdog = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
+    let mut last_sign = Instant::now();
+    let mut draining: Option<(Instant, Instant)> = None;
+    while !daemon.has_ended() {
+        std::thread::sleep(ROUND);
+        if signals.load(Ordering::Acquire) && draining.is_none() {
+            notify(&[NotifyState::Stopping]);
+            events::drain_started("signal", drain_deadline);
+            daemon.drain();
+            draining = Some((Instant::now(), Instant::now()));
+        }
+        if let Some((begun, told)) = &mut draining
+            && told.elapsed() >= DRAIN_LINE
+        {
+            *told = Instant::now();
+            events::drain_waits(&open_lanes(daemon), begun.elapsed());
+        }
+        // A daemon that is not well leaves the watchdog alone: systemd restarts it.
+        if watchdog.is_some_and(|every| last_sign.elapsed() >= every) && steering.health().is_ok() {
+            notify(&[NotifyState::Watchdog]);
+            last_sign = Instant::now();
+        }
+    }
+}
+
+fn open_lanes(daemon: &Daemon) -> String {
+    let lanes = daemon.snapshot().map(|snapshot| snapshot.lanes).unwrap_or_default();
+    let open = lanes.iter().filter(|lane| lane.state != crate::supervise::view::LaneState::Ended);
+    open.map(|lane| format!("{}:{}", lane.topic, lane.partition)).collect::<Vec<_>>().join(", ")
+}
+
+/// Without systemd there is nobody to tell, and that is fine.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!(event = "systemd.not-told", error = %error, "systemd could not be told");
+    }
+}
+
+/// The first SIGTERM or SIGINT raises the flag; the second ends the process at once, which is safe: storage is the
+/// truth.
+fn watch_signals() -> Result<Arc<AtomicBool>, Fault> {
+    let raised = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&raised);
+    let failed = |error: std::io::Error| Fault::internal("process.signals", format!("cannot watch signals: {error}"));
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(failed)?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever() {
+                if flag.swap(true, Ordering::AcqRel) {
+                    signal_hook::low_level::exit(128 + signal);
+                }
+            }
+        })
+        .map_err(failed)?;
+    Ok(raised)
+}
+
+fn start_log(settings: &Settings, global: &Global) -> std::io::Result<logs::LogGuard> {
+    let logs = &settings.logs;
+    let terminal_level = match (global.quiet, global.verbose) {
+        (true, _) => LogLevel::Error,
+        (false, 0) => logs.level,
+        (false, 1) => LogLevel::Debug,
+        (false, _) => LogLevel::Trace,
+    };
+    logs::start(LogOptions {
+        files: Some(LogFiles {
+            dir: logs.dir.clone(),
+            level: logs.level.max(terminal_level),
+            file_size: logs.file_size,
+            total_size: logs.total_size,
+        }),
+        terminal: Some(Terminal { level: terminal_level, colors: global.color.on(say::is_terminal()) }),
+    })
+}
+
+fn start_control(settings: &Settings, global: &Global, steering: Arc<dyn Steering>) -> Result<ControlServer, Fault> {
+    let log = ControlLog::open(&settings.logs.dir).map_err(|error| {
+        Fault::halt(
+            "control.log-denied",
+            format!("cannot write control.jsonl in {}: {error}", settings.logs.dir.display()),
+        )
+    })?;
+    let control = Control {
+        steering,
+        audit: Arc::new(ControlFile(log)),
+        clock: Arc::new(SystemClock),
+        authority: Authority {
+            own_uid: own_uid(),
+            uids: settings.control.allowed_uids.clone(),
+            gids: settings.control.allowed_gids.clone(),
+        },
+        admin_group: settings.control.admin_group.clone(),
+        limits: Limits::default(),
+    };
+    ControlServer::start(global.socket.as_deref().unwrap_or(&settings.control.socket), control)
+}
+
+/// `control.jsonl` as the control socket's record.
+struct ControlFile(ControlLog);
+
+impl AuditLog for ControlFile {
+    fn record(&self, call: &ControlRecord) {
+        let record = crate::observe::control::ControlRecord {
+            ts: call.ts.0,
+            uid: call.peer.as_ref().map_or(u32::MAX, |peer| peer.uid),
+            gid: call.peer.as_ref().map_or(u32::MAX, |peer| peer.gid),
+            pid: call.peer.as_ref().and_then(|peer| peer.pid),
+            command: call.command.trim_start_matches("/v1/").to_owned(),
+            arguments: call.request.clone(),
+            before: call.before.clone(),
+            after: call.after.clone(),
+            refused: call.error.clone(),
+        };
+        events::control_command(&record.command, record.uid, record.pid, record.refused.as_deref());
+        if let Err(error) = self.0.record(&record) {
+            let message = format!("a command could not be recorded in control.jsonl: {error}");
+            events::fault("Control", None, 0, &Fault::retry("control.not-recorded", message));
+        }
+    }
+}

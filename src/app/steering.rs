@@ -1,0 +1,302 @@
+//! The daemon behind the control socket: what operators ask, put to the root supervisor.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Addr;
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::daemon::Daemon;
+use crate::config::Settings;
+use crate::control::api::{
+    self, Change, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest, Promotion, RewindRequest, Rewound,
+    Selection, Status, TableView, Tables, Time,
+};
+use crate::control::problem::Problem;
+use crate::control::steering::Steering;
+use crate::fault::{Fault, Verdict};
+use crate::lake::RewindPlan;
+use crate::lake::fence::owner_of;
+use crate::lake::names::{Home, UNROUTED};
+use crate::model::offset::TopicPartition;
+use crate::observe::metrics;
+use crate::supervise::lane::{RewindOrder, RewindTarget, preview_rewind};
+use crate::supervise::parts::Parts;
+use crate::supervise::promotion::PromoteNow;
+use crate::supervise::root::{self, DrainAll, GetSnapshot, RootSupervisor, SetPaused, Snapshot};
+use crate::supervise::view::{self, LaneView, PromotionView};
+
+/// A poll thread of the consumer that makes no round for this long hangs.
+const SESSION_SILENCE: Duration = Duration::from_secs(20);
+
+/// The running daemon, for the control socket.
+pub struct DaemonSteering {
+    root: Addr<RootSupervisor>,
+    parts: Arc<Parts>,
+    started_at: Timestamp,
+    group: String,
+    lake: String,
+    pulse: std::sync::Mutex<(u64, std::time::Instant)>,
+}
+
+impl DaemonSteering {
+    /// Steers `daemon`, which runs with `settings`.
+    pub fn new(daemon: &Daemon, settings: &Settings) -> Self {
+        let parts = Arc::clone(daemon.parts());
+        Self {
+            root: daemon.root().clone(),
+            started_at: parts.clock.now(),
+            pulse: std::sync::Mutex::new((parts.session.beats(), parts.clock.instant())),
+            parts,
+            group: settings.kafka.group().to_owned(),
+            lake: settings.lake.root.clone(),
+        }
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, Problem> {
+        self.root.send(GetSnapshot).await.map_err(|_| gone())
+    }
+
+    fn tables_of(&self, snapshot: &Snapshot) -> Tables {
+        let names = self.parts.tables.iter().map(|table| table.name.to_string());
+        let view = |(name, tally): (String, &view::Shared<view::Tally>)| {
+            let tally = tally.get();
+            TableView {
+                rows: tally.rows,
+                files: tally.files,
+                quarantined: tally
+                    .quarantined
+                    .into_iter()
+                    .map(|(code, count)| (code.name().to_owned(), count))
+                    .collect(),
+                last_promotion: snapshot.promotions.iter().find(|view| view.table == name).and_then(promotion),
+                name,
+            }
+        };
+        let all = names.chain([UNROUTED.to_owned()]).zip(&self.parts.tallies).map(view);
+        Tables { tables: all.filter(|table| table.name != UNROUTED || !table.quarantined.is_empty()).collect() }
+    }
+
+    async fn set_paused(&self, selection: Selection, is_paused: bool) -> Result<Change<Lanes>, Problem> {
+        let before = lanes_of(&self.snapshot().await?);
+        for selection in chosen(&selection) {
+            self.root.send(SetPaused { selection, is_paused }).await.map_err(|_| gone())?;
+        }
+        Ok(Change { before, after: lanes_of(&self.snapshot().await?) })
+    }
+
+    async fn lane(&self, source: &TopicPartition) -> Result<Lane, Problem> {
+        let lanes = lanes_of(&self.snapshot().await?).lanes;
+        let found = lanes.into_iter().find(|lane| lane.topic == *source.topic && lane.partition == source.partition);
+        found.ok_or_else(|| Problem::not_owner(format!("{source} is not assigned to this daemon")))
+    }
+
+    /// Who owns a lane that is not ours, as its newest owner file says.
+    async fn owner_elsewhere(&self, source: &TopicPartition) -> Problem {
+        let (parts, asked) = (Arc::clone(&self.parts), source.clone());
+        let owner = actix_rt::task::spawn_blocking(move || owner_of(&*parts.storage, &Home::raw(&asked))).await;
+        match owner {
+            Ok(Ok(Some(owner))) => {
+                let who = format!("{} (pid {}, group {})", owner.host, owner.pid, owner.group);
+                Problem::not_owner(format!("{source} is not assigned to this daemon; its last owner is {who}"))
+            }
+            _ => Problem::not_owner(format!("{source} is not assigned to this daemon")),
+        }
+    }
+}
+
+#[async_trait]
+impl Steering for DaemonSteering {
+    async fn status(&self) -> Result<Status, Problem> {
+        let snapshot = self.snapshot().await?;
+        let uptime = self.parts.clock.now().duration_since(self.started_at);
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: state_of(&snapshot),
+            started_at: Time(self.started_at),
+            uptime_seconds: uptime.as_secs().max(0).unsigned_abs(),
+            host: self.parts.owner.host.clone(),
+            pid: std::process::id(),
+            group: self.group.clone(),
+            lake: self.lake.clone(),
+            lanes: lanes_of(&snapshot).lanes,
+            tables: self.tables_of(&snapshot).tables,
+        })
+    }
+
+    async fn lanes(&self) -> Result<Lanes, Problem> {
+        Ok(lanes_of(&self.snapshot().await?))
+    }
+
+    async fn tables(&self) -> Result<Tables, Problem> {
+        Ok(self.tables_of(&self.snapshot().await?))
+    }
+
+    async fn supervision(&self) -> Result<Node, Problem> {
+        Ok(node(self.snapshot().await?.tree))
+    }
+
+    async fn pause(&self, selection: Selection) -> Result<Change<Lanes>, Problem> {
+        self.set_paused(selection, true).await
+    }
+
+    async fn resume(&self, selection: Selection) -> Result<Change<Lanes>, Problem> {
+        self.set_paused(selection, false).await
+    }
+
+    async fn rewind(&self, request: RewindRequest) -> Result<Rewound, Problem> {
+        let source = TopicPartition::new(request.topic, request.partition);
+        let before = match self.lane(&source).await {
+            Ok(lane) => lane,
+            Err(problem) if problem.status == 409 => return Err(self.owner_elsewhere(&source).await),
+            Err(problem) => return Err(problem),
+        };
+        let to = match request.to {
+            api::RewindTarget::Offset(offset) => RewindTarget::Offset(offset),
+            api::RewindTarget::Timestamp(time) => RewindTarget::Time(time.0),
+        };
+        let order = RewindOrder { to, expect: request.expect, reason: request.reason.unwrap_or_default() };
+        let plan: RewindPlan = if request.dry_run {
+            let (parts, asked) = (Arc::clone(&self.parts), source.clone());
+            let preview = actix_rt::task::spawn_blocking(move || preview_rewind(&parts, &asked, &order)).await;
+            preview.map_err(|error| Problem::internal(error.to_string()))?.map_err(|fault| problem(&fault))?
+        } else {
+            let answer =
+                self.root.send(root::RewindRequest { source: source.clone(), order }).await.map_err(|_| gone())?;
+            answer.map_err(|fault| problem(&fault))?.plan
+        };
+        Ok(Rewound {
+            before,
+            after: self.lane(&source).await?,
+            dry_run: request.dry_run,
+            to: plan.to,
+            intervals: plan.intervals,
+            messages: plan.messages,
+        })
+    }
+
+    async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem> {
+        let before = self.tables().await?;
+        let answer = self.root.send(PromoteNow(request.tables)).await.map_err(|_| gone())?;
+        answer.map_err(|fault| problem(&fault))?;
+        Ok(Change { before, after: self.tables().await? })
+    }
+
+    async fn drain(&self) -> Result<Change<api::Daemon>, Problem> {
+        let before = api::Daemon { state: state_of(&self.snapshot().await?) };
+        self.root.send(DrainAll).await.map_err(|_| gone())?;
+        Ok(Change { before, after: api::Daemon { state: DaemonState::Draining } })
+    }
+
+    fn metrics(&self) -> String {
+        metrics().text()
+    }
+
+    fn health(&self) -> Result<(), String> {
+        if !self.root.connected() {
+            return Err("the root supervisor has ended".to_owned());
+        }
+        let (beats, now) = (self.parts.session.beats(), self.parts.clock.instant());
+        let mut pulse = self.pulse.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if pulse.0 != beats {
+            *pulse = (beats, now);
+        }
+        let silence = now.duration_since(pulse.1);
+        if silence > SESSION_SILENCE {
+            return Err(format!("the kafka session has made no round for {} s", silence.as_secs()));
+        }
+        Ok(())
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        self.health()
+    }
+}
+
+fn gone() -> Problem {
+    Problem::unavailable("the daemon is ending")
+}
+
+fn problem(fault: &Fault) -> Problem {
+    match fault.verdict {
+        Verdict::Fenced => Problem::not_owner(&fault.message),
+        Verdict::Halt => Problem::conflict(&fault.message),
+        Verdict::Retry => Problem::unavailable(&fault.message),
+    }
+}
+
+fn chosen(selection: &Selection) -> Vec<root::Selection> {
+    if selection.lanes.is_empty() {
+        return vec![root::Selection::All];
+    }
+    let choice = |choice: &api::LaneChoice| match choice.partition {
+        Some(partition) => root::Selection::One(TopicPartition::new(choice.topic.as_str(), partition)),
+        None => root::Selection::Topic(choice.topic.clone()),
+    };
+    selection.lanes.iter().map(choice).collect()
+}
+
+fn state_of(snapshot: &Snapshot) -> DaemonState {
+    match snapshot.state.as_str() {
+        "draining" => DaemonState::Draining,
+        _ if snapshot.lanes.is_empty() => DaemonState::Starting,
+        _ => DaemonState::Running,
+    }
+}
+
+fn lanes_of(snapshot: &Snapshot) -> Lanes {
+    Lanes { lanes: snapshot.lanes.iter().cloned().filter_map(lane).collect() }
+}
+
+fn lane(view: LaneView) -> Option<Lane> {
+    let state = match view.state {
+        view::LaneState::Acquiring => LaneState::Acquiring,
+        view::LaneState::BackingOff => LaneState::Waiting,
+        view::LaneState::Running => LaneState::Running,
+        view::LaneState::Paused => LaneState::Paused,
+        view::LaneState::Draining => LaneState::Draining,
+        view::LaneState::Parked => LaneState::Parked,
+        view::LaneState::Halted => LaneState::Halted,
+        view::LaneState::Fenced => LaneState::Fenced,
+        view::LaneState::Ended => return None,
+    };
+    Some(Lane {
+        topic: view.topic,
+        partition: view.partition,
+        state,
+        generation: view.generation,
+        epoch: view.epoch,
+        position: view.position,
+        committed: view.committed,
+        high_watermark: view.end,
+        lag: view.lag.map(|lag| lag.max(0).unsigned_abs()),
+        buffered_bytes: view.buffered_bytes,
+        buffered_rows: view.buffered_rows,
+        last_commit_at: view.last_commit.map(Time),
+        last_fault: view.last_fault.map(|fault| fault.message),
+    })
+}
+
+fn promotion(view: &PromotionView) -> Option<Promotion> {
+    Some(Promotion {
+        at: Time(view.last_end.or_else(|| view.last_fault.as_ref().map(|fault| fault.at))?),
+        sequence: view.last_seq,
+        rows: view.last_rows,
+        files_added: view.last_added,
+        files_removed: view.last_removed,
+        fault: view.last_fault.as_ref().map(|fault| fault.message.clone()),
+    })
+}
+
+fn node(view: view::Node) -> Node {
+    Node {
+        name: view.name,
+        kind: view.kind,
+        state: view.state,
+        generation: view.generation,
+        restarts: u64::from(view.restarts),
+        last_fault: view.last_fault.map(|fault| fault.message),
+        children: view.children.into_iter().map(node).collect(),
+    }
+}
