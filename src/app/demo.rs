@@ -7,7 +7,6 @@ mod account;
 mod folder;
 mod live;
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -19,7 +18,8 @@ use jiff::tz::TimeZone;
 use self::account::{Account, Sent};
 use self::folder::Folder;
 use self::live::{Live, Picture};
-use super::daemon::{Daemon, Options, open_storage};
+use super::daemon::{Daemon, Options, open_lake_to_look};
+use super::{say, serve};
 use crate::cli;
 use crate::config::Settings;
 use crate::exit::ExitCode;
@@ -63,7 +63,7 @@ const CHANGED: f64 = 0.05;
 pub fn run(order: &cli::Demo, global: &cli::Global) -> Result<ExitCode, Fault> {
     let folder = Folder::make(order.dir.as_deref())?;
     let log = start_log(&folder, global)?;
-    let stop = stop_on_signals()?;
+    let stop = serve::watch_signals()?;
     let mut live = Live::new(global.quiet, global.verbose > 0);
     live.say(&format!("an embedded kafka, the daemon, and a lake in {}\n", folder.lake().display()));
 
@@ -76,7 +76,7 @@ pub fn run(order: &cli::Demo, global: &cli::Global) -> Result<ExitCode, Fault> {
     })?;
     drop(kafka);
 
-    let storage = open_storage(&settings)?;
+    let storage = open_lake_to_look(&settings)?;
     let sources: Vec<_> = (0..PARTITIONS).map(|partition| TopicPartition::new(TOPIC, partition)).collect();
     let account = Account::take(&folder, &settings, &storage, &sources, sent)?;
     drop(log);
@@ -93,33 +93,18 @@ fn tell(account: &Account, as_json: bool) -> Result<(), Fault> {
     } else {
         format!("\n{account}")
     };
-    let mut stdout = std::io::stdout().lock();
-    let told = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-    told.map_err(|error| Fault::retry("demo.output", format!("cannot write the account: {error}")))
+    say::result(&text)
 }
 
 fn start_log(folder: &Folder, global: &cli::Global) -> Result<LogGuard, Fault> {
     let files = LogFiles { dir: folder.logs(), level: LogLevel::Debug, file_size: 64 << 20, total_size: 256 << 20 };
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let level = if global.verbose > 1 { LogLevel::Debug } else { LogLevel::Info };
-    let terminal = (global.verbose > 0).then(|| Terminal { level, colors: global.color.on(is_terminal) });
+    let terminal = (global.verbose > 0).then(|| Terminal { level, colors: global.color.on(say::is_terminal()) });
     let options = LogOptions { files: Some(files), terminal };
     logs::start(options).map_err(|error| {
         let message = format!("cannot write the log in {}: {error}", folder.logs().display());
         Fault::halt("demo.log", message)
     })
-}
-
-/// Set by the first SIGINT or SIGTERM; the second one ends the process at once.
-fn stop_on_signals() -> Result<Arc<AtomicBool>, Fault> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        // The first of the two looks at the flag before the second one sets it.
-        signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .map_err(|error| Fault::internal("demo.signals", format!("cannot wait for signals: {error}")))?;
-    }
-    Ok(stop)
 }
 
 /// Messages going into the embedded Kafka, on a thread of their own.

@@ -1,7 +1,7 @@
 //! What a demo did, told from the lake alone: the ledger, the table log, the audit.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +11,10 @@ use serde::Serialize;
 
 use super::folder::Folder;
 use super::live::grouped;
-use crate::app::cells;
+use crate::app::{audit, cells};
 use crate::config::Settings;
 use crate::fault::Fault;
-use crate::flow::promote::audit_processed;
-use crate::lake::audit::{Depth, Invariant, Report, audit_raw};
+use crate::lake::audit::Report;
 use crate::lake::chain::read_chain;
 use crate::lake::log::TableLog;
 use crate::lake::names::NULL_DATE;
@@ -26,8 +25,6 @@ use crate::storage::Storage;
 
 /// Rows of a ledger file that are looked at together.
 const BATCH_ROWS: usize = 8192;
-/// Violations that are shown of one promise.
-const SHOWN_VIOLATIONS: usize = 3;
 /// Dates in one line.
 const DATES_A_LINE: usize = 4;
 
@@ -99,15 +96,11 @@ impl Account {
         sent: Sent,
     ) -> Result<Self, Fault> {
         let ledger = Ledger::read(storage, sources)?;
-        let raw = audit_raw(&**storage, Depth::DataBytes)?;
-        let mut invariants = vec![raw.chain, raw.complete];
+        let audit = audit::audit(storage, &settings.tables, &settings.limits.spool.dir.join("audit"))?;
         let mut processed = BTreeMap::new();
         for table in &settings.tables {
-            let spool = settings.limits.spool.dir.join("audit");
-            invariants.extend(audit_processed(storage, table, &spool, settings.limits.memory / 4)?);
             count_dates(storage, table, &mut processed)?;
         }
-        let audit = Report::new(invariants, raw.tables);
         let seconds = sent.elapsed.as_secs_f64();
         Ok(Self {
             ok: audit.ok && (sent.is_stopped || ledger.messages == sent.messages),
@@ -183,7 +176,7 @@ fn commands(folder: &Folder) -> Vec<String> {
     vec![
         format!("find {} -name '*.parquet' | sort", shell(&folder.lake())),
         format!("{forebay} show processed.books --limit 5 --columns record_id,title,price,added,kafka_offset"),
-        format!("{forebay} show quarantine.books --limit 5 --columns kafka_offset,violations,payload"),
+        format!("{forebay} show quarantine.books --limit 3 --json --columns kafka_offset,violations"),
     ]
 }
 
@@ -198,30 +191,6 @@ fn shell(path: &Path) -> String {
     }
 }
 
-/// What a promise is about, and what was counted for it.
-fn about(id: &str) -> (&'static str, &'static str) {
-    match id {
-        "I1" => ("chain without gap or overlap", "intervals"),
-        "I2" => ("every message once, as the ledger says", "messages"),
-        "I5" => ("each record id once, newest version", "ids"),
-        "I6" => ("every row names its offset", "rows"),
-        "I7" => ("the table log shows whole promotions", "files"),
-        "I8" => ("the folders show what the log shows", "files"),
-        _ => ("", "checked"),
-    }
-}
-
-fn promise(promise: &Invariant) -> String {
-    let (what, things) = about(promise.id);
-    let verdict = if promise.ok { "holds" } else { "BROKEN" };
-    let mut text = format!("{}  {what:<40}{verdict:<8}{:>9} {things}", promise.id, grouped(promise.checked));
-    for violation in promise.violations.iter().take(SHOWN_VIOLATIONS) {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, "\n{GAP}      {violation}");
-    }
-    text
-}
-
 /// Width of the names on the left.
 const GAP: &str = "              ";
 
@@ -231,7 +200,7 @@ impl fmt::Display for Account {
         let stopped = if self.stopped { "stopped early: " } else { "" };
         writeln!(
             f,
-            "{stopped}{} messages in {:.1} s, {} a second (the embedded kafka has room for few, so sending waits for commits)",
+            "{stopped}{} messages in {:.1} s, {} a second (the embedded kafka keeps little, so sending waits for commits)",
             grouped(self.messages),
             self.elapsed_seconds,
             grouped(self.messages_per_second as u64)
@@ -258,9 +227,9 @@ impl fmt::Display for Account {
             let line: Vec<String> = line.iter().map(|(date, rows)| format!("{date} {:>6}", grouped(**rows))).collect();
             writeln!(f, "{GAP}{}", line.join("  "))?;
         }
-        writeln!(f, "audit         {}", if self.audit.ok { "passed" } else { "FAILED" })?;
-        for invariant in &self.audit.invariants {
-            writeln!(f, "  {}", promise(invariant))?;
+        writeln!(f, "audit")?;
+        for line in audit::picture(&self.audit).lines() {
+            writeln!(f, "  {line}")?;
         }
         writeln!(f)?;
         writeln!(f, "The lake stays in {}. To look further:", self.lake)?;
@@ -280,14 +249,5 @@ mod tests {
         assert_eq!(shell(Path::new("/tmp/forebay-demo-1a/lake")), "/tmp/forebay-demo-1a/lake");
         assert_eq!(shell(Path::new("/tmp/my lake")), "'/tmp/my lake'");
         assert_eq!(shell(Path::new("/tmp/it's")), r"'/tmp/it'\''s'");
-    }
-
-    #[test]
-    fn a_broken_promise_is_shown_with_what_speaks_against_it() {
-        use crate::lake::audit::Violation;
-        let broken = Invariant::new("I1", 7, vec![Violation { what: "a gap".to_owned(), ..Violation::default() }]);
-        let text = promise(&broken);
-        assert!(text.contains("BROKEN") && text.contains("7 intervals") && text.ends_with("a gap"), "{text}");
-        assert!(promise(&Invariant::new("I2", 1234, Vec::new())).contains("holds"));
     }
 }

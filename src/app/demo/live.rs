@@ -1,7 +1,9 @@
 //! The live view: redrawn on a terminal, a line now and then elsewhere.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
+
+use crate::app::say;
 
 /// Between two pictures on a terminal.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -106,7 +108,7 @@ pub(super) struct Live {
 impl Live {
     /// A view for this process: nothing when it shall be quiet; lines when log lines come between.
     pub(super) fn new(is_quiet: bool, has_log_lines: bool) -> Self {
-        let manner = match (is_quiet, has_log_lines || !io::stderr().is_terminal()) {
+        let manner = match (is_quiet, has_log_lines || !say::is_terminal()) {
             (true, _) => Manner::Silent,
             (false, true) => Manner::Lines,
             (false, false) => Manner::Redraw,
