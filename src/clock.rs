@@ -39,6 +39,11 @@ impl ManualClock {
         Self { state: Mutex::new((now, Instant::now())) }
     }
 
+    /// Sets the wall clock, forward or back, as an operator or a time server does. The monotonic clock stays.
+    pub fn set(&self, now: Timestamp) {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).0 = now;
+    }
+
     /// Moves both clocks forward.
     pub fn advance(&self, by: Duration) {
         let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

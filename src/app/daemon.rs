@@ -26,13 +26,12 @@ use crate::flow::spool::Spool;
 use crate::flow::validate::Rules;
 use crate::model::budget::MemoryBudget;
 use crate::model::table::TopicChoice;
-use crate::stage::host::Probe;
 use crate::storage::{self, Storage};
-use crate::supervise::parts::Parts;
+use crate::supervise::parts::{MessageProbe, Parts, TreeProbe};
 use crate::supervise::policy::RestartLimits;
 use crate::supervise::promotion::{PromoteNow, PromotionSettings};
 use crate::supervise::reaper::Reaper;
-use crate::supervise::root::{DrainAll, FromSession, GetSnapshot, RootSettings, RootSupervisor, Snapshot};
+use crate::supervise::root::{DrainAll, FromSession, GetSnapshot, RootSettings, RootSupervisor, Snapshot, TakeDown};
 use crate::supervise::view::{Shared, Tally};
 
 /// How long the parts may take to end once the tree has come to rest.
@@ -44,7 +43,11 @@ pub struct Options {
     /// Read to the ends seen at the start, commit, promote, end.
     pub until_caught_up: bool,
     /// Makes stages fail in tests.
-    pub probe: Option<Probe>,
+    pub probe: Option<TreeProbe>,
+    /// Makes messages poisonous in tests.
+    pub message_probe: Option<MessageProbe>,
+    /// A lake that fails on demand, in tests; else the one of the configuration.
+    pub storage: Option<Arc<dyn Storage>>,
     /// Number of this daemon on its host, for its static membership.
     pub instance: u32,
 }
@@ -64,7 +67,10 @@ impl Daemon {
     ///
     /// What only a person can put right, and a spool that cannot be used.
     pub fn start(settings: &Settings, options: &Options) -> Result<Self, Fault> {
-        let storage = open_storage(settings)?;
+        let storage = match &options.storage {
+            Some(storage) => Arc::clone(storage),
+            None => open_storage(settings)?,
+        };
         let reaper = Reaper::start().map_err(|error| Fault::retry("process.no-thread", error.to_string()))?;
         let (jobs_in, jobs_out) = bounded(POOL_JOBS);
         let (events_in, events_out) = unbounded();
@@ -97,6 +103,7 @@ impl Daemon {
             clock: Arc::new(SystemClock),
             reaper: reaper.handle(),
             probe: options.probe.clone(),
+            message_probe: options.message_probe.clone(),
             until_caught_up: options.until_caught_up,
         });
         let root_settings = RootSettings {
@@ -182,15 +189,18 @@ fn run_tree(
         let forwarder =
             std::thread::Builder::new().name("session-events".to_owned()).spawn(move || forward(&events, &forward_to));
         match forwarder {
-            Ok(thread) => parts.reaper.join(move || drop(thread.join())),
+            Ok(thread) => parts.reaper.join(thread),
             Err(error) => return Err(Fault::retry("process.no-thread", error.to_string())),
         }
         // `start` waits for the address; it has not gone away.
-        let _ = started.send(root);
-        end.await.unwrap_or_else(|_| Err(Fault::internal("root.vanished", "the root supervisor vanished")))
+        let _ = started.send(root.clone());
+        let result =
+            end.await.unwrap_or_else(|_| Err(Fault::internal("root.vanished", "the root supervisor vanished")));
+        // A root that has vanished, or that does not answer, is left to the end of the process.
+        let _ = tokio::time::timeout(TAKE_DOWN, root.send(TakeDown)).await;
+        result
     });
     parts.session.shutdown(TAKE_DOWN);
-    System::current().stop();
     drop(system);
     reaper.finish(TAKE_DOWN);
     result

@@ -80,7 +80,12 @@ impl<S: Step> StageHandle<S> {
         self.address.do_send(Halt);
     }
 
-    /// Waits for the thread of a stage that has reported its exit.
+    /// Whether the stage is gone: it has reported its exit, and what it owned is dropped.
+    pub fn has_ended(&self) -> bool {
+        !self.address.connected()
+    }
+
+    /// Waits for the thread of a stage that has ended.
     pub fn join(self) {
         self.arbiter.stop();
         // An Arbiter whose thread panicked outside a step has been reported by the exit guard already.

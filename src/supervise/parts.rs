@@ -17,10 +17,17 @@ use crate::flow::read::session::Session;
 use crate::flow::spool::Spool;
 use crate::flow::validate::Rules;
 use crate::lake::fence::Owner;
+use crate::model::batch::RawMessage;
 use crate::model::budget::MemoryBudget;
+use crate::model::offset::TopicPartition;
 use crate::model::table::Table;
-use crate::stage::host::Probe;
 use crate::storage::Storage;
+
+/// Called with the role of a stage, and its lane unless it is a parser, before each of its steps.
+pub type TreeProbe = Arc<dyn Fn(&'static str, Option<&TopicPartition>) + Send + Sync>;
+
+/// Called with each message before it is parsed.
+pub type MessageProbe = Arc<dyn Fn(&RawMessage) + Send + Sync>;
 
 /// Everything a lane is built from. One for the process.
 pub struct Parts {
@@ -57,7 +64,9 @@ pub struct Parts {
     /// Joins the threads of ended parts.
     pub reaper: ReaperHandle,
     /// Called before each step of each stage; tests make stages fail with it. None in production.
-    pub probe: Option<Probe>,
+    pub probe: Option<TreeProbe>,
+    /// Called before each message is parsed; tests make a message poisonous with it. None in production.
+    pub message_probe: Option<MessageProbe>,
     /// Stop each lane at the end that its Kafka partition had when the lane was first started.
     pub until_caught_up: bool,
 }

@@ -25,7 +25,7 @@ use crate::stage::host::panic_message;
 #[rtype(result = "()")]
 pub struct SetRole(pub BTreeSet<usize>);
 
-/// Promote these tables now; empty: every table with a Processed zone.
+/// Promote these tables now; empty: every table that this daemon promotes.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<Vec<(String, PromotionReport)>, Fault>")]
 pub struct PromoteNow(pub Vec<String>);
@@ -51,13 +51,19 @@ pub struct PromotionSupervisor {
     is_running: bool,
 }
 
+type Reply = oneshot::Sender<Result<PromotionReport, Fault>>;
+
 struct TableState {
     table: usize,
     view: Shared<PromotionView>,
     /// Kept between promotions while this daemon has the role.
     promoter: Option<Promoter>,
     policy: RestartPolicy,
-    waiting: Vec<oneshot::Sender<Result<PromotionReport, Fault>>>,
+    /// Who asked for the next promotion.
+    waiting: Vec<Reply>,
+    /// Who is told of the one that runs. Whoever asks while it runs asks for the next: this one may have looked at the
+    /// lake before what they want to see was there.
+    answered: Vec<Reply>,
     latest_tick: Option<Timestamp>,
 }
 
@@ -78,6 +84,7 @@ impl PromotionSupervisor {
             promoter: None,
             policy: RestartPolicy::new(parts.limits),
             waiting: Vec::new(),
+            answered: Vec::new(),
             latest_tick: None,
         };
         let tables = views.iter().map(state).collect();
@@ -86,6 +93,11 @@ impl PromotionSupervisor {
 
     fn name(&self, slot: usize) -> &str {
         &self.parts.tables[self.tables[slot].table].name
+    }
+
+    /// Whether no table at all is promoted here.
+    fn has_no_role(&self) -> bool {
+        self.tables.iter().all(|state| !state.view.get().is_promoter)
     }
 
     fn enqueue(&mut self, slot: usize, ctx: &mut Context<Self>) {
@@ -102,6 +114,7 @@ impl PromotionSupervisor {
         let Some(slot) = self.queue.pop_front() else { return };
         self.is_running = true;
         let state = &mut self.tables[slot];
+        state.answered = std::mem::take(&mut state.waiting);
         state.view.update(|view| "running".clone_into(&mut view.state));
         let (parts, settings) = (Arc::clone(&self.parts), self.settings.clone());
         let (table, mut promoter, supervisor) = (state.table, state.promoter.take(), ctx.address());
@@ -114,7 +127,7 @@ impl PromotionSupervisor {
             supervisor.do_send(Ended { slot, promoter, result });
         });
         match spawned {
-            Ok(thread) => self.parts.reaper.join(move || drop(thread.join())),
+            Ok(thread) => self.parts.reaper.join(thread),
             Err(error) => {
                 let result = Err(Fault::retry("process.no-thread", format!("no thread for a promotion: {error}")));
                 ctx.notify(Ended { slot, promoter: None, result });
@@ -192,7 +205,7 @@ impl Handler<Ended> for PromotionSupervisor {
         let name = self.name(slot).to_owned();
         let now = self.parts.clock.now();
         let state = &mut self.tables[slot];
-        for reply in state.waiting.drain(..) {
+        for reply in state.answered.drain(..) {
             // Whoever asked may have given up waiting.
             let _ = reply.send(ended.result.clone());
         }
@@ -250,10 +263,11 @@ impl Handler<PromoteNow> for PromotionSupervisor {
         let mut answers = Vec::new();
         for slot in 0..self.tables.len() {
             let name = self.name(slot).to_owned();
-            if !(names.is_empty() || names.contains(&name)) {
+            let is_promoter = self.tables[slot].view.get().is_promoter;
+            if !(names.contains(&name) || names.is_empty() && (is_promoter || self.has_no_role())) {
                 continue;
             }
-            if !self.tables[slot].view.get().is_promoter {
+            if !is_promoter {
                 let message =
                     format!("this daemon does not promote {name}: partition 0 of its topic is assigned elsewhere");
                 let fault = Fault::fenced("promotion.not-the-promoter", message);

@@ -45,11 +45,15 @@ impl HourlyTimer {
 
     fn look(&mut self, _: &mut Context<Self>) {
         let now = self.clock.now();
-        let Some(at) = self.next.filter(|next| *next <= now) else { return };
-        self.promoters.do_send(Tick { at });
-        let next = self.schedule.next_after(now);
-        self.next = next;
-        self.next_due.update(|due| *due = next);
+        let upcoming = self.schedule.next_after(now);
+        match self.next {
+            Some(at) if at <= now => self.promoters.do_send(Tick { at }),
+            // A clock that was set back: what was next is far away now.
+            Some(at) if upcoming.is_some_and(|upcoming| upcoming < at) => {}
+            _ => return,
+        }
+        self.next = upcoming;
+        self.next_due.update(|due| *due = upcoming);
     }
 }
 
@@ -58,5 +62,108 @@ impl Actor for HourlyTimer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.run_interval(LOOK_EVERY, Self::look);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::flow::promote::due::Schedule;
+    use actix::prelude::{Handler, System};
+    use jiff::tz::TimeZone;
+    use std::sync::Mutex;
+
+    struct Heard(Arc<Mutex<Vec<Timestamp>>>);
+
+    impl Actor for Heard {
+        type Context = Context<Self>;
+    }
+
+    impl Handler<Tick> for Heard {
+        type Result = ();
+
+        fn handle(&mut self, tick: Tick, _: &mut Self::Context) {
+            self.0.lock().unwrap().push(tick.at);
+        }
+    }
+
+    #[derive(Message)]
+    #[rtype(result = "Option<Timestamp>")]
+    struct Look;
+
+    /// What the interval does, when the test says so.
+    impl Handler<Look> for HourlyTimer {
+        type Result = Option<Timestamp>;
+
+        fn handle(&mut self, _: Look, ctx: &mut Self::Context) -> Self::Result {
+            self.look(ctx);
+            self.next_due.get()
+        }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// The ticks heard, and what was due next, after each of the looks that follow these movements of the clock.
+    fn looks(start: &str, movements: &[fn(&ManualClock)]) -> Vec<(Vec<Timestamp>, Option<Timestamp>)> {
+        let clock = Arc::new(ManualClock::new(at(start)));
+        System::new().block_on(async {
+            let heard = Arc::new(Mutex::new(Vec::new()));
+            let promoters = Heard(Arc::clone(&heard)).start();
+            let schedule = Schedule::new(Duration::from_secs(3600), TimeZone::UTC).unwrap();
+            let shared: Arc<dyn Clock> = clock.clone();
+            let timer = HourlyTimer::new(schedule, shared, Shared::new(None), promoters.recipient()).start();
+            let mut seen = Vec::new();
+            for movement in movements {
+                movement(&clock);
+                let due = timer.send(Look).await.unwrap();
+                tokio::task::yield_now().await;
+                seen.push((std::mem::take(&mut *heard.lock().unwrap()), due));
+            }
+            seen
+        })
+    }
+
+    #[test]
+    fn a_tick_comes_at_the_hour_and_missed_ones_are_made_up_for_once() {
+        let seen = looks(
+            "2026-10-15T18:59:58Z",
+            &[
+                |clock| clock.advance(Duration::from_secs(1)),
+                |clock| clock.advance(Duration::from_secs(1)),
+                |_| {},
+                |clock| clock.advance(Duration::from_secs(5 * 3600 + 60)),
+                |_| {},
+            ],
+        );
+        let (seven, eight) = (at("2026-10-15T19:00:00Z"), at("2026-10-15T20:00:00Z"));
+        let later = at("2026-10-16T01:00:00Z");
+        assert_eq!(
+            seen,
+            [
+                (vec![], Some(seven)),
+                (vec![seven], Some(eight)),
+                (vec![], Some(eight)),
+                (vec![eight], Some(later)),
+                (vec![], Some(later)),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_silence_the_timer() {
+        let seen = looks(
+            "2031-01-01T00:30:00Z",
+            &[
+                |clock| clock.set(at("2026-10-15T18:30:00Z")),
+                |clock| {
+                    clock.advance(Duration::from_secs(1800));
+                },
+            ],
+        );
+        let seven = at("2026-10-15T19:00:00Z");
+        assert_eq!(seen, [(vec![], Some(seven)), (vec![seven], Some(at("2026-10-15T20:00:00Z")))]);
     }
 }

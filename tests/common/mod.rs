@@ -58,7 +58,7 @@ impl Sandbox {
     pub(crate) fn send(&self, payloads: &[Option<String>]) {
         let user = [("bootstrap.servers".to_owned(), self.kafka.bootstrap_servers().to_owned())].into();
         let settings = ClientSettings { user, ..ClientSettings::default() };
-        let producer = Producer::connect(&settings, |delivery| drop(delivery.place.unwrap())).unwrap();
+        let producer = Producer::connect(&settings, |delivery| assert!(delivery.place.is_ok())).unwrap();
         for (number, payload) in payloads.iter().enumerate() {
             let partition = Some(i32::try_from(number).unwrap() % self.partitions);
             let payload = payload.as_deref().map(str::as_bytes);

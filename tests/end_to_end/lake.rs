@@ -190,7 +190,8 @@ pub(crate) fn audit(site: &Site) {
     assert_eq!(answer.code, Some(0), "{answer:?}");
     let document = answer.json();
     assert_eq!(document["ok"], true, "{document}");
-    let ids: Vec<_> = document["invariants"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    let ids: Vec<_> =
+        document["invariants"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
     assert!(["I1", "I2", "I5", "I6"].iter().all(|id| ids.contains(id)), "{document}");
     let checked = |one: &Value| one["checked"].as_u64() > Some(0);
     assert!(document["invariants"].as_array().unwrap().iter().all(checked), "nothing checked: {document}");

@@ -235,7 +235,9 @@ date = "added"
             let lanes = self.lanes();
             let is_done = |(partition, end): (usize, &i64)| {
                 *end == 0
-                    || lanes.iter().any(|lane| lane["partition"] == partition && lane["committed"].as_i64() >= Some(*end))
+                    || lanes
+                        .iter()
+                        .any(|lane| lane["partition"] == partition && lane["committed"].as_i64() >= Some(*end))
             };
             ends.iter().enumerate().all(is_done)
         });

@@ -24,6 +24,10 @@ pub struct ParserStep {
 impl ParserStep {
     /// A worker; `first` is what its predecessor left, to be done before anything else.
     pub fn new(parser: Parser, jobs: Receiver<ParseJob>, lease: Lease, first: Option<ParseJob>) -> Self {
+        if let Some(job) = &first {
+            // From here on, not from its first step on: a worker may die before that.
+            lease.hold(job.clone());
+        }
         Self { parser, jobs, lease, first, unsent: None }
     }
 

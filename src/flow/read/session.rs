@@ -123,6 +123,11 @@ impl Session {
         self.ask(|reply| Command::Open { partition: partition.clone(), offset, reply })?
     }
 
+    /// Whether the group has given us this Kafka partition. Does not wait for the poll thread.
+    pub fn owns(&self, partition: &TopicPartition) -> bool {
+        self.consumer.context().ownership().is_some_and(|ownership| ownership.owned.contains(partition))
+    }
+
     /// Stops fetching a Kafka partition and stays its owner. Fine when it is not open.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The lane's supervisor as an actor: linearises what happens to one lane and decides.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix::prelude::{
@@ -40,6 +41,23 @@ pub struct PauseLane;
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct ResumeLane;
+
+/// The Kafka partition was assigned to us once more. A lane that was fenced may be ours again.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct Reassigned;
+
+/// A batch of the lane is lost in the parser pool: its generation cannot go on.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub struct BatchLost {
+    /// Whose batch.
+    pub source: TopicPartition,
+    /// Of which incarnation.
+    pub generation: u64,
+    /// Why.
+    pub fault: Fault,
+}
 
 /// Truncate the chain and read again from there, as the next generation.
 #[derive(Debug, Clone, Message)]
@@ -81,6 +99,8 @@ impl LaneEnd {
 
 /// Role of a lane in logs and metrics.
 const LANE: &str = "Lane";
+/// Role of the parsers, which serve all lanes.
+pub(in crate::supervise) const PARSER: &str = "Parser";
 
 /// Supervises one lane.
 pub struct LaneSupervisor {
@@ -91,11 +111,10 @@ pub struct LaneSupervisor {
     policy: RestartPolicy,
     generation: u64,
     stages: Option<Stages>,
-    /// Stages of older generations that have not all reported their exit, with their generation.
-    retired: Vec<(u64, Stages)>,
     /// The next start, while it waits for its backoff.
     next_start: Option<SpawnHandle>,
-    is_starting: bool,
+    /// Set while a start is under way; raised, it tells the start not to go on.
+    starting: Option<Arc<AtomicBool>>,
     is_draining: bool,
     is_paused: bool,
     stop_at: Option<i64>,
@@ -152,9 +171,8 @@ impl LaneSupervisor {
             policy,
             generation,
             stages: None,
-            retired: Vec::new(),
             next_start: None,
-            is_starting: false,
+            starting: None,
             is_draining: false,
             is_paused,
             stop_at: None,
@@ -175,13 +193,14 @@ impl LaneSupervisor {
     /// Begins the next generation on a storage thread.
     fn start_generation(&mut self, ctx: &mut Context<Self>) {
         self.next_start = None;
-        self.is_starting = true;
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        self.starting = Some(Arc::clone(&is_cancelled));
         self.generation += 1;
         let generation = self.generation;
         self.view.update(|view| (view.state, view.generation) = (LaneState::Acquiring, generation));
         let rewind = self.rewind.as_ref().map(|(order, _)| order.clone());
         let parts = Arc::clone(&self.parts);
-        let job = StartJob { parts, source: self.source.clone(), rewind, stop_at: self.stop_at };
+        let job = StartJob { parts, source: self.source.clone(), rewind, stop_at: self.stop_at, is_cancelled };
         let lane = ctx.address();
         let spawned = std::thread::Builder::new().name(format!("start-{}", self.source)).spawn(move || {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run()));
@@ -192,17 +211,17 @@ impl LaneSupervisor {
             lane.do_send(Started { generation, outcome });
         });
         match spawned {
-            Ok(thread) => self.parts.reaper.join(move || drop(thread.join())),
+            Ok(thread) => self.parts.reaper.join(thread),
             Err(error) => {
                 let fault = Fault::retry("process.no-thread", format!("no thread to start {}: {error}", self.source));
-                self.is_starting = false;
-                self.ended(&Exit::Failed(fault), ctx);
+                self.starting = None;
+                self.ended(LANE, &Exit::Failed(fault), ctx);
             }
         }
     }
 
-    /// A generation, or the attempt to start one, has ended with `exit`: decide what comes next.
-    fn ended(&mut self, exit: &Exit, ctx: &mut Context<Self>) {
+    /// A generation, or the attempt to start one, has ended with the `exit` of `part`: decide what comes next.
+    fn ended(&mut self, part: &'static str, exit: &Exit, ctx: &mut Context<Self>) {
         let decision = self.policy.decide(exit, self.parts.clock.instant(), fastrand::f64());
         if decision == Decision::Ignore {
             return;
@@ -210,12 +229,12 @@ impl LaneSupervisor {
         self.retire();
         let fault = match exit {
             Exit::Failed(fault) => fault.clone(),
-            other => Fault::internal("lane.stage-failed", other.to_string()),
+            other => Fault::internal("lane.stage-failed", format!("{part} of {}: {other}", self.source)),
         };
         self.note(&fault);
         match &decision {
             Decision::Halt(fault) => events::lane_halted(&self.source, self.generation, fault),
-            _ => events::fault(LANE, Some(&self.source), self.generation, &fault),
+            _ => events::fault(part, Some(&self.source), self.generation, &fault),
         }
         if self.is_draining {
             // Nothing more can be committed by this generation, and a drain does not begin another.
@@ -231,7 +250,9 @@ impl LaneSupervisor {
                 self.start_after(delay, LaneState::Parked, ctx);
             }
             Decision::Halt(_) => self.set_state(LaneState::Halted),
-            Decision::AwaitAssignment => self.set_state(LaneState::Fenced),
+            // Who fenced us may have been a start that came too late, of an owner that the group has long forgotten:
+            // while the partition is ours we look again now and then. A start takes no epoch unless it is ours.
+            Decision::AwaitAssignment => self.start_after(self.parts.limits.parked_retry, LaneState::Fenced, ctx),
             Decision::Ignore => {}
         }
     }
@@ -248,11 +269,22 @@ impl LaneSupervisor {
         }
     }
 
-    /// Halts the running stages and keeps their handles until they have reported.
+    /// Halts the running stages. What they report from now on is of no interest.
     fn retire(&mut self) {
         if let Some(stages) = self.stages.take() {
-            stages.halt();
-            self.retired.push((self.generation, stages));
+            stages.halt(&self.parts.reaper);
+        }
+    }
+
+    /// Comes to rest, but not before a start that is under way has ended: a start that goes on alone would take the
+    /// lane away from whoever owns it next, which may be a lane of this very process.
+    fn leave(&mut self, end: LaneEnd, ctx: &mut Context<Self>) {
+        match &self.starting {
+            Some(is_cancelled) => {
+                is_cancelled.store(true, Ordering::Release);
+                self.is_draining = true;
+            }
+            None => self.come_to_rest(end, ctx),
         }
     }
 
@@ -268,8 +300,8 @@ impl LaneSupervisor {
     fn check(&mut self, ctx: &mut Context<Self>) {
         let Some(stages) = &self.stages else { return };
         self.view.update(|view| stages.show(view));
-        if stages.hung(self.parts.hang_after).is_some() {
-            self.ended(&Exit::Hung, ctx);
+        if let Some(stage) = stages.hung(self.parts.hang_after) {
+            self.ended(stage, &Exit::Hung, ctx);
         }
     }
 }
@@ -290,15 +322,19 @@ impl Handler<Started> for LaneSupervisor {
         if started.generation != self.generation {
             return;
         }
-        self.is_starting = false;
+        self.starting = None;
         if let Some((_, reply)) = self.rewind.take() {
             let lost = Err(Fault::internal("lane.rewind-unanswered", "the rewind was not tried; try again"));
             // Whoever asked may have given up waiting.
             let _ = reply.send(started.outcome.rewound.unwrap_or(lost));
         }
+        if self.is_draining {
+            // Nothing was read yet.
+            return self.come_to_rest(LaneEnd::Drained, ctx);
+        }
         let opened = match started.outcome.opened {
             Ok(opened) => opened,
-            Err(fault) => return self.ended(&Exit::Failed(fault), ctx),
+            Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };
         let (epoch, head, end) = (opened.ledger.epoch(), opened.ledger.head(), opened.end);
         self.stop_at = opened.stop_at;
@@ -312,13 +348,10 @@ impl Handler<Started> for LaneSupervisor {
         let lane = LaneIdentity { source: &self.source, table: self.table, generation: self.generation };
         let stages = match Stages::start(&self.parts, &lane, opened, &self.view, &reports) {
             Ok(stages) => stages,
-            Err(fault) => return self.ended(&Exit::Failed(fault), ctx),
+            Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };
         if self.is_paused {
             stages.pause(true);
-        }
-        if self.is_draining {
-            stages.drain();
         }
         self.stages = Some(stages);
     }
@@ -328,25 +361,18 @@ impl Handler<StageExited> for LaneSupervisor {
     type Result = ();
 
     fn handle(&mut self, report: StageExited, ctx: &mut Self::Context) {
-        if let Some(at) = self.retired.iter().position(|(generation, _)| *generation == report.generation) {
-            if self.retired[at].1.exited() {
-                let (_, stages) = self.retired.swap_remove(at);
-                self.parts.reaper.join(move || stages.join());
-            }
-            return;
-        }
-        if report.generation != self.generation {
-            return;
-        }
-        let all_ended = self.stages.as_mut().is_some_and(Stages::exited);
+        let Some(stages) = self.stages.as_mut().filter(|_| report.generation == self.generation) else { return };
+        let all_ended = stages.exited();
         match report.exit {
             Exit::Drained if all_ended => {
-                if let Some(stages) = self.stages.take() {
-                    self.parts.reaper.join(move || stages.join());
-                }
+                self.retire();
                 self.come_to_rest(LaneEnd::Drained, ctx);
             }
-            exit => self.ended(&exit, ctx),
+            Exit::Drained | Exit::DownstreamClosed if all_ended => {
+                let fault = Fault::internal("lane.ended", "all stages have ended, and none of them said why");
+                self.ended(report.stage, &Exit::Failed(fault), ctx);
+            }
+            exit => self.ended(report.stage, &exit, ctx),
         }
     }
 }
@@ -359,8 +385,7 @@ impl Handler<DrainLane> for LaneSupervisor {
         self.set_state(LaneState::Draining);
         match &self.stages {
             Some(stages) => stages.drain(),
-            None if self.is_starting => {}
-            None => self.come_to_rest(LaneEnd::Drained, ctx),
+            None => self.leave(LaneEnd::Drained, ctx),
         }
     }
 }
@@ -369,7 +394,28 @@ impl Handler<StopLane> for LaneSupervisor {
     type Result = ();
 
     fn handle(&mut self, _: StopLane, ctx: &mut Self::Context) {
-        self.come_to_rest(LaneEnd::Stopped, ctx);
+        self.leave(LaneEnd::Stopped, ctx);
+    }
+}
+
+impl Handler<Reassigned> for LaneSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: Reassigned, ctx: &mut Self::Context) {
+        if self.view.get().state == LaneState::Fenced {
+            self.cancel_next_start(ctx);
+            self.start_generation(ctx);
+        }
+    }
+}
+
+impl Handler<BatchLost> for LaneSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, lost: BatchLost, ctx: &mut Self::Context) {
+        if self.stages.is_some() && lost.generation == self.generation {
+            self.ended(PARSER, &Exit::Failed(lost.fault), ctx);
+        }
     }
 }
 
@@ -378,7 +424,7 @@ impl Handler<PauseLane> for LaneSupervisor {
 
     fn handle(&mut self, _: PauseLane, _: &mut Self::Context) {
         self.is_paused = true;
-        if let Some(stages) = &self.stages {
+        if let Some(stages) = self.stages.as_ref().filter(|_| !self.is_draining) {
             stages.pause(true);
             self.set_state(LaneState::Paused);
         }
@@ -390,10 +436,13 @@ impl Handler<ResumeLane> for LaneSupervisor {
 
     fn handle(&mut self, _: ResumeLane, ctx: &mut Self::Context) {
         self.is_paused = false;
+        if self.is_draining || self.starting.is_some() {
+            return;
+        }
         if let Some(stages) = &self.stages {
             stages.pause(false);
             self.set_state(LaneState::Running);
-        } else if !self.is_starting && !self.is_draining {
+        } else {
             self.cancel_next_start(ctx);
             self.start_generation(ctx);
         }
@@ -404,7 +453,7 @@ impl Handler<RewindLane> for LaneSupervisor {
     type Result = ResponseFuture<Result<Rewound, Fault>>;
 
     fn handle(&mut self, order: RewindLane, ctx: &mut Self::Context) -> Self::Result {
-        if self.rewind.is_some() || self.is_starting || self.is_draining {
+        if self.rewind.is_some() || self.starting.is_some() || self.is_draining {
             let busy =
                 Fault::retry("lane.busy", format!("{} is starting or ending; try again in a moment", self.source));
             return Box::pin(async move { Err(busy) });

@@ -8,5 +8,8 @@ mod observer;
 mod stages;
 mod start;
 
-pub use actor::{DrainLane, LaneEnd, LaneEnded, LaneSupervisor, PauseLane, ResumeLane, RewindLane, StopLane};
+pub(super) use actor::PARSER;
+pub use actor::{
+    BatchLost, DrainLane, LaneEnd, LaneEnded, LaneSupervisor, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane,
+};
 pub use start::{RewindOrder, RewindTarget, preview_rewind};

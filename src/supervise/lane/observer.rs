@@ -77,8 +77,11 @@ impl BufferObserver for LaneObserver {
         let to = interval.range.to();
         self.parts.session.commit_hint(&interval.source, to);
         self.view.update(|view| {
-            (view.committed, view.last_commit) = (Some(to), Some(interval.at));
-            view.lag = view.end.map(|end| (end - to).max(0));
+            // A commit that was under way when its generation ended may be told late, when a rewind has gone behind it.
+            if view.generation == self.generation {
+                (view.committed, view.last_commit) = (Some(to), Some(interval.at));
+                view.lag = view.end.map(|end| (end - to).max(0));
+            }
         });
     }
 

@@ -21,8 +21,9 @@ use crate::lake::LaneLedger;
 use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
 use crate::model::slots::LaneSlots;
-use crate::stage::host::{self, StageExited, StageHandle};
+use crate::stage::host::{self, Probe, StageExited, StageHandle};
 use crate::supervise::parts::Parts;
+use crate::supervise::reaper::ReaperHandle;
 use crate::supervise::view::{LaneView, Shared, StageView};
 
 /// What a generation begins with: the lane's ledger, and its place in the Kafka partition.
@@ -101,7 +102,10 @@ impl Stages {
         };
         let counters = Arc::new(ReadCounters::default());
         let reader = KafkaReaderStep::new(spec, opened.fetch, sink, parts.budget.clone(), Arc::clone(&counters));
-        let probe = || parts.probe.clone();
+        let probe = || {
+            let (probe, source) = (parts.probe.clone()?, source.clone());
+            Some(Arc::new(move |stage: &'static str| probe(stage, Some(&source))) as Probe)
+        };
         let bufferer = host::start(ROLES[2], generation, 0, bufferer, probe(), supervisor.clone());
         let validator = host::start(ROLES[1], generation, 0, validator, probe(), supervisor.clone());
         let reader = host::start(ROLES[0], generation, 0, reader, probe(), supervisor.clone());
@@ -118,11 +122,12 @@ impl Stages {
         self.reader.tell(if is_paused { Command::Pause } else { Command::Resume });
     }
 
-    /// Ends all at once. Safe: storage is the truth.
-    pub(super) fn halt(&self) {
+    /// Ends all at once, which is safe: storage is the truth. A stage that hangs ends when it comes back, if ever.
+    pub(super) fn halt(self, reaper: &ReaperHandle) {
         self.reader.halt();
         self.validator.halt();
         self.bufferer.halt();
+        self.join(reaper);
     }
 
     /// Notes an exit. Whether all have ended.
@@ -131,11 +136,11 @@ impl Stages {
         self.exited >= ROLES.len()
     }
 
-    /// Waits for the threads of stages that have all ended.
-    pub(super) fn join(self) {
-        self.reader.join();
-        self.validator.join();
-        self.bufferer.join();
+    /// Hands over the threads of stages that have ended or are about to.
+    pub(super) fn join(self, reaper: &ReaperHandle) {
+        reaper.join(self.reader);
+        reaper.join(self.validator);
+        reaper.join(self.bufferer);
     }
 
     /// The first stage without a sign of life for longer than `limit`.

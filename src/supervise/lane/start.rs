@@ -1,6 +1,7 @@
 //! How a generation begins, on a storage thread: take the lane in storage, rewind it if asked, find its place, open it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
@@ -39,45 +40,6 @@ pub(super) struct Outcome {
     pub(super) opened: Result<Opened, Fault>,
     /// The answer to a rewind, where one was ordered. A refused rewind does not keep the lane from starting.
     pub(super) rewound: Option<Result<Rewound, Fault>>,
-}
-
-/// Takes the lane, in the next epoch, and opens its Kafka partition at the head of its chain.
-pub(super) fn run(
-    parts: &Parts,
-    source: &TopicPartition,
-    rewind: Option<&RewindOrder>,
-    stop_at: Option<i64>,
-) -> Outcome {
-    let mut rewound = None;
-    let opened = open(parts, source, rewind, stop_at, &mut rewound);
-    if let (Err(fault), Some(_), None) = (&opened, rewind, &rewound) {
-        rewound = Some(Err(fault.clone()));
-    }
-    Outcome { opened, rewound }
-}
-
-fn open(
-    parts: &Parts,
-    source: &TopicPartition,
-    rewind: Option<&RewindOrder>,
-    stop_at: Option<i64>,
-    rewound: &mut Option<Result<Rewound, Fault>>,
-) -> Result<Opened, Fault> {
-    let marks = parts.broker.watermarks(source)?;
-    let owner = Owner {
-        cluster_id: Some(parts.broker.cluster_id()?),
-        topic_id: parts.broker.topic_id(&source.topic)?,
-        taken_at: parts.clock.now(),
-        ..parts.owner.clone()
-    };
-    let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, source, &ConfiguredStart { parts })?;
-    if let Some(order) = rewind {
-        *rewound = Some(apply_rewind(parts, source, order, marks.0, &mut ledger));
-    }
-    let head = in_range(parts, source, marks, &mut ledger)?;
-    let fetch = parts.session.open(source, head)?;
-    let stop_at = parts.until_caught_up.then(|| stop_at.unwrap_or(marks.1));
-    Ok(Opened { ledger, fetch, stop_at, end: marks.1 })
 }
 
 fn apply_rewind(
@@ -197,10 +159,53 @@ pub(super) struct StartJob {
     pub(super) source: TopicPartition,
     pub(super) rewind: Option<RewindOrder>,
     pub(super) stop_at: Option<i64>,
+    /// Raised when the lane is given up meanwhile.
+    pub(super) is_cancelled: Arc<AtomicBool>,
 }
 
 impl StartJob {
+    /// Takes the lane, in the next epoch, and opens its Kafka partition at the head of its chain.
     pub(super) fn run(&self) -> Outcome {
-        run(&self.parts, &self.source, self.rewind.as_ref(), self.stop_at)
+        let mut rewound = None;
+        let opened = self.open(&mut rewound);
+        if let (Err(fault), Some(_), None) = (&opened, &self.rewind, &rewound) {
+            rewound = Some(Err(fault.clone()));
+        }
+        Outcome { opened, rewound }
+    }
+
+    fn open(&self, rewound: &mut Option<Result<Rewound, Fault>>) -> Result<Opened, Fault> {
+        let (parts, source) = (&*self.parts, &self.source);
+        self.still_ours()?;
+        let marks = parts.broker.watermarks(source)?;
+        let owner = Owner {
+            cluster_id: Some(parts.broker.cluster_id()?),
+            topic_id: parts.broker.topic_id(&source.topic)?,
+            taken_at: parts.clock.now(),
+            ..parts.owner.clone()
+        };
+        // The broker may have kept us waiting, and an epoch that is taken in error fences the rightful owner.
+        self.still_ours()?;
+        let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, source, &ConfiguredStart { parts })?;
+        if let Some(order) = &self.rewind {
+            *rewound = Some(apply_rewind(parts, source, order, marks.0, &mut ledger));
+        }
+        let head = in_range(parts, source, marks, &mut ledger)?;
+        // While a partition is being revoked the consumer answers nobody, and the revoke waits for this lane.
+        self.still_ours()?;
+        let fetch = parts.session.open(source, head)?;
+        let stop_at = parts.until_caught_up.then(|| self.stop_at.unwrap_or(marks.1));
+        Ok(Opened { ledger, fetch, stop_at, end: marks.1 })
+    }
+
+    fn still_ours(&self) -> Result<(), Fault> {
+        let source = &self.source;
+        if self.is_cancelled.load(Ordering::Acquire) {
+            return Err(Fault::fenced("lane.given-up", format!("{source} is given up while it starts")));
+        }
+        if !self.parts.session.owns(source) {
+            return Err(Fault::fenced("lane.not-assigned", format!("{source} is not assigned to this daemon now")));
+        }
+        Ok(())
     }
 }

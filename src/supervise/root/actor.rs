@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::ActorFutureExt;
-use actix::prelude::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::prelude::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -18,9 +18,9 @@ use crate::flow::read::session::SessionEvent;
 use crate::model::offset::TopicPartition;
 use crate::model::table::TopicChoice;
 use crate::observe::{events, metrics};
-use crate::supervise::lane::{DrainLane, LaneEnd, LaneEnded, LaneSupervisor, StopLane};
+use crate::supervise::lane::{BatchLost, DrainLane, LaneEnd, LaneEnded, LaneSupervisor, Reassigned, StopLane};
 use crate::supervise::parts::Parts;
-use crate::supervise::pool::{ParserPool, PoolFailed};
+use crate::supervise::pool::{ParserPool, PoolFailed, StopPool};
 use crate::supervise::promotion::{PromoteNow, PromotionSettings, PromotionSupervisor, SetRole};
 use crate::supervise::timer::HourlyTimer;
 use crate::supervise::view::{FaultView, LaneState, LaneView, Node, PromotionView, Shared};
@@ -34,6 +34,11 @@ pub struct FromSession(pub SessionEvent);
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub struct DrainAll;
+
+/// The process ends: stop every part that still runs, at once.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct TakeDown;
 
 /// How the root runs.
 pub struct RootSettings {
@@ -51,6 +56,10 @@ pub struct RootSettings {
 
 /// Role of the consumer in logs and metrics.
 const SESSION: &str = "KafkaSession";
+/// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
+const SESSION_SILENCE: Duration = Duration::from_secs(30);
+/// How long lanes may take to stop when a drain has taken too long: as long as a start that cannot be interrupted.
+const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// The top of the tree.
 pub struct RootSupervisor {
@@ -63,6 +72,12 @@ pub struct RootSupervisor {
     /// Last generation of each Kafka partition that was ever ours: a later one is never taken for an earlier one.
     generations: BTreeMap<TopicPartition, u64>,
     revokes: Vec<(BTreeSet<TopicPartition>, Sender<()>)>,
+    pool: Option<Addr<ParserPool>>,
+    timer: Option<Addr<HourlyTimer>>,
+    /// Rounds of the consumer's poll thread, and when they were last seen to change.
+    session_beats: (u64, Instant),
+    /// Why the process ends although lanes have work, once a drain has taken too long.
+    overdue: Option<Fault>,
     pub(super) paused: BTreeSet<Selection>,
     pub(super) promotions: Option<Addr<PromotionSupervisor>>,
     pub(super) promotion_views: Vec<(usize, Shared<PromotionView>)>,
@@ -77,6 +92,10 @@ pub(super) struct LaneEntry {
     pub(super) view: Shared<LaneView>,
     assignment: u64,
     end: Option<LaneEnd>,
+    /// Given up by the group while it was ours; its lane is coming to rest.
+    is_revoked: bool,
+    /// Assigned to us again before the lane had come to rest: another follows it.
+    is_wanted_again: bool,
 }
 
 /// What the daemon as a whole is doing.
@@ -94,6 +113,7 @@ impl RootSupervisor {
         let promoted = parts.tables.iter().enumerate().filter(|(_, table)| table.processed.is_some());
         let promotion_views =
             promoted.map(|(index, table)| (index, Shared::new(PromotionView::idle(&table.name)))).collect();
+        let now = parts.clock.instant();
         let pool_view = Shared::new(Node::new("parsers", "pool", "running"));
         Self {
             parts,
@@ -104,6 +124,10 @@ impl RootSupervisor {
             is_assigned: false,
             generations: BTreeMap::new(),
             revokes: Vec::new(),
+            pool: None,
+            timer: None,
+            session_beats: (0, now),
+            overdue: None,
             paused: BTreeSet::new(),
             promotions: None,
             promotion_views,
@@ -130,7 +154,8 @@ impl RootSupervisor {
             is_paused,
             ctx.address().recipient(),
         );
-        let entry = LaneEntry { address: lane.start(), view, assignment, end: None };
+        let address = lane.start();
+        let entry = LaneEntry { address, view, assignment, end: None, is_revoked: false, is_wanted_again: false };
         self.lanes.insert(source.clone(), entry);
     }
 
@@ -141,11 +166,21 @@ impl RootSupervisor {
             return;
         }
         for source in sources {
-            // A partition that comes again without having been revoked keeps its lane, unless that has come to rest.
-            if self.lanes.get(source).is_none_or(|lane| lane.end.is_some()) {
-                self.start_lane(source, ctx);
+            // The group has gone on without an answer to its revoke.
+            self.revokes.iter_mut().for_each(|(revoked, _)| {
+                revoked.remove(source);
+            });
+            match self.lanes.get_mut(source).filter(|lane| lane.end.is_none()) {
+                None => self.start_lane(source, ctx),
+                // The group did not wait for it. What it has not committed is read again by the lane that follows.
+                Some(lane) if lane.is_revoked => {
+                    lane.is_wanted_again = true;
+                    lane.address.do_send(StopLane);
+                }
+                Some(lane) => lane.address.do_send(Reassigned),
             }
         }
+        self.finish_revokes();
         self.set_role();
     }
 
@@ -153,7 +188,8 @@ impl RootSupervisor {
         events::rebalanced(0, sources.len());
         let owned: BTreeSet<_> = sources.into_iter().filter(|source| self.lanes.contains_key(source)).collect();
         for source in &owned {
-            if let Some(lane) = self.lanes.get(source).filter(|lane| lane.end.is_none()) {
+            if let Some(lane) = self.lanes.get_mut(source).filter(|lane| lane.end.is_none()) {
+                (lane.is_revoked, lane.is_wanted_again) = (true, false);
                 if lost { lane.address.do_send(StopLane) } else { lane.address.do_send(DrainLane) }
             }
         }
@@ -209,16 +245,46 @@ impl RootSupervisor {
     }
 
     fn check(&mut self, ctx: &mut Context<Self>) {
+        if let Some(fault) = self.own_fault() {
+            return self.end(Err(fault));
+        }
         match self.mode {
             Mode::Running => self.check_running(ctx),
-            Mode::Draining if self.lanes.values().all(|lane| lane.end.is_some()) => self.end(Ok(())),
+            Mode::Draining if self.lanes.values().all(|lane| lane.end.is_some()) => {
+                let result = self.overdue.take().map_or(Ok(()), Err);
+                self.end(result);
+            }
             Mode::Draining | Mode::Finishing => {}
         }
     }
 
+    /// What has gone wrong with the root's own parts. Without them the process is worth nothing.
+    fn own_fault(&mut self) -> Option<Fault> {
+        let gone = |name: &str| Some(Fault::internal("root.part-vanished", format!("{name} vanished")));
+        if self.pool.as_ref().is_some_and(|pool| !pool.connected()) {
+            return gone("the parser pool");
+        }
+        if self.promotions.as_ref().is_some_and(|promotions| !promotions.connected()) {
+            return gone("the supervisor of promotions");
+        }
+        if self.timer.as_ref().is_some_and(|timer| !timer.connected()) {
+            return gone("the timer");
+        }
+        let (beats, now) = (self.parts.session.beats(), self.parts.clock.instant());
+        if self.session_beats.0 != beats {
+            self.session_beats = (beats, now);
+        }
+        let silence = now.duration_since(self.session_beats.1);
+        (silence > self.parts.hang_after.max(SESSION_SILENCE)).then(|| {
+            let message = format!("the kafka session has made no progress for {} s", silence.as_secs());
+            Fault::internal("root.session-hung", message)
+        })
+    }
+
     fn check_running(&mut self, ctx: &mut Context<Self>) {
         let views: Vec<LaneView> = self.lanes.values().map(|lane| lane.view.get()).collect();
-        if !views.is_empty() && views.iter().all(|view| view.state == LaneState::Parked) {
+        let mut live = views.iter().filter(|view| view.state != LaneState::Ended).peekable();
+        if live.peek().is_some() && live.all(|view| view.state == LaneState::Parked) {
             let last = views.iter().find_map(|view| view.last_fault.as_ref()).map_or("", |fault| &fault.message);
             return self.end(Err(Fault::internal(
                 "root.every-lane-parked",
@@ -228,15 +294,24 @@ impl RootSupervisor {
         if !self.parts.until_caught_up || !self.is_assigned {
             return;
         }
-        let is_at_rest =
-            |view: &LaneView| matches!(view.state, LaneState::Ended | LaneState::Halted | LaneState::Fenced);
-        if views.iter().all(is_at_rest) {
-            let fault =
-                views.iter().filter(|view| view.state != LaneState::Ended).find_map(|view| view.last_fault.clone());
-            match fault {
-                Some(fault) => self.end(Err(Fault::halt("root.lane-halted", fault.message))),
-                None => self.finish(ctx),
-            }
+        let is_at_rest = |view: &LaneView| {
+            matches!(view.state, LaneState::Ended | LaneState::Halted | LaneState::Fenced | LaneState::Parked)
+        };
+        if !views.iter().all(is_at_rest) {
+            return;
+        }
+        let first_in = |state: LaneState| {
+            let view = views.iter().find(|view| view.state == state)?;
+            Some(view.last_fault.as_ref().map_or_else(String::new, |fault| fault.message.clone()))
+        };
+        if let Some(message) = first_in(LaneState::Halted) {
+            self.end(Err(Fault::halt("root.lane-halted", message)));
+        } else if let Some(message) = first_in(LaneState::Parked) {
+            self.end(Err(Fault::internal("root.lane-parked", message)));
+        } else if let Some(message) = first_in(LaneState::Fenced) {
+            self.end(Err(Fault::fenced("root.lane-fenced", message)));
+        } else {
+            self.finish(ctx);
         }
     }
 
@@ -267,8 +342,9 @@ impl Actor for RootSupervisor {
             self.settings.parsers,
             self.pool_view.clone(),
             ctx.address().recipient(),
+            ctx.address().recipient(),
         );
-        pool.start();
+        self.pool = Some(pool.start());
         let promotions =
             PromotionSupervisor::new(Arc::clone(&self.parts), self.settings.promotion.clone(), &self.promotion_views)
                 .start();
@@ -278,7 +354,7 @@ impl Actor for RootSupervisor {
             self.next_due.clone(),
             promotions.clone().recipient(),
         );
-        timer.start();
+        self.timer = Some(timer.start());
         self.promotions = Some(promotions);
         ctx.run_interval(Duration::from_millis(100), Self::check);
     }
@@ -325,13 +401,27 @@ impl Handler<LaneEnded> for RootSupervisor {
         let Some(lane) = self.lanes.get_mut(&ended.source).filter(|lane| lane.assignment == ended.assignment) else {
             return;
         };
-        if ended.end == LaneEnd::Vanished && self.mode == Mode::Running {
-            let fault = Fault::internal("lane.vanished", format!("the supervisor of {} vanished", ended.source));
-            events::fault(SESSION, None, 0, &fault);
-            return self.start_lane(&ended.source, ctx);
+        if ended.end == LaneEnd::Vanished {
+            let message = format!("the supervisor of {} vanished", ended.source);
+            return self.end(Err(Fault::internal("lane.vanished", message)));
         }
         lane.end = Some(ended.end);
+        let is_wanted_again = lane.is_wanted_again && self.mode == Mode::Running;
         self.finish_revokes();
+        if is_wanted_again {
+            self.start_lane(&ended.source, ctx);
+            self.set_role();
+        }
+    }
+}
+
+impl Handler<BatchLost> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, lost: BatchLost, _: &mut Self::Context) {
+        if let Some(lane) = self.lanes.get(&lost.source) {
+            lane.address.do_send(lost);
+        }
     }
 }
 
@@ -340,6 +430,22 @@ impl Handler<PoolFailed> for RootSupervisor {
 
     fn handle(&mut self, failed: PoolFailed, _: &mut Self::Context) {
         self.end(Err(failed.0));
+    }
+}
+
+impl Handler<TakeDown> for RootSupervisor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: TakeDown, _: &mut Self::Context) -> Self::Result {
+        self.mode = Mode::Draining;
+        self.lanes.values().filter(|lane| lane.end.is_none()).for_each(|lane| lane.address.do_send(StopLane));
+        let pool = self.pool.take().map(|pool| pool.send(StopPool));
+        Box::pin(async move {
+            if let Some(stopped) = pool {
+                // A pool that has vanished needs no stopping.
+                let _ = stopped.await;
+            }
+        })
     }
 }
 
@@ -364,8 +470,14 @@ impl Handler<DrainAll> for RootSupervisor {
                 .collect();
             events::drain_overdue(&open.join(", "));
             let message = format!("not drained within the deadline, will be read again: {}", open.join(", "));
-            root.end(Err(Fault::retry("root.drain-deadline", message)));
-            ctx.stop();
+            root.overdue = Some(Fault::retry("root.drain-deadline", message));
+            for lane in root.lanes.values().filter(|lane| lane.end.is_none()) {
+                lane.address.do_send(StopLane);
+            }
+            ctx.run_later(STOP_WAIT, |root, _| {
+                let result = root.overdue.take().map_or(Ok(()), Err);
+                root.end(result);
+            });
         });
     }
 }

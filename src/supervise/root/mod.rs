@@ -5,5 +5,5 @@ mod actor;
 mod commands;
 mod tree;
 
-pub use actor::{DrainAll, FromSession, RootSettings, RootSupervisor};
+pub use actor::{DrainAll, FromSession, RootSettings, RootSupervisor, TakeDown};
 pub use commands::{GetSnapshot, RewindPreview, RewindRequest, Selection, SetPaused, Snapshot};
