@@ -5,7 +5,11 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bad_input;
 mod lake;
 mod main_path;
 mod site;
 mod stack;
+mod steering;
+mod stopping;
+mod topics;
