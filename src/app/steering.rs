@@ -120,6 +120,7 @@ impl Steering for DaemonSteering {
             pid: std::process::id(),
             group: self.group.clone(),
             lake: self.lake.clone(),
+            kafka_fault: snapshot.session_fault.as_ref().map(|fault| fault.message.clone()),
             lanes: lanes_of(&snapshot).lanes,
             tables: self.tables_of(&snapshot).tables,
         })

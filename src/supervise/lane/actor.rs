@@ -423,7 +423,9 @@ impl Handler<PauseLane> for LaneSupervisor {
     type Result = ();
 
     fn handle(&mut self, _: PauseLane, _: &mut Self::Context) {
-        self.is_paused = true;
+        if !std::mem::replace(&mut self.is_paused, true) {
+            events::lane_paused(&self.source, true);
+        }
         if let Some(stages) = self.stages.as_ref().filter(|_| !self.is_draining) {
             stages.pause(true);
             self.set_state(LaneState::Paused);
@@ -435,7 +437,9 @@ impl Handler<ResumeLane> for LaneSupervisor {
     type Result = ();
 
     fn handle(&mut self, _: ResumeLane, ctx: &mut Self::Context) {
-        self.is_paused = false;
+        if std::mem::replace(&mut self.is_paused, false) {
+            events::lane_paused(&self.source, false);
+        }
         if self.is_draining || self.starting.is_some() {
             return;
         }
