@@ -71,7 +71,8 @@ fn compare_values(site: &Site, files: &[PathBuf], offsets: &[i64]) {
     assert_eq!(answer.code, Some(0), "{}{}", answer.out, answer.err);
     let document = answer.json();
     println!("invoices: {} lines, {} values equal", document["rows"], document["values"]);
-    let left: Vec<_> = document["without_rows"].as_array().unwrap().iter().filter(|one| one["is_invoice"] == true).collect();
+    let left: Vec<_> =
+        document["without_rows"].as_array().unwrap().iter().filter(|one| one["is_invoice"] == true).collect();
     println!("invoices in quarantine: {left:?}");
     assert!(document["rows"].as_u64() > Some(0), "{document}");
 }

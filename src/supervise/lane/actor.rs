@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::lake::Rewound;
 use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
-use crate::observe::events;
+use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::host::StageExited;
 use crate::supervise::parts::Parts;
@@ -343,6 +343,7 @@ impl Handler<Started> for LaneSupervisor {
         self.view.update(|view| {
             (view.state, view.epoch, view.committed, view.end) = (state, Some(epoch.0), Some(head), Some(end));
             view.lag = Some((end - head).max(0));
+            metrics().set_lag(&self.source, end - head);
         });
         let reports = ctx.address().recipient();
         let lane = LaneIdentity { source: &self.source, table: self.table, generation: self.generation };
