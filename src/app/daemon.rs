@@ -235,6 +235,15 @@ pub fn open_lake_to_look(settings: &Settings) -> Result<Arc<dyn Storage>, Fault>
     Ok(storage::open_to_look(&settings.lake.root, hdfs_options(settings))?)
 }
 
+/// Whether the lake of the configuration can be used, or made where it is not there yet; nothing is made or tried.
+///
+/// # Errors
+///
+/// A URL that names no lake, a directory that cannot be one, an HDFS that does not answer.
+pub fn probe_lake(settings: &Settings) -> Result<(), Fault> {
+    Ok(storage::probe(&settings.lake.root, hdfs_options(settings))?)
+}
+
 /// What the HDFS client is started with.
 fn hdfs_options(settings: &Settings) -> BTreeMap<String, String> {
     let mut options = settings.lake.hdfs.clone();

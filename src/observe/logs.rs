@@ -113,7 +113,10 @@ fn filter(level: LogLevel) -> Targets {
     };
     // rdkafka closes every consumer once more when it is dropped, and calls it an error that it was closed before.
     let closing = "rdkafka::consumer::base_consumer";
-    Targets::new().with_default(theirs).with_target(closing, LevelFilter::OFF).with_target("forebay", ours)
+    // It tells every attempt to connect in vain, in its own words; the call of ours that fails for it says so too.
+    let connecting = ("hdfs_native::hdfs::proxy", theirs.min(LevelFilter::ERROR));
+    let known = [(closing, LevelFilter::OFF), connecting, ("forebay", ours)];
+    Targets::new().with_default(theirs).with_targets(known)
 }
 
 impl Drop for LogGuard {
@@ -300,6 +303,7 @@ mod tests {
             tracing_subscriber::registry().with(FileLayer { lines: sender }.with_filter(filter(LogLevel::Info)));
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(target: "hdfs_native", "too talkative");
+            tracing::warn!(target: "hdfs_native::hdfs::proxy", "connection refused");
             tracing::warn!(target: "hdfs_native", "worth a line");
         });
         drop(guard);

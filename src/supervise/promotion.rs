@@ -116,6 +116,8 @@ impl PromotionSupervisor {
         let state = &mut self.tables[slot];
         state.answered = std::mem::take(&mut state.waiting);
         state.view.update(|view| "running".clone_into(&mut view.state));
+        let reason = if state.answered.is_empty() { "timer" } else { "asked for" };
+        events::promotion_started(&self.parts.tables[state.table].name, reason);
         let (parts, settings) = (Arc::clone(&self.parts), self.settings.clone());
         let (table, mut promoter, supervisor) = (state.table, state.promoter.take(), ctx.address());
         let spawned = std::thread::Builder::new().name("promotion".to_owned()).spawn(move || {
