@@ -90,11 +90,7 @@ impl World {
         match kind {
             0 => (Some("<library><book>".to_owned()), Fate::Quarantined { code: "xml." }),
             1 => (None, Fate::Tombstone),
-            _ => {
-                let (title, date) = (format!("title {}", self.below(1_000_000)), DAYS[self.below(DAYS.len())]);
-                let payload = library(id, &title, &format!("{date}T18:42:00Z"));
-                (payload, Fate::Row { id, title, date })
-            }
+            _ => titled(id, &format!("title {}", self.below(1_000_000)), DAYS[self.below(DAYS.len())]),
         }
     }
 
@@ -223,6 +219,17 @@ impl World {
         self.assert_processed();
         self.assert_audit();
     }
+}
+
+/// A good message, and what must become of it.
+pub(crate) fn titled(id: i64, title: &str, date: &'static str) -> (Option<String>, Fate) {
+    let payload = library(id, title, &format!("{date}T18:42:00Z"));
+    (payload, Fate::Row { id, title: title.to_owned(), date })
+}
+
+/// A good message, and what must become of it.
+pub(crate) fn book(id: i64, date: &'static str) -> (Option<String>, Fate) {
+    titled(id, &format!("title {id}"), date)
 }
 
 /// Both in order; says only where they differ.
