@@ -10,9 +10,6 @@ use crate::world::{World, drain, snapshot};
 fn start(world: &World, instance: u32, change: impl FnOnce(&mut Settings)) -> Daemon {
     let mut settings = world.settings();
     settings.limits.spool.dir = world.sandbox.dir.path().join(format!("spool-{instance}"));
-    let mut kafka: Vec<_> = settings.kafka.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    kafka.push(("session.timeout.ms".to_owned(), "6000".to_owned()));
-    settings.kafka = kafka.into_iter().collect();
     change(&mut settings);
     world.sandbox.start(&settings, &Options { instance, ..Options::default() })
 }

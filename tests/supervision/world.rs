@@ -72,6 +72,12 @@ impl World {
     pub(crate) fn settings(&self) -> Settings {
         let mut settings = self.sandbox.settings();
         settings.tables[0].raw.roll_age = Duration::from_millis(200);
+        // The embedded Kafka does not know a static member again: it waits until the one before has expired.
+        let mut kafka: Vec<_> =
+            settings.kafka.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        kafka.push(("session.timeout.ms".to_owned(), "3000".to_owned()));
+        kafka.push(("heartbeat.interval.ms".to_owned(), "500".to_owned()));
+        settings.kafka = kafka.into_iter().collect();
         settings.supervise.intensity = 1000;
         settings.supervise.backoff = Duration::from_millis(10);
         settings.supervise.backoff_max = Duration::from_millis(200);
