@@ -141,7 +141,7 @@ pub struct Demo {
     /// Folder for the lake, in DIR/lake [default: a new one below the temporary folder]
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Keep everything in DIR when it ends, and not the lake alone
+    /// Keep the log too, and write what was sent to DIR/sent.jsonl
     #[arg(long)]
     pub keep: bool,
 }

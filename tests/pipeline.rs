@@ -4,8 +4,13 @@
 
 mod common;
 
-use common::{PATIENCE, Sandbox, eventually, library};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use common::{Sandbox, eventually, library};
+use forebay::app::audit::audit;
 use forebay::app::daemon::Options;
+use forebay::storage::{self, Storage};
 
 #[test]
 fn messages_become_rows_and_broken_ones_are_quarantined() {
@@ -14,13 +19,19 @@ fn messages_become_rows_and_broken_ones_are_quarantined() {
         (0..100).map(|id| library(id, "river stone &amp; winter glass", "2026-10-15T18:42:00Z")).collect();
     messages.push(Some("<library".to_owned()));
     messages.push(None);
+    messages.push(library(7, "river stone, second edition", "2026-10-16T08:00:00Z"));
     sandbox.send(&messages);
     let settings = sandbox.settings();
-    let options = Options { until_caught_up: true, ..Options::default() };
-    let daemon = sandbox.start(&settings, &options);
+    let daemon = sandbox.start(&settings, &Options { until_caught_up: true, ..Options::default() });
     eventually("the daemon has caught up", || daemon.has_ended());
     daemon.wait().unwrap();
-    let _ = PATIENCE;
-    let files = std::process::Command::new("find").arg(sandbox.lake()).arg("-type").arg("f").output().unwrap();
-    println!("{}", String::from_utf8_lossy(&files.stdout));
+
+    let lake: Arc<dyn Storage> = storage::open_to_look(&settings.lake.root, BTreeMap::new()).unwrap();
+    let report = audit(&lake, &settings.tables, &sandbox.dir.path().join("audit")).unwrap();
+    assert!(report.ok, "{report:?}");
+    let books = report.tables.iter().find(|table| table.table == "books").unwrap();
+    assert_eq!((books.rows, books.quarantined), (101, 1), "{books:?}");
+    let checked = |id| report.invariants.iter().find(|invariant| invariant.id == id).unwrap().checked;
+    assert_eq!(checked("I2"), 103, "every message has its row in the ledger, the tombstone too");
+    assert_eq!(checked("I5"), 100, "the second edition has replaced the first");
 }

@@ -4,6 +4,7 @@ mod ask;
 pub mod audit;
 pub mod cells;
 pub mod daemon;
+pub mod demo;
 pub mod grid;
 mod identity;
 mod look;
@@ -25,7 +26,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Run(order) => return serve::run(order, global),
         Command::Check(order) => return look::check(order, global),
         Command::Audit => audit::run(global),
-        Command::Demo(_) => Err(Fault::internal("app.not-wired", "not wired")),
+        Command::Demo(order) => demo::run(order, global),
         Command::Show(order) => look::show(order, global),
         Command::Logs(order) => look::logs(order, global),
         Command::Status => ask::status(global),

@@ -127,7 +127,7 @@ fn notify(state: &[NotifyState<'_>]) {
 
 /// The first SIGTERM or SIGINT raises the flag; the second ends the process at once, which is safe: storage is the
 /// truth.
-fn watch_signals() -> Result<Arc<AtomicBool>, Fault> {
+pub(super) fn watch_signals() -> Result<Arc<AtomicBool>, Fault> {
     let raised = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&raised);
     let failed = |error: std::io::Error| Fault::internal("process.signals", format!("cannot watch signals: {error}"));

@@ -25,7 +25,7 @@ const BATCH_ROWS: usize = 256;
 /// A fault when there is no such table or column, a file cannot be read, or `out` cannot be written.
 pub fn show(storage: &Arc<dyn Storage>, order: &Show, as_json: bool, out: &mut dyn Write) -> Result<(), Fault> {
     let root = root_of(&order.target)?;
-    let mut files = Files::below(Arc::clone(storage), root)?;
+    let mut files = Files::below(Arc::clone(storage), &root)?;
     let Some(first) = files.next().transpose()? else {
         let what = format!("{} holds no file in {}", name_of(&order.target), storage.url());
         return Err(answer("show.nothing-there", what));
@@ -95,9 +95,9 @@ struct Files {
 }
 
 impl Files {
-    fn below(storage: Arc<dyn Storage>, root: LakePath) -> Result<Self, Fault> {
+    fn below(storage: Arc<dyn Storage>, root: &LakePath) -> Result<Self, Fault> {
         let mut files = Self { storage, todo: Vec::new() };
-        files.enter(&root)?;
+        files.enter(root)?;
         Ok(files)
     }
 

@@ -56,8 +56,7 @@ mod tests {
         let slots = LaneSlots::new(1);
         let held = slots.take(Duration::ZERO).unwrap();
         assert!(slots.take(Duration::ZERO).is_none());
-        let other = slots.clone();
-        let waiting = std::thread::spawn(move || other.take(Duration::from_secs(60)).is_some());
+        let waiting = std::thread::spawn(move || slots.take(Duration::from_secs(60)).is_some());
         drop(held);
         assert!(waiting.join().unwrap());
     }

@@ -18,5 +18,7 @@ pub mod metrics;
 pub mod read;
 mod rotate;
 mod terminal;
+mod totals;
 
 pub use metrics::metrics;
+pub use totals::Totals;

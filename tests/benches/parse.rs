@@ -104,6 +104,7 @@ fn batch(number: usize) -> Arc<RawBatch> {
         source: TopicPartition::new("library", 0),
         generation: 0,
         seq: number as u64,
+        slot: None,
         range: OffsetRange::new(first, first + MESSAGES as i64).expect("a range"),
         permit: MemoryBudget::new(u64::MAX).take(bytes.len() as u64),
         bytes,

@@ -1,6 +1,8 @@
 //! Promotion against an oracle that knows only the rules: each id once, latest by the total order, by date; the log and
 //! the directory agree; whatever is cut, lost or taken over in between.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 mod behaviour;
 mod crash;
 #[path = "../raw_protocol/memory.rs"]

@@ -184,7 +184,7 @@ impl World {
                 topic: source.topic.to_string(),
                 partition: source.partition,
                 offset,
-                timestamp: ((seed >> 20) % 5 > 0).then_some(((seed >> 24) % 3) as i64),
+                timestamp: (!(seed >> 20).is_multiple_of(5)).then_some(((seed >> 24) % 3) as i64),
                 row_index,
                 dt: added.map_or("__HIVE_DEFAULT_PARTITION__".into(), day),
             }

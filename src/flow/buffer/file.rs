@@ -25,6 +25,8 @@ use crate::model::table::Compression;
 const GATHER_ROWS: usize = 4096;
 /// …or up to this many bytes.
 const GATHER_BYTES: usize = 1 << 20;
+/// What the compressor of one column holds beside its data while a row group is open, measured with Zstandard.
+const COMPRESSOR_BYTES: usize = 128 << 10;
 /// Bytes gathered before a write to the file.
 const OUTPUT_BYTES: usize = 64 << 10;
 
@@ -153,10 +155,15 @@ impl OpenFile {
     /// Bytes held in memory.
     pub fn memory_bytes(&self) -> u64 {
         let writer = match &self.state {
-            State::Writing(writer) => writer.memory_size(),
-            State::Fresh(_) | State::Broken => 0,
+            State::Writing(writer) if writer.in_progress_rows() > 0 => writer.memory_size() + self.compressor_bytes(),
+            State::Writing(_) | State::Fresh(_) | State::Broken => 0,
         };
         (writer + self.gathered_bytes) as u64
+    }
+
+    fn compressor_bytes(&self) -> usize {
+        let columns = self.spec.schema.fields().len();
+        if matches!(self.spec.compression, Compression::Zstd(_)) { columns * COMPRESSOR_BYTES } else { 0 }
     }
 
     /// Closes the open row group, so that nothing is held in memory.

@@ -133,6 +133,9 @@ impl Buckets {
 
     fn spill(&mut self) -> Result<(), Fault> {
         for index in 0..self.buckets.len() {
+            if self.buckets[index].held.is_empty() {
+                continue;
+            }
             let path = self.path(index);
             let bucket = &mut self.buckets[index];
             let mut options = OpenOptions::new();
@@ -249,7 +252,7 @@ mod tests {
     proptest! {
         #[test]
         fn keys_come_back_whole_from_memory_and_spool(
-            keys in prop::collection::vec(owned_key(), 0..200), budget in prop::sample::select(vec![1u64, 2000, 1 << 20]),
+            keys in prop::collection::vec(owned_key(), 0..60), budget in prop::sample::select(vec![1u64, 2000, 1 << 20]),
         ) {
             let dir = tempfile::tempdir().unwrap();
             let mut buckets = Buckets::new(dir.path(), keys.len() as u64, 100, budget);

@@ -21,12 +21,14 @@ pub(crate) fn epoch_day(date: Date) -> i32 {
 
 /// `{numRecords, nullCount, minValues, maxValues, tightBounds}` of one file.
 pub(super) fn record(file: &PlannedFile, columns: &[ColumnSpec]) -> Result<StructArray, Fault> {
-    let (mut nulls, mut least, mut greatest) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut nulls, mut least, mut greatest, mut is_tight) = (Vec::new(), Vec::new(), Vec::new(), true);
     for stats in &file.stats {
         let Some(column) = columns.iter().find(|column| column.name == stats.column) else { continue };
         let kind = column.data_type()?;
         nulls.push((&stats.column, Arc::new(Int64Array::from(vec![count(stats.nulls)])) as ArrayRef));
-        let bound = |of: fn((i64, i64)) -> i64| one(&kind, stats.bounds.map(of));
+        let bounds = stats.bounds.map(|bounds| told(&kind, bounds));
+        is_tight &= bounds == stats.bounds;
+        let bound = |of: fn((i64, i64)) -> i64| one(&kind, bounds.map(of));
         if let (Some(low), Some(high)) = (bound(|(low, _)| low), bound(|(_, high)| high)) {
             least.push((&stats.column, low));
             greatest.push((&stats.column, high));
@@ -41,7 +43,7 @@ pub(super) fn record(file: &PlannedFile, columns: &[ColumnSpec]) -> Result<Struc
             parts.push((name, Arc::new(row(group)?)));
         }
     }
-    parts.push((tight, Arc::new(BooleanArray::from(vec![true]))));
+    parts.push((tight, Arc::new(BooleanArray::from(vec![is_tight]))));
     row(parts)
 }
 
@@ -49,6 +51,16 @@ fn row(parts: Vec<(&String, ArrayRef)>) -> Result<StructArray, Fault> {
     let fields: Fields = parts.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true)).collect();
     StructArray::try_new(fields, parts.into_iter().map(|(_, array)| array).collect(), None)
         .map_err(|error| Fault::internal("promote.log", format!("statistics of a file: {error}")))
+}
+
+/// The bounds that the log can tell: its times are cut to milliseconds, so they are rounded outwards before, or a reader
+/// that skips files by them would miss the last rows of a file.
+fn told(kind: &DataType, (low, high): (i64, i64)) -> (i64, i64) {
+    if !matches!(kind, DataType::Timestamp(..)) {
+        return (low, high);
+    }
+    let up = high.checked_add(999).unwrap_or(high).div_euclid(1000) * 1000;
+    (low.div_euclid(1000).checked_mul(1000).unwrap_or(low), up)
 }
 
 fn count(value: u64) -> i64 {
@@ -71,6 +83,15 @@ fn one(kind: &DataType, value: Option<i64>) -> Option<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_rounded_outwards_to_what_the_log_can_tell() {
+        let time = DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into()));
+        assert_eq!(told(&time, (1_001, 1_001)), (1_000, 2_000));
+        assert_eq!(told(&time, (-1_001, -1)), (-2_000, 0));
+        assert_eq!(told(&time, (3_000, 4_000)), (3_000, 4_000));
+        assert_eq!(told(&DataType::Int64, (1_001, 1_001)), (1_001, 1_001));
+    }
 
     #[test]
     fn days_count_from_1970_both_ways() {
