@@ -129,7 +129,8 @@ fn a_mapping_column_that_clashes_is_a_configuration_error() {
     let Some(stack) = Stack::find("a clash of columns") else { return };
     let site = Site::new(&stack, &Recipe::default());
     let books = fs::read_to_string(mapping("books.toml")).unwrap();
-    let clash = books.replace("name = \"genre\"", "name = \"kafka_offset\"").replace("name = \"lang\"", "name = \"title\"");
+    let clash =
+        books.replace("name = \"genre\"", "name = \"kafka_offset\"").replace("name = \"lang\"", "name = \"title\"");
     fs::write(site.dir.join("clash.toml"), clash).unwrap();
     let config = fs::read_to_string(site.config()).unwrap();
     fs::write(site.config(), config.replace(&mapping("books.toml"), "clash.toml")).unwrap();

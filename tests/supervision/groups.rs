@@ -1,11 +1,21 @@
 //! More than one daemon on one lake.
 
-use forebay::app::daemon::{Daemon, Options};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use forebay::app::daemon::{Daemon, Options, open_storage};
+use forebay::clock::{Clock, SystemClock};
 use forebay::config::Settings;
+use forebay::exit::ExitCode;
+use forebay::fault::Fault;
+use forebay::flow::read::mock::{Failure, Request};
+use forebay::lake::{StartPosition, acquire};
+use forebay::model::offset::TopicPartition;
+use forebay::storage::faulty::FaultyStorage;
 use forebay::supervise::view::LaneState;
 
 use crate::common::eventually;
-use crate::world::{World, drain, snapshot};
+use crate::world::{World, drain, end_of, in_state, lane, snapshot};
 
 fn start(world: &World, instance: u32, change: impl FnOnce(&mut Settings)) -> Daemon {
     let mut settings = world.settings();
@@ -48,13 +58,99 @@ fn a_daemon_of_another_group_is_refused_and_says_why() {
         let kafka = [("bootstrap.servers", world.sandbox.kafka.bootstrap_servers()), ("group.id", "somebody-else")];
         settings.kafka = kafka.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     });
-    eventually("it is refused", || {
-        let lanes = snapshot(&other).lanes;
-        lanes.len() == 2 && lanes.iter().all(|lane| lane.state == LaneState::Halted)
-    });
-    let fault = snapshot(&other).lanes[0].last_fault.clone().unwrap();
+    let fault = end_of(other).unwrap_err();
     assert!(fault.message.contains("somebody-else") && fault.message.contains("--take-over"), "{fault:?}");
-    drain(other).unwrap();
+    assert_eq!(ExitCode::of(&fault), ExitCode::Configuration, "{fault:?}");
     world.send(100);
     world.finish(daemon);
+}
+
+#[test]
+fn a_membership_that_is_lost_again_and_again_loses_nothing_else() {
+    let world = World::new(2);
+    let settings = world.settings();
+    let faulty = Arc::new(FaultyStorage::new(open_storage(&settings).unwrap()));
+    // Slow enough that the group often changes its mind while a lane starts or commits.
+    let random = Mutex::new(fastrand::Rng::with_seed(world.below(usize::MAX) as u64));
+    faulty.before_each(move |_| {
+        let wait = random.lock().unwrap().u64(..20);
+        std::thread::sleep(Duration::from_millis(wait));
+    });
+    let daemon = world.sandbox.start(&settings, &Options { storage: Some(faulty as _), ..Options::default() });
+    for round in 1..6 {
+        world.trickle(20);
+        let generations = || snapshot(&daemon).lanes.iter().map(|lane| lane.generation).sum::<u64>();
+        let before = generations();
+        world.sandbox.kafka.push_failures(Request::Heartbeat, &[Failure::UnknownMember]).unwrap();
+        world.trickle(20);
+        eventually(&format!("membership {round} is lost and found"), || generations() > before);
+        if round % 2 == 0 {
+            world.caught_up(&daemon);
+        }
+    }
+    world.finish(daemon);
+}
+
+#[test]
+fn a_daemon_whose_storage_stalls_is_overtaken_and_does_no_harm_when_it_wakes() {
+    let world = World::new(2);
+    let mut settings = world.settings();
+    settings.supervise.parked_retry = Duration::from_secs(1);
+    let faulty = Arc::new(FaultyStorage::new(open_storage(&settings).unwrap()));
+    let first =
+        world.sandbox.start(&settings, &Options { storage: Some(Arc::clone(&faulty) as _), ..Options::default() });
+    world.trickle(100);
+    world.caught_up(&first);
+    // From here on no call of the first comes back.
+    let stalled = Arc::new((Mutex::new(true), Condvar::new()));
+    let hold = Arc::clone(&stalled);
+    faulty.before_each(move |_| {
+        let is_stalled = hold.0.lock().unwrap();
+        drop(hold.1.wait_while(is_stalled, |is_stalled| *is_stalled).unwrap());
+    });
+    world.trickle(100);
+    let second = start(&world, 1, |_| {});
+    // The group waits for the first for five seconds, and goes on without it.
+    eventually("they share", || lanes(&second).len() == 1);
+    let moved = lanes(&second)[0];
+    let is_committed = |daemon: &Daemon, partition: i32| {
+        lane(daemon, partition).is_some_and(|lane| lane.committed == Some(world.end_of(partition)))
+    };
+    eventually("the second commits what the first has not", || is_committed(&second, moved));
+    *stalled.0.lock().unwrap() = false;
+    stalled.1.notify_all();
+    eventually("the first goes on with what it has", || is_committed(&first, 1 - moved));
+    world.trickle(40);
+    eventually("both go on", || is_committed(&first, 1 - moved) && is_committed(&second, moved));
+    drain(second).unwrap();
+    world.trickle(40);
+    world.finish(first);
+}
+
+#[test]
+fn a_lane_that_was_fenced_and_is_still_ours_goes_on() {
+    let world = World::new(1);
+    let mut settings = world.settings();
+    settings.supervise.parked_retry = Duration::from_secs(1);
+    let daemon = world.sandbox.start(&settings, &Options::default());
+    world.send(100);
+    world.caught_up(&daemon);
+    // A start of a daemon that has forgotten the time, of the same group.
+    let storage = open_storage(&settings).unwrap();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let source = TopicPartition::new("library", 0);
+    let late = acquire(&storage, &clock, &daemon.parts().owner, &source, &Nowhere).unwrap();
+    world.send(100);
+    in_state(&daemon, 0, LaneState::Fenced);
+    world.caught_up(&daemon);
+    assert!(lane(&daemon, 0).unwrap().epoch.unwrap() > late.epoch().0);
+    world.finish(daemon);
+}
+
+struct Nowhere;
+
+impl StartPosition for Nowhere {
+    fn resolve(&self, _: &TopicPartition) -> Result<i64, Fault> {
+        panic!("the chain has a head")
+    }
 }

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use forebay::app::daemon::{Daemon, Options, open_storage};
+use forebay::exit::ExitCode;
 use forebay::storage::Kind;
 use forebay::storage::faulty::{Call, FaultyStorage, Injected};
 use forebay::supervise::view::LaneState;
 
 use crate::common::eventually;
-use crate::world::{Fate, World, drain, in_state, lane, snapshot};
+use crate::world::{Fate, World, drain, end_of, in_state, lane, snapshot};
 
 fn on_faulty(world: &World) -> (Arc<FaultyStorage>, Options) {
     let faulty = Arc::new(FaultyStorage::new(open_storage(&world.settings()).unwrap()));
@@ -60,6 +61,15 @@ fn storage_that_is_away_at_the_start_is_waited_for() {
     in_state(&daemon, 0, LaneState::BackingOff);
     faulty.heal();
     world.finish(daemon);
+}
+
+#[test]
+fn what_keeps_every_lane_from_starting_ends_the_daemon() {
+    let world = World::new(2);
+    let (faulty, options) = on_faulty(&world);
+    faulty.inject(Injected::Fail(Kind::Denied), |_| true);
+    let fault = end_of(world.start(&options)).unwrap_err();
+    assert_eq!((fault.event, ExitCode::of(&fault)), ("storage.denied", ExitCode::NotPermitted));
 }
 
 #[test]
