@@ -11,7 +11,8 @@ use forebay::fault::Fault;
 use forebay::flow::read::mock::{Failure, Request};
 use forebay::lake::{StartPosition, acquire};
 use forebay::model::offset::TopicPartition;
-use forebay::storage::faulty::FaultyStorage;
+use forebay::storage::Kind;
+use forebay::storage::faulty::{FaultyStorage, Injected};
 use forebay::supervise::view::LaneState;
 
 use crate::common::eventually;
@@ -123,6 +124,33 @@ fn a_daemon_whose_storage_stalls_is_overtaken_and_does_no_harm_when_it_wakes() {
     world.trickle(40);
     eventually("both go on", || is_committed(&first, 1 - moved) && is_committed(&second, moved));
     drain(second).unwrap();
+    world.trickle(40);
+    world.finish(first);
+}
+
+#[test]
+fn a_partition_that_comes_back_before_its_lane_has_come_to_rest_gets_a_lane() {
+    let world = World::new(2);
+    let settings = world.settings();
+    let faulty = Arc::new(FaultyStorage::new(open_storage(&settings).unwrap()));
+    let first =
+        world.sandbox.start(&settings, &Options { storage: Some(Arc::clone(&faulty) as _), ..Options::default() });
+    world.trickle(100);
+    world.caught_up(&first);
+    // The revoke finds nothing that could be committed in time.
+    faulty.inject(Injected::Fail(Kind::Unavailable), |_| true);
+    world.trickle(100);
+    let second = start(&world, 1, |_| {});
+    let owned = |daemon: &Daemon| {
+        let owns = |partition: &i32| daemon.parts().session.owns(&TopicPartition::new("library", *partition));
+        (0..2).filter(owns).count()
+    };
+    eventually("they share", || owned(&first) == 1 && owned(&second) == 1);
+    let moved = lanes(&second)[0];
+    assert_eq!(lane(&first, moved).unwrap().state, LaneState::Draining);
+    drain(second).unwrap();
+    eventually("the first has both again", || owned(&first) == 2);
+    faulty.heal();
     world.trickle(40);
     world.finish(first);
 }

@@ -253,14 +253,12 @@ impl Handler<Started> for LaneSupervisor {
             view.lag = Some((end - head).max(0));
         });
         let reports = ctx.address().recipient();
-        let lane = LaneIdentity { source: &self.source, table: self.table, generation: self.generation };
+        let (source, generation) = (&self.source, self.generation);
+        let lane = LaneIdentity { source, table: self.table, generation, is_paused: self.is_paused };
         let stages = match Stages::start(&self.parts, &lane, opened, &self.view, &reports) {
             Ok(stages) => stages,
             Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };
-        if self.is_paused {
-            stages.pause(true);
-        }
         self.stages = Some(stages);
     }
 }
