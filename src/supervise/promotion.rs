@@ -123,7 +123,7 @@ impl PromotionSupervisor {
             match last_promotion(&*parts.storage, &home) {
                 // A table that was never promoted waits for its first tick.
                 Ok(last) if last.is_some() && schedule.is_due(last, parts.clock.now()) => {
-                    supervisor.do_send(Missed(slot))
+                    supervisor.do_send(Missed(slot));
                 }
                 Ok(_) => {}
                 Err(fault) => events::fault(PROMOTER, None, 0, &fault),
