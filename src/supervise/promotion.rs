@@ -267,6 +267,8 @@ impl Handler<Ended> for PromotionSupervisor {
                     (view.last_end, view.last_report) = (Some(now), Some(report.to_string()));
                     (view.last_seq, view.last_rows) = (report.seq, report.winners);
                     (view.last_added, view.last_removed) = (report.files_added, report.files_removed);
+                    let left_out = report.left_out.iter().map(|(source, why)| format!("{source}: {why}"));
+                    view.last_left_out = left_out.collect();
                     view.last_fault = None;
                 });
             }

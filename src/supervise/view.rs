@@ -161,6 +161,8 @@ pub struct PromotionView {
     pub last_added: u64,
     /// Files it replaced.
     pub last_removed: u64,
+    /// Kafka partitions that it left out, and why.
+    pub last_left_out: Vec<String>,
     /// Promotions that failed so far.
     pub failures: u32,
     /// The last fault.
@@ -226,6 +228,7 @@ impl PromotionView {
             last_rows: 0,
             last_added: 0,
             last_removed: 0,
+            last_left_out: Vec::new(),
             failures: 0,
             last_fault: None,
         }
