@@ -311,8 +311,15 @@ pub enum Topic {
 }
 
 /// Writes the completions for a shell.
-pub fn write_completions(shell: Shell, out: &mut dyn Write) {
-    clap_complete::generate(shell, &mut Cli::command(), "forebay", &mut &mut *out);
+///
+/// # Errors
+///
+/// What `out` says.
+pub fn write_completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
+    // The generator panics when it cannot write, as when its reader has had enough.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "forebay", &mut text);
+    out.write_all(&text)
 }
 
 /// Writes the manual page.

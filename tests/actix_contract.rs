@@ -184,6 +184,7 @@ fn stopping_and_stopped_run_on_the_broken_value_while_it_unwinds() {
         let address = Watched::start_in_arbiter(&arbiter.handle(), move |_| Watched(seen));
         assert!(address.send(Panic).await.is_err());
         arbiter.stop();
+        arbiter.join().unwrap();
     });
     assert_eq!(*calls.lock().unwrap(), [("stopping", true), ("stopped", true)], "so our hooks stay empty");
 }

@@ -78,6 +78,7 @@ impl Steering for FakeDaemon {
             pid: 7,
             group: "forebay".to_owned(),
             lake: "file:///lake".to_owned(),
+            kafka_fault: None,
             lanes: self.lanes().lanes,
             tables: vec![TableView {
                 name: "books".to_owned(),

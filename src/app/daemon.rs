@@ -110,8 +110,8 @@ impl Daemon {
             parsers: settings.run.parsers,
             jobs: jobs_out,
             drain_deadline: settings.run.drain,
+            promotion: PromotionSettings { schedule: schedule.clone(), memory: share(settings) },
             schedule,
-            promotion: PromotionSettings { spool: settings.limits.spool.dir.join("promote"), memory: share(settings) },
         };
         let (started, root) = bounded(1);
         let tree_parts = Arc::clone(&parts);
@@ -233,6 +233,15 @@ pub fn open_storage(settings: &Settings) -> Result<Arc<dyn Storage>, Fault> {
 /// A URL that names no lake, a directory that is not there.
 pub fn open_lake_to_look(settings: &Settings) -> Result<Arc<dyn Storage>, Fault> {
     Ok(storage::open_to_look(&settings.lake.root, hdfs_options(settings))?)
+}
+
+/// Whether the lake of the configuration can be used, or made where it is not there yet; nothing is made or tried.
+///
+/// # Errors
+///
+/// A URL that names no lake, a directory that cannot be one, an HDFS that does not answer.
+pub fn probe_lake(settings: &Settings) -> Result<(), Fault> {
+    Ok(storage::probe(&settings.lake.root, hdfs_options(settings))?)
 }
 
 /// What the HDFS client is started with.

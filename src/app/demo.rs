@@ -162,7 +162,7 @@ impl Feed {
         let daemon = Daemon::start(settings, &Options::default());
         let committed = daemon.and_then(|daemon| {
             let followed = self.follow(&daemon, stop, live, before);
-            let promoted = followed.and_then(|is_done| if is_done { promote_all(&daemon) } else { Ok(()) });
+            let promoted = followed.and_then(|is_done| if is_done { daemon.promote().map(drop) } else { Ok(()) });
             let elapsed = self.begun.elapsed();
             let last = daemon.snapshot().map(|snapshot| self.picture(&snapshot, before));
             self.stop.store(true, Ordering::Release);
@@ -217,7 +217,6 @@ impl Feed {
         // Offsets of the embedded Kafka begin at 0 and have no holes: positions are numbers of messages.
         let committed: u64 = of_lanes(|lane| lane.committed.unwrap_or(0).unsigned_abs());
         let read: u64 = of_lanes(|lane| lane.position.unwrap_or(0).unsigned_abs());
-        let open_rows: u64 = of_lanes(|lane| lane.buffered_rows);
         let now = metrics().totals(TOPIC, TABLE);
         // The sender tells its number now and then; what was read was sent.
         let sent = self.sent.load(Ordering::Relaxed).max(read).max(committed);
@@ -226,7 +225,7 @@ impl Feed {
             wanted: self.wanted,
             sent,
             read: read.max(committed),
-            rows: now.rows - before.rows + open_rows,
+            rows: now.rows - before.rows,
             quarantined: now.quarantined - before.quarantined,
             committed,
             files: now.files - before.files,
@@ -242,14 +241,4 @@ fn ended_lane(snapshot: &Snapshot) -> Option<Fault> {
     let lane = snapshot.lanes.iter().find(|lane| is_over(lane.state))?;
     let why = lane.last_fault.as_ref().map_or("no reason given", |fault| &fault.message);
     Some(Fault::retry("demo.lane-ended", format!("{}:{} stopped: {why}", lane.topic, lane.partition)))
-}
-
-/// Promotes until nothing is new.
-fn promote_all(daemon: &Daemon) -> Result<(), Fault> {
-    loop {
-        let reports = daemon.promote()?;
-        if reports.iter().all(|(_, report)| report.seq.is_none()) {
-            return Ok(());
-        }
-    }
 }

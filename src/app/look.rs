@@ -14,7 +14,7 @@ use crate::exit::ExitCode;
 use crate::fault::Fault;
 use crate::flow::read::broker::Broker;
 use crate::observe::read::{LogPrint, print_logs};
-use crate::storage::{LakePath, Storage};
+use crate::storage::Storage;
 
 /// `forebay check`: every problem at once.
 pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
@@ -39,9 +39,7 @@ fn connect(settings: &Settings) -> Vec<Problem> {
     let kafka = Broker::connect(&daemon::client_settings(settings, &Options::default()))
         .and_then(|broker| broker.cluster_id())
         .map_err(|fault| settings.problem("kafka.bootstrap.servers", fault.message, None));
-    let lake = daemon::open_lake_to_look(settings)
-        .and_then(|storage| Ok(storage.list_or_empty(&LakePath::root())?))
-        .map_err(|fault| settings.problem("lake.root", fault.message, None));
+    let lake = daemon::probe_lake(settings).map_err(|fault| settings.problem("lake.root", fault.message, None));
     kafka.err().into_iter().chain(lake.err()).collect()
 }
 

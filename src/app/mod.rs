@@ -37,10 +37,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Drain => ask::drain(global),
         Command::Produce(order) => produce::produce(order, global),
         Command::Topic(order) => produce::topic(order, global),
-        Command::Completions { shell } => written(|out| {
-            cli::write_completions(*shell, out);
-            Ok(())
-        }),
+        Command::Completions { shell } => written(|out| cli::write_completions(*shell, out)),
         Command::Man => written(|out| cli::write_manual(out)),
     };
     answer.unwrap_or_else(|fault| {

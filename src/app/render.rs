@@ -24,6 +24,9 @@ impl Look {
         let up = duration(status.uptime_seconds);
         let mut out = format!("forebay {version} on {host} (pid {pid}): {state}, up {up}\n");
         out.push_str(&format!("group {group}, lake {lake}\n"));
+        if let Some(fault) = &status.kafka_fault {
+            out.push_str(&format!("kafka: {}\n", self.paint(Paint::Bad, fault)));
+        }
         if !status.lanes.is_empty() {
             out.push('\n');
             out.push_str(&self.lanes(&status.lanes));

@@ -120,6 +120,7 @@ impl Steering for DaemonSteering {
             pid: std::process::id(),
             group: self.group.clone(),
             lake: self.lake.clone(),
+            kafka_fault: snapshot.session_fault.as_ref().map(|fault| fault.message.clone()),
             lanes: lanes_of(&snapshot).lanes,
             tables: self.tables_of(&snapshot).tables,
         })
@@ -261,6 +262,7 @@ fn lane(view: LaneView) -> Option<Lane> {
         view::LaneState::Fenced => LaneState::Fenced,
         view::LaneState::Ended => return None,
     };
+    let last_fault = view.last_fault.as_ref().filter(|fault| !is_over(&view, fault)).map(|fault| fault.message.clone());
     Some(Lane {
         topic: view.topic,
         partition: view.partition,
@@ -274,8 +276,14 @@ fn lane(view: LaneView) -> Option<Lane> {
         buffered_bytes: view.buffered_bytes,
         buffered_rows: view.buffered_rows,
         last_commit_at: view.last_commit.map(Time),
-        last_fault: view.last_fault.map(|fault| fault.message),
+        last_fault,
     })
+}
+
+/// Whether a lane has shown since that a fault of it has passed: it works, and has committed or has nothing to commit.
+fn is_over(view: &LaneView, fault: &view::FaultView) -> bool {
+    let works = matches!(view.state, view::LaneState::Running | view::LaneState::Paused);
+    works && (view.last_commit.is_some_and(|commit| commit > fault.at) || view.position == view.committed)
 }
 
 fn promotion(view: &PromotionView) -> Option<Promotion> {

@@ -97,7 +97,7 @@ fn every_option_has_a_help_text() {
 #[test]
 fn completions_and_the_manual_page_name_the_commands() {
     let (mut bash, mut manual) = (Vec::new(), Vec::new());
-    write_completions(Shell::Bash, &mut bash);
+    write_completions(Shell::Bash, &mut bash).unwrap();
     write_manual(&mut manual).unwrap();
     for text in [bash, manual] {
         let text = String::from_utf8(text).unwrap();

@@ -49,6 +49,9 @@ pub struct Status {
     pub group: String,
     /// Root of the lake.
     pub lake: String,
+    /// What is wrong with Kafka, until it answers again.
+    #[serde(default)]
+    pub kafka_fault: Option<String>,
     /// The Kafka partitions that it owns.
     pub lanes: Vec<Lane>,
     /// The tables.

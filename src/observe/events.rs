@@ -148,6 +148,12 @@ pub fn interval_committed(commit: &Committed<'_>) {
     );
 }
 
+/// Messages have been read from Kafka and handed on, with so many bytes of keys, payloads and headers.
+pub fn messages_read(topic: &str, messages: u64, bytes: u64) {
+    metrics().messages_read(topic).inc_by(messages);
+    metrics().bytes_read(topic).inc_by(bytes);
+}
+
 /// A message goes to quarantine. All are counted when their interval is committed; only some are logged.
 pub fn message_quarantined(source: &TopicPartition, offset: i64, table: Option<&str>, first: &Violation) {
     static SAMPLER: Mutex<Sampler> = Mutex::new(Sampler::new(20, Duration::from_secs(10)));
@@ -190,6 +196,12 @@ pub fn stage_restarted(
     let (topic, partition) = (source.map(|source| &*source.topic), source.map(|source| source.partition));
     let wait_ms = millis(wait);
     warn!(event = "stage.restarted", stage, topic, partition, generation, error = why, wait_ms, "restarted");
+}
+
+/// A stage begins: what is counted of it can be seen from now on, at zero if need be.
+pub fn stage_started(stage: &'static str) {
+    add_time(&metrics().stage_wait(stage), Duration::ZERO);
+    metrics().restarts.get_or_create(&Stage { stage }).inc_by(0);
 }
 
 /// A stage waited for room in the next one.

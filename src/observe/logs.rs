@@ -80,16 +80,18 @@ pub struct LogGuard {
 /// When the folder or the file cannot be made, or a log was started before.
 pub fn start(options: LogOptions) -> io::Result<LogGuard> {
     let mut writer = None;
+    let levels = [options.files.as_ref().map(|files| files.level), options.terminal.map(|terminal| terminal.level)];
+    let most = levels.into_iter().flatten().max().unwrap_or(LogLevel::Error);
     let files = match options.files {
         Some(files) => {
             let (lines, handle) = start_writer(&files)?;
             writer = Some((lines.clone(), handle));
-            Some(FileLayer { lines }.with_filter(filter(files.level)))
+            Some(Chosen { wanted: wanted(files.level), sink: Queue { lines } })
         }
         None => None,
     };
-    let terminal = options.terminal.map(|terminal| terminal.with_filter(filter(terminal.level)));
-    let subscriber = tracing_subscriber::registry().with(files).with(terminal);
+    let terminal = options.terminal.map(|terminal| Chosen { wanted: wanted(terminal.level), sink: terminal });
+    let subscriber = tracing_subscriber::registry().with(wanted(most)).with(files).with(terminal);
     subscriber.try_init().map_err(io::Error::other)?;
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -103,7 +105,7 @@ pub fn start(options: LogOptions) -> io::Result<LogGuard> {
 }
 
 /// Our own events of a level; those of libraries one step less talkative.
-fn filter(level: LogLevel) -> Targets {
+fn wanted(level: LogLevel) -> Targets {
     let (ours, theirs) = match level {
         LogLevel::Error => (LevelFilter::ERROR, LevelFilter::ERROR),
         LogLevel::Warn => (LevelFilter::WARN, LevelFilter::WARN),
@@ -113,7 +115,10 @@ fn filter(level: LogLevel) -> Targets {
     };
     // rdkafka closes every consumer once more when it is dropped, and calls it an error that it was closed before.
     let closing = "rdkafka::consumer::base_consumer";
-    Targets::new().with_default(theirs).with_target(closing, LevelFilter::OFF).with_target("forebay", ours)
+    // It tells every attempt to connect in vain, in its own words; the call of ours that fails for it says so too.
+    let connecting = ("hdfs_native::hdfs::proxy", theirs.min(LevelFilter::ERROR));
+    let known = [(closing, LevelFilter::OFF), connecting, ("forebay", ours)];
+    Targets::new().with_default(theirs).with_targets(known)
 }
 
 impl Drop for LogGuard {
@@ -206,29 +211,49 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
-/// What an event says; one of a library gets a name and says where it is from.
-fn fields_of(event: &Event<'_>) -> Fields {
-    let mut fields = Fields::default();
-    event.record(&mut fields);
-    if fields.event.is_empty() {
-        FOREIGN.clone_into(&mut fields.event);
-        let target = fields.target.take().unwrap_or_else(|| event.metadata().target().to_owned());
-        fields.rest.insert("target".to_owned(), target.into());
+/// Somewhere that lines go to, and which ones.
+///
+/// It looks at each line itself. A filter of the layer's own (`with_filter`) would keep its verdict on the thread until
+/// the next line: whenever a library that logs by the `log` crate has a line that is not wanted, the next one of ours
+/// would be lost with it.
+struct Chosen<W> {
+    wanted: Targets,
+    sink: W,
+}
+
+trait Sink: 'static {
+    fn write(&self, metadata: &Metadata<'_>, fields: Fields);
+}
+
+impl<S: Subscriber, W: Sink> Layer<S> for Chosen<W> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let target = fields.target.take();
+        let target = target.as_deref().unwrap_or(metadata.target());
+        if !self.wanted.would_enable(target, metadata.level()) {
+            return;
+        }
+        if fields.event.is_empty() {
+            // A line of a library gets a name, and says where it is from.
+            FOREIGN.clone_into(&mut fields.event);
+            fields.rest.insert("target".to_owned(), target.into());
+        }
+        self.sink.write(metadata, fields);
     }
-    fields
 }
 
 /// Writes events as JSON lines into the queue.
-struct FileLayer {
+struct Queue {
     lines: Sender<Message>,
 }
 
-impl<S: Subscriber> Layer<S> for FileLayer {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let level = *event.metadata().level();
-        let fields = fields_of(event);
-        let line = Message::Line(json_line(level_name(level), &fields.event, &fields.message, fields.rest));
-        let sent = if is_important(event.metadata()) {
+impl Sink for Queue {
+    fn write(&self, metadata: &Metadata<'_>, fields: Fields) {
+        let level = level_name(*metadata.level());
+        let line = Message::Line(json_line(level, &fields.event, &fields.message, fields.rest));
+        let sent = if is_important(metadata) {
             self.lines.send_timeout(line, PATIENCE).is_ok()
         } else {
             self.lines.try_send(line).is_ok()
@@ -243,13 +268,12 @@ fn is_important(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= Level::WARN
 }
 
-impl<S: Subscriber> Layer<S> for Terminal {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let fields = fields_of(event);
+impl Sink for Terminal {
+    fn write(&self, metadata: &Metadata<'_>, fields: Fields) {
         let now = format!("{:.3}", Timestamp::now());
         // The time of day; the date is in the file.
         let time = now.get(11..23).unwrap_or(&now);
-        let level = level_name(*event.metadata().level());
+        let level = level_name(*metadata.level());
         let shown = Shown { time, level, message: &fields.message, fields: &fields.rest };
         // A terminal that is gone is no reason to stop.
         writeln!(io::stderr(), "{}", shown.line(self.colors)).unwrap_or_default();
@@ -274,8 +298,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (sender, handle) = start_writer(&files(dir.path())).unwrap();
         let guard = LogGuard { writer: Some((sender.clone(), handle)) };
-        let subscriber =
-            tracing_subscriber::registry().with(FileLayer { lines: sender }.with_filter(filter(LogLevel::Info)));
+        let subscriber = tracing_subscriber::registry()
+            .with(Chosen { wanted: wanted(LogLevel::Info), sink: Queue { lines: sender } });
         tracing::subscriber::with_default(subscriber, || {
             for offset in 0..1000 {
                 tracing::warn!(event = "test.line", topic = "library", offset, error = "a \"b\"\n", "one line");
@@ -296,10 +320,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (sender, handle) = start_writer(&files(dir.path())).unwrap();
         let guard = LogGuard { writer: Some((sender.clone(), handle)) };
-        let subscriber =
-            tracing_subscriber::registry().with(FileLayer { lines: sender }.with_filter(filter(LogLevel::Info)));
+        let subscriber = tracing_subscriber::registry()
+            .with(Chosen { wanted: wanted(LogLevel::Info), sink: Queue { lines: sender } });
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(target: "hdfs_native", "too talkative");
+            tracing::warn!(target: "hdfs_native::hdfs::proxy", "connection refused");
             tracing::warn!(target: "hdfs_native", "worth a line");
         });
         drop(guard);

@@ -18,6 +18,7 @@ use actix::prelude::{Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, 
 use super::exit::Exit;
 use super::heartbeat::Heartbeat;
 use super::step::{Progress, Step};
+use crate::observe::events;
 
 /// Called with the role of a stage before each of its steps, inside the same `catch_unwind`: how tests make a stage
 /// panic or hang. None in production.
@@ -102,6 +103,7 @@ pub fn start<S: Step>(
     probe: Option<Probe>,
     supervisor: Recipient<StageExited>,
 ) -> StageHandle<S> {
+    events::stage_started(stage);
     let heartbeat = Heartbeat::new();
     let arbiter = Arbiter::new();
     let guard = ExitGuard { supervisor: Some(supervisor), stage, generation, worker };
@@ -133,7 +135,9 @@ impl<S: Step> Handler<Pump> for StageActor<S> {
         match outcome {
             Ok(Ok(progress)) => {
                 if progress == Progress::Blocked {
-                    self.heartbeat.waited(before.elapsed());
+                    let waited = before.elapsed();
+                    self.heartbeat.waited(waited);
+                    events::stage_waited(self.guard.stage, waited);
                 }
                 ctx.notify(Pump);
             }

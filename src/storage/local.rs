@@ -59,6 +59,22 @@ impl LocalStorage {
         Err(StorageError::new(Kind::Corrupt, "open", &storage.url, "it is a file, not a directory"))
     }
 
+    /// Whether [`LocalStorage::open`] could use `root`, or make it, as far as can be told without making or trying
+    /// anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalStorage::open_to_look`], and when `root` is not there and the directory above it takes no new one.
+    pub fn probe(root: &Path) -> Result<(), StorageError> {
+        let error = match Self::open_to_look(root) {
+            Err(error) if error.kind == Kind::NotFound => error,
+            other => return other.map(drop),
+        };
+        let above = root.ancestors().skip(1).find(|folder| folder.is_dir());
+        let takes_more = above.is_some_and(|folder| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok());
+        if takes_more { Ok(()) } else { Err(error) }
+    }
+
     fn at(root: &Path) -> Result<Self, StorageError> {
         let failed = || StorageError::new(Kind::Other, "open", &root.display(), "the root must be an absolute path");
         let url = Url::from_file_path(root).map_err(|()| failed())?;

@@ -16,7 +16,7 @@ pub mod hdfs;
 pub mod local;
 mod open;
 
-pub use open::{open, open_to_look};
+pub use open::{open, open_to_look, probe};
 
 use std::fmt;
 use std::fs::File;

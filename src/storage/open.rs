@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use url::Url;
 
 use super::hdfs::{Deadlines, HdfsStorage};
 use super::local::LocalStorage;
-use super::{Kind, Storage, StorageError};
+use super::{Kind, LakePath, Storage, StorageError};
 
 /// Opens the lake at `url`: `file:///folder` or `hdfs://host:port/folder`.
 ///
@@ -28,6 +28,24 @@ pub fn open_to_look(url: &str, hdfs_options: BTreeMap<String, String>) -> Result
     open_with(url, hdfs_options, LocalStorage::open_to_look)
 }
 
+/// Whether a lake can be used at `url`, or made there; nothing is made or tried.
+///
+/// # Errors
+///
+/// As [`open_to_look`], but a lake that is not there yet is fine where one could be made.
+pub fn probe(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<(), StorageError> {
+    match url.strip_prefix("file://") {
+        Some(_) => LocalStorage::probe(&local_root(url)?),
+        None => open_to_look(url, hdfs_options)?.list_or_empty(&LakePath::root()).map(drop),
+    }
+}
+
+fn local_root(url: &str) -> Result<PathBuf, StorageError> {
+    let failed = |message: &str| StorageError::new(Kind::Other, "open", url, message);
+    let parsed = Url::parse(url).map_err(|error| failed(&error.to_string()))?;
+    parsed.to_file_path().map_err(|()| failed("a local lake is file:///folder, with three slashes"))
+}
+
 fn open_with(
     url: &str,
     hdfs_options: BTreeMap<String, String>,
@@ -36,12 +54,7 @@ fn open_with(
     let failed = |message: &str| StorageError::new(Kind::Other, "open", url, message);
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("hdfs") => Ok(Arc::new(HdfsStorage::open(url, hdfs_options, Deadlines::default())?)),
-        Some("file") => {
-            let parsed = Url::parse(url).map_err(|error| failed(&error.to_string()))?;
-            let root =
-                parsed.to_file_path().map_err(|()| failed("a local lake is file:///folder, with three slashes"))?;
-            Ok(Arc::new(open_local(&root)?))
-        }
+        Some("file") => Ok(Arc::new(open_local(&local_root(url)?)?)),
         _ => Err(failed("a lake is at file:///folder or at hdfs://host:port/folder")),
     }
 }

@@ -38,7 +38,7 @@ fn library(book: &str) -> String {
 #[test]
 fn messages_that_cannot_be_rows_are_quarantined_with_their_reasons_and_their_bytes() {
     let Some(stack) = Stack::find("bad messages") else { return };
-    let mut site = Site::new(&stack, &Recipe::default());
+    let site = Site::new(&stack, &Recipe::default());
     let topic = site.topic.clone();
     site.ok(&["topic", "create", &topic, "--partitions", "1", "--set", "max.message.bytes=31457280"]);
     let good = "<record_id>1</record_id><title>t</title><added>2026-10-15T18:42:00Z</added>";

@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod invoices;
 mod lake;
 mod main_path;
+mod outages;
 mod site;
 mod stack;
 mod steering;

@@ -122,7 +122,7 @@ fn metrics(site: &Site, account: &Account) {
         assert!(value(&format!("forebay_files_total{{zone=\"{zone}\"}}")) > 0.0, "{zone}");
         assert!(value(&format!("forebay_bytes_total{{zone=\"{zone}\"}}")) > 0.0, "{zone}");
     }
-    for name in ["forebay_stage_wait_seconds", "forebay_restarts", "forebay_commit_seconds", "forebay_faults"] {
+    for name in ["forebay_stage_wait_seconds", "forebay_restarts", "forebay_commit_seconds"] {
         assert!(text.contains(&format!("# TYPE {name} counter")), "no {name} in\n{text}");
     }
     assert_eq!(value("forebay_control_commands_total{command=\"pause\"}"), 1.0);

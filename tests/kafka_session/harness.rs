@@ -133,7 +133,7 @@ impl Member {
         let until = Instant::now() + wait;
         loop {
             match self.events.recv_deadline(until).ok()? {
-                SessionEvent::Stats(_) => {}
+                SessionEvent::Stats(_) | SessionEvent::Connected => {}
                 SessionEvent::Fault(fault) => self.faults.push(fault),
                 event => return Some(event),
             }

@@ -14,9 +14,9 @@ use crate::fault::Fault;
 const BOOKS: &str = include_str!("../../../config/tables/books.toml");
 
 /// How often the demo promotes: often enough to be seen.
-const PROMOTE_EVERY: Duration = Duration::from_secs(5);
+const PROMOTE_EVERY: Duration = Duration::from_secs(3);
 /// After this a RAW file is committed.
-const ROLL_AFTER: Duration = Duration::from_secs(2);
+const ROLL_AFTER: Duration = Duration::from_secs(1);
 
 /// Where everything of one demo lies.
 #[derive(Debug, Clone)]

@@ -21,7 +21,7 @@ pub(super) struct Picture {
     pub(super) sent: u64,
     /// Messages read.
     pub(super) read: u64,
-    /// Rows that became of them, committed or not.
+    /// Rows of them in RAW.
     pub(super) rows: u64,
     /// Messages in quarantine.
     pub(super) quarantined: u64,
@@ -41,7 +41,7 @@ impl Picture {
         self.sent.saturating_sub(self.committed)
     }
 
-    /// Five lines for a terminal.
+    /// One line for each number, for a terminal.
     fn lines(&self) -> Vec<String> {
         let line = |name: &str, count: u64, note: String| {
             let text = format!("  {name:<12}{:>12}  {note}", grouped(count));
@@ -50,7 +50,7 @@ impl Picture {
         vec![
             line("sent", self.sent, format!("of {} messages", grouped(self.wanted))),
             line("read", self.read, format!("lag {}", grouped(self.lag()))),
-            line("parsed", self.rows, "rows".to_owned()),
+            line("parsed", self.rows, "rows in raw".to_owned()),
             line("quarantined", self.quarantined, "messages".to_owned()),
             line("files", self.files, "raw, quarantine, ledger, processed".to_owned()),
             line("promoted", self.promoted, format!("rows in {} promotions", self.promotions)),

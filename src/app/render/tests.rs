@@ -40,6 +40,7 @@ fn status() -> Status {
         pid: 7,
         group: "forebay".to_owned(),
         lake: "hdfs://namenode:8020/lake".to_owned(),
+        kafka_fault: None,
         lanes: vec![lane(0, LaneState::Running), halted],
         tables: vec![TableView {
             name: "books".to_owned(),
@@ -49,6 +50,12 @@ fn status() -> Status {
             last_promotion: None,
         }],
     }
+}
+
+#[test]
+fn a_kafka_that_is_away_is_told_above_the_lanes() {
+    let status = Status { kafka_fault: Some("no broker answers".to_owned()), ..status() };
+    assert!(look().status(&status).lines().any(|line| line == "kafka: no broker answers"));
 }
 
 #[test]

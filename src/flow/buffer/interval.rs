@@ -272,7 +272,7 @@ pub struct ClosedInterval {
     pub tables: Arc<[Table]>,
     /// Its ledger until the commit takes it to write its footer.
     pub ledger: Option<LedgerFile>,
-    /// Length of the ledger, about: without its footer.
+    /// Length of the ledger: what is encoded so far, and the whole file once it is committed.
     pub ledger_bytes: u64,
     /// What is in it.
     pub sums: BatchSums,

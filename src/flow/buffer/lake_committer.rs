@@ -36,7 +36,9 @@ impl Committer for LakeCommitter {
             self.pending.as_mut().filter(|(pending, _)| pending.range() == interval.range).ok_or_else(|| {
                 Fault::internal("buffer.no-ledger", format!("{} of {} has no ledger", interval.range, interval.source))
             })?;
-        self.lane.commit(pending)?;
+        let committed = self.lane.commit(pending)?;
+        let data: u64 = interval.files.iter().map(|closed| closed.file.bytes()).sum();
+        interval.ledger_bytes = committed.bytes.saturating_sub(data);
         self.pending = None;
         Ok(())
     }

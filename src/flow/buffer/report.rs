@@ -28,7 +28,7 @@ pub struct IntervalCommitted {
     pub codes: BTreeMap<(Option<TableIndex>, Code), u64>,
     /// Its data files, without the ledger's.
     pub files: Vec<FileCommitted>,
-    /// Length of the ledger file, about.
+    /// Length of the ledger file.
     pub ledger_bytes: u64,
     /// Attempts it took.
     pub attempts: u32,

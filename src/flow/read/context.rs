@@ -216,6 +216,9 @@ impl ClientContext for Context {
             })
         });
         self.tell(SessionEvent::Stats(partitions.collect()));
+        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            self.tell(SessionEvent::Connected);
+        }
     }
 
     fn error(&self, _error: KafkaError, words: &str) {

@@ -43,6 +43,8 @@ pub enum SessionEvent {
     Fault(Fault),
     /// What the client knows about the Kafka partitions that are open, every five seconds.
     Stats(Vec<PartitionStats>),
+    /// A broker answers, as of the last statistics.
+    Connected,
     /// The poll thread has ended: by [`Session::shutdown`] (none), or by a fault of ours.
     Ended(Option<Fault>),
 }

@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::model::batch::{RawBatch, RawMessage, Span};
 use crate::model::budget::{MemoryBudget, MemoryPermit};
 use crate::model::offset::{OffsetRange, TopicPartition};
+use crate::observe::events;
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
 
@@ -168,6 +169,7 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
                 self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
                 self.counters.batches.fetch_add(1, Ordering::Relaxed);
                 self.counters.position.store(to, Ordering::Relaxed);
+                events::messages_read(&self.spec.source.topic, messages, bytes);
                 Ok(Progress::Worked)
             }
             Err(Refusal::Blocked(batch)) => {

@@ -35,6 +35,7 @@ pub struct Rules {
 
 #[derive(Debug)]
 struct TableRules {
+    name: Arc<str>,
     date: Option<DateRule>,
     /// Columns that identify a record, with their names.
     record_id: Vec<(usize, String)>,
@@ -99,6 +100,11 @@ impl Rules {
         Ok(sort(raw, verdicts, tables, permit))
     }
 
+    /// The name of a table; none for one that there is not.
+    pub fn table_name(&self, table: TableIndex) -> Option<&str> {
+        self.tables.get(usize::from(table)).map(|rules| &*rules.name)
+    }
+
     fn of(&self, table: TableIndex) -> Result<&TableRules, Fault> {
         let unknown = || Fault::internal("validate.unknown-table", format!("the validator knows no table {table}"));
         self.tables.get(usize::from(table)).ok_or_else(unknown)
@@ -155,7 +161,13 @@ impl TableRules {
                 record_id.push((place(name)?, name.clone()));
             }
         }
-        Ok(Self { date, record_id, row_index, on_bad_message: table.mapping.on_bad_message })
+        Ok(Self {
+            name: Arc::clone(&table.name),
+            date,
+            record_id,
+            row_index,
+            on_bad_message: table.mapping.on_bad_message,
+        })
     }
 
     /// Rows that break a rule, by row.

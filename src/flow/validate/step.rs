@@ -13,6 +13,7 @@ use super::rules::Rules;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::model::batch::{ParsedBatch, ValidBatch};
+use crate::observe::events;
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
 
@@ -67,9 +68,22 @@ impl ValidatorStep {
         while let Some(parsed) = self.resequencer.release() {
             conserve::check(&parsed, self.validator.from)?;
             self.validator.from = parsed.raw.range.to();
-            self.unsent.push_back(self.validator.rules.apply(parsed, self.validator.clock.now())?);
+            let valid = self.validator.rules.apply(parsed, self.validator.clock.now())?;
+            self.tell_dead_letters(&valid);
+            self.unsent.push_back(valid);
         }
         Ok(())
+    }
+
+    /// A line of the log for messages that go to quarantine; all of them are counted when they are committed.
+    fn tell_dead_letters(&self, batch: &ValidBatch) {
+        for letter in &batch.dead_letters {
+            let message = batch.raw.messages.get(letter.message as usize);
+            if let (Some(message), Some(first)) = (message, letter.violations.first()) {
+                let table = letter.table.and_then(|table| self.validator.rules.table_name(table));
+                events::message_quarantined(&batch.raw.source, message.offset, table, first);
+            }
+        }
     }
 
     /// The input has ended. If batches are missing, the lane must not be taken for drained: what was read and has not

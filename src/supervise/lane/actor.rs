@@ -18,7 +18,7 @@ use crate::fault::Fault;
 use crate::lake::Rewound;
 use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
-use crate::observe::events;
+use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::host::StageExited;
 use crate::supervise::parts::Parts;
@@ -251,6 +251,7 @@ impl Handler<Started> for LaneSupervisor {
         self.view.update(|view| {
             (view.state, view.epoch, view.committed, view.end) = (state, Some(epoch.0), Some(head), Some(end));
             view.lag = Some((end - head).max(0));
+            metrics().set_lag(&self.source, end - head);
         });
         let reports = ctx.address().recipient();
         let (source, generation) = (&self.source, self.generation);
@@ -329,7 +330,9 @@ impl Handler<PauseLane> for LaneSupervisor {
     type Result = ();
 
     fn handle(&mut self, _: PauseLane, _: &mut Self::Context) {
-        self.is_paused = true;
+        if !std::mem::replace(&mut self.is_paused, true) {
+            events::lane_paused(&self.source, true);
+        }
         if let Some(stages) = self.stages.as_ref().filter(|_| !self.is_draining) {
             stages.pause(true);
             self.set_state(LaneState::Paused);
@@ -341,7 +344,9 @@ impl Handler<ResumeLane> for LaneSupervisor {
     type Result = ();
 
     fn handle(&mut self, _: ResumeLane, ctx: &mut Self::Context) {
-        self.is_paused = false;
+        if std::mem::replace(&mut self.is_paused, false) {
+            events::lane_paused(&self.source, false);
+        }
         if self.is_draining || self.starting.is_some() {
             return;
         }

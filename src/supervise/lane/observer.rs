@@ -9,7 +9,7 @@ use crate::flow::buffer::report::{BufferObserver, IntervalCommitted};
 use crate::lake::footer::Zone;
 use crate::lake::names::UNROUTED;
 use crate::model::offset::{Epoch, TopicPartition};
-use crate::observe::events;
+use crate::observe::{events, metrics};
 use crate::supervise::parts::Parts;
 use crate::supervise::view::{FaultView, LaneView, Shared};
 
@@ -88,6 +88,7 @@ impl BufferObserver for LaneObserver {
             if self.is_current(view) {
                 (view.committed, view.last_commit) = (Some(to), Some(interval.at));
                 view.lag = view.end.map(|end| (end - to).max(0));
+                metrics().set_lag(&interval.source, view.lag.unwrap_or(0));
             }
         });
     }

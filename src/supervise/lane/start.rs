@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::lake::fence::Owner;
 use crate::lake::ledger::LedgerWriter;
 use crate::lake::{self, LaneLedger, PendingInterval, RewindPlan, Rewound, StartPosition};
-use crate::model::offset::{OffsetRange, TopicPartition};
+use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
 use crate::model::table::{OnOutOfRange, StartingOffsets};
 use crate::observe::events;
 use crate::supervise::parts::Parts;
@@ -49,9 +49,11 @@ fn apply_rewind(
     broker_low: i64,
     ledger: &mut LaneLedger,
 ) -> Result<Rewound, Fault> {
+    let (head, reason) = (ledger.head(), &order.reason);
     let target = order.to.resolve(parts, source)?;
-    let order = lake::RewindOrder { target, expect: order.expect, broker_low, reason: &order.reason };
-    Ok(ledger.rewind(order)?)
+    let rewound = ledger.rewind(lake::RewindOrder { target, expect: order.expect, broker_low, reason })?;
+    events::rewound(source, head, rewound.plan.to, Epoch(rewound.epoch), reason);
+    Ok(rewound)
 }
 
 /// What a rewind would do, without doing any of it.

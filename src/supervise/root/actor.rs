@@ -286,6 +286,7 @@ impl Handler<FromSession> for RootSupervisor {
                     }
                 }
             }
+            SessionEvent::Connected => self.session_fault = None,
             SessionEvent::Fault(fault) => {
                 events::fault(SESSION, None, 0, &fault);
                 self.session_fault = Some(FaultView::new(&fault, self.parts.clock.now()));

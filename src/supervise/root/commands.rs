@@ -10,7 +10,7 @@ use crate::lake::Rewound;
 use crate::model::offset::TopicPartition;
 use crate::supervise::lane::{PauseLane, ResumeLane, RewindLane, RewindOrder};
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
-use crate::supervise::view::{LaneView, Node, PromotionView};
+use crate::supervise::view::{FaultView, LaneView, Node, PromotionView};
 use actix::Addr;
 
 /// Lanes by name: all, those of a topic, or one.
@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub lanes: Vec<LaneView>,
     /// Promotions, by table.
     pub promotions: Vec<PromotionView>,
+    /// What is wrong with Kafka, until it answers again.
+    pub session_fault: Option<FaultView>,
     /// The supervision tree.
     pub tree: Node,
 }
@@ -99,6 +101,7 @@ impl Handler<GetSnapshot> for RootSupervisor {
             state: state.to_owned(),
             lanes: self.lanes.values().map(|lane| lane.view.get()).collect(),
             promotions: self.promotion_views.iter().map(|(_, view)| promotion(view.get())).collect(),
+            session_fault: self.session_fault.clone(),
             tree: tree::of(self, state),
         })
     }
