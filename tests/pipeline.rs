@@ -35,3 +35,32 @@ fn messages_become_rows_and_broken_ones_are_quarantined() {
     assert_eq!(checked("I2"), 103, "every message has its row in the ledger, the tombstone too");
     assert_eq!(checked("I5"), 100, "the second edition has replaced the first");
 }
+
+#[test]
+fn a_tick_that_passed_while_nobody_ran_is_made_up_for_at_the_start() {
+    let sandbox = Sandbox::new(1);
+    sandbox.send(&[library(1, "first", "2026-10-15T18:42:00Z")]);
+    let mut settings = sandbox.settings();
+    let once = Options { until_caught_up: true, ..Options::default() };
+    let daemon = sandbox.start(&settings, &once);
+    eventually("the first run has caught up", || daemon.has_ended());
+    daemon.wait().unwrap();
+    // A second run commits without a Processed zone, so what it read waits for a promotion.
+    sandbox.send(&[library(2, "second", "2026-10-15T18:42:00Z")]);
+    let processed = settings.tables[0].processed.take();
+    let daemon = sandbox.start(&settings, &once);
+    eventually("the second run has caught up", || daemon.has_ended());
+    daemon.wait().unwrap();
+    // The last promotion was days ago.
+    let plan = sandbox.lake().join("_forebay/processed/books/plan/00000000000000000001.json");
+    let days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3 * 86_400);
+    std::fs::File::options().append(true).open(&plan).unwrap().set_modified(days_ago).unwrap();
+
+    settings.tables[0].processed = processed;
+    settings.promote.interval = std::time::Duration::from_secs(86_400);
+    let daemon = sandbox.start(&settings, &Options::default());
+    let promoted = || daemon.snapshot().unwrap().promotions[0].last_seq == Some(2);
+    eventually("the missed tick is made up for", promoted);
+    daemon.drain();
+    daemon.wait().unwrap();
+}

@@ -112,8 +112,8 @@ impl Daemon {
             parsers: settings.run.parsers,
             jobs: jobs_out,
             drain_deadline: settings.run.drain,
+            promotion: PromotionSettings { schedule: schedule.clone(), memory: share(settings) },
             schedule,
-            promotion: PromotionSettings { spool: settings.limits.spool.dir.join("promote"), memory: share(settings) },
         };
         let (started, root) = bounded(1);
         let tree_parts = Arc::clone(&parts);

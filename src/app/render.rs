@@ -154,14 +154,18 @@ impl Look {
                 None => "not promoted".to_owned(),
                 Some(done) => match (&done.fault, done.sequence) {
                     (Some(fault), _) => self.paint(Paint::Bad, fault),
-                    (None, None) => format!("nothing to promote, {} rows in processed", done.rows),
+                    (None, None) => "nothing to promote".to_owned(),
                     (None, Some(sequence)) => format!(
-                        "promotion {sequence}, {} rows in processed, {} files added, {} replaced",
+                        "promotion {sequence}, {} rows written, {} files added, {} replaced",
                         done.rows, done.files_added, done.files_removed
                     ),
                 },
             };
             out.push_str(&format!("{}: {said}\n", table.name));
+            let done = table.last_promotion.iter().filter(|done| done.fault.is_none());
+            for left_out in done.flat_map(|done| &done.left_out) {
+                out.push_str(&format!("  left out {left_out}\n"));
+            }
         }
         if out.is_empty() { "no table has a processed zone\n".to_owned() } else { out }
     }

@@ -158,10 +158,13 @@ impl Steering for DaemonSteering {
             api::RewindTarget::Timestamp(time) => RewindTarget::Time(time.0),
         };
         let order = RewindOrder { to, expect: request.expect, reason: request.reason.unwrap_or_default() };
+        // A rewind that will be refused is refused before the lane is stopped for it.
+        let (parts, asked, previewed) = (Arc::clone(&self.parts), source.clone(), order.clone());
+        let preview = actix_rt::task::spawn_blocking(move || preview_rewind(&parts, &asked, &previewed)).await;
+        let preview =
+            preview.map_err(|error| Problem::internal(error.to_string()))?.map_err(|fault| problem(&fault))?;
         let plan: RewindPlan = if request.dry_run {
-            let (parts, asked) = (Arc::clone(&self.parts), source.clone());
-            let preview = actix_rt::task::spawn_blocking(move || preview_rewind(&parts, &asked, &order)).await;
-            preview.map_err(|error| Problem::internal(error.to_string()))?.map_err(|fault| problem(&fault))?
+            preview
         } else {
             let answer =
                 self.root.send(root::RewindRequest { source: source.clone(), order }).await.map_err(|_| gone())?;
@@ -293,6 +296,7 @@ fn promotion(view: &PromotionView) -> Option<Promotion> {
         rows: view.last_rows,
         files_added: view.last_added,
         files_removed: view.last_removed,
+        left_out: view.last_left_out.clone(),
         fault: view.last_fault.as_ref().map(|fault| fault.message.clone()),
     })
 }

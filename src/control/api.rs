@@ -168,12 +168,15 @@ pub struct Promotion {
     pub at: Time,
     /// Sequence number of its plan; none when there was nothing to do.
     pub sequence: Option<u64>,
-    /// Rows that Processed holds since.
+    /// Rows it wrote.
     pub rows: u64,
     /// Files it added.
     pub files_added: u64,
     /// Files it replaced.
     pub files_removed: u64,
+    /// Kafka partitions that it left out, and why.
+    #[serde(default)]
+    pub left_out: Vec<String>,
     /// Why it failed.
     pub fault: Option<String>,
 }

@@ -69,6 +69,11 @@ impl Spool {
         Ok((SpoolFile { spool: self.clone(), path, bytes: 0 }, file))
     }
 
+    /// A directory for files that their user accounts for. It goes away with the process.
+    pub fn private_dir(&self, name: &str) -> PathBuf {
+        self.shared.dir.join(name)
+    }
+
     /// Bytes in all files of this process.
     pub fn used(&self) -> u64 {
         self.shared.used.load(Ordering::Acquire)

@@ -1,6 +1,6 @@
 //! Rows of any Parquet file of the lake, for looking at: read as they are asked for, no more of the file than that.
 //!
-//! Memory: the pages under way and one block of [`BLOCK_BYTES`] for each open column.
+//! Memory: the pages under way and one block of `BLOCK_BYTES` for each open column.
 
 use std::io::{self, Read};
 use std::sync::Arc;

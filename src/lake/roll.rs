@@ -9,6 +9,8 @@ use super::mutate::{self, Expected, Moved};
 use super::names::{Home, parse_fenced, parse_plan, processed_dir};
 use super::plan::{Plan, PlannedFile};
 use super::retire;
+use jiff::Timestamp;
+
 use crate::fault::Fault;
 use crate::model::offset::Epoch;
 use crate::storage::{LakePath, Storage};
@@ -157,6 +159,17 @@ impl Holding {
         }
         Ok(stages)
     }
+}
+
+/// When the newest plan of a table was published, by the storage's clock.
+///
+/// # Errors
+///
+/// What storage answered.
+pub fn last_promotion(storage: &dyn Storage, home: &Home) -> Result<Option<Timestamp>, Fault> {
+    let entries = mutate::list(storage, &home.plans())?;
+    let plans = entries.iter().filter_map(|entry| Some((parse_plan(entry.path.name())?, entry.modified)));
+    Ok(plans.max().map(|(_, published)| published))
 }
 
 /// The newest published plan of a table.

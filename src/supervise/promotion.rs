@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use actix::prelude::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
-use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::parts::Parts;
@@ -14,8 +12,11 @@ use super::policy::{Decision, RestartPolicy};
 use super::timer::Tick;
 use super::view::{FaultView, PromotionView, Shared};
 use crate::fault::Fault;
+use crate::flow::promote::due::Schedule;
 use crate::flow::promote::{Promoter, PromotionReport};
 use crate::lake::fence::Owner;
+use crate::lake::names::Home;
+use crate::lake::roll::last_promotion;
 use crate::observe::events;
 use crate::stage::exit::Exit;
 use crate::stage::host::panic_message;
@@ -33,8 +34,8 @@ pub struct PromoteNow(pub Vec<String>);
 /// What a promotion needs besides the parts.
 #[derive(Debug, Clone)]
 pub struct PromotionSettings {
-    /// Where keys and encoded files are spooled.
-    pub spool: PathBuf,
+    /// When promotions are due.
+    pub schedule: Schedule,
     /// Bytes it may hold in memory.
     pub memory: u64,
 }
@@ -64,7 +65,6 @@ struct TableState {
     /// Who is told of the one that runs. Whoever asks while it runs asks for the next: this one may have looked at the
     /// lake before what they want to see was there.
     answered: Vec<Reply>,
-    latest_tick: Option<Timestamp>,
 }
 
 #[derive(Message)]
@@ -74,6 +74,11 @@ struct Ended {
     promoter: Option<Promoter>,
     result: Result<PromotionReport, Fault>,
 }
+
+/// The table in this slot has missed a tick.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Missed(usize);
 
 impl PromotionSupervisor {
     /// A supervisor for every table that has a Processed zone; `views` is in their order.
@@ -85,7 +90,6 @@ impl PromotionSupervisor {
             policy: RestartPolicy::new(parts.limits),
             waiting: Vec::new(),
             answered: Vec::new(),
-            latest_tick: None,
         };
         let tables = views.iter().map(state).collect();
         Self { parts, settings, tables, queue: VecDeque::new(), is_running: false }
@@ -105,6 +109,33 @@ impl PromotionSupervisor {
             self.queue.push_back(slot);
         }
         self.run_next(ctx);
+    }
+
+    /// Ticks that passed since the last promotion, while nobody was there to hear them, are made up for by one.
+    fn make_up_for_missed_ticks(&self, slot: usize, ctx: &Context<Self>) {
+        if self.parts.until_caught_up {
+            // It promotes when it has caught up.
+            return;
+        }
+        let (parts, schedule, supervisor) = (Arc::clone(&self.parts), self.settings.schedule.clone(), ctx.address());
+        let home = Home::processed(self.name(slot));
+        let looked = std::thread::Builder::new().name("promotion-due".to_owned()).spawn(move || {
+            match last_promotion(&*parts.storage, &home) {
+                // A table that was never promoted waits for its first tick.
+                Ok(last) if last.is_some() && schedule.is_due(last, parts.clock.now()) => {
+                    supervisor.do_send(Missed(slot));
+                }
+                Ok(_) => {}
+                Err(fault) => events::fault(PROMOTER, None, 0, &fault),
+            }
+        });
+        match looked {
+            Ok(thread) => self.parts.reaper.join(thread),
+            Err(error) => {
+                let message = format!("no thread to look for missed promotions: {error}");
+                events::fault(PROMOTER, None, 0, &Fault::retry("process.no-thread", message));
+            }
+        }
     }
 
     fn run_next(&mut self, ctx: &mut Context<Self>) {
@@ -161,7 +192,8 @@ fn promote(
             let owner = Owner { taken_at: parts.clock.now(), ..parts.owner.clone() };
             let table = &parts.tables[table];
             let storage = Arc::clone(&parts.storage);
-            promoter.insert(Promoter::acquire(storage, owner, table, settings.spool.clone(), settings.memory)?)
+            let spool = parts.spool.private_dir(&format!("promote-{}", table.name));
+            promoter.insert(Promoter::acquire(storage, owner, table, spool, settings.memory)?)
         }
     };
     promoter.promote()
@@ -174,9 +206,8 @@ impl Actor for PromotionSupervisor {
 impl Handler<Tick> for PromotionSupervisor {
     type Result = ();
 
-    fn handle(&mut self, tick: Tick, ctx: &mut Self::Context) {
+    fn handle(&mut self, _: Tick, ctx: &mut Self::Context) {
         for slot in 0..self.tables.len() {
-            self.tables[slot].latest_tick = Some(tick.at);
             if self.tables[slot].view.get().is_promoter {
                 self.enqueue(slot, ctx);
             }
@@ -187,13 +218,27 @@ impl Handler<Tick> for PromotionSupervisor {
 impl Handler<SetRole> for PromotionSupervisor {
     type Result = ();
 
-    fn handle(&mut self, role: SetRole, _: &mut Self::Context) {
-        for state in &mut self.tables {
+    fn handle(&mut self, role: SetRole, ctx: &mut Self::Context) {
+        for slot in 0..self.tables.len() {
+            let state = &mut self.tables[slot];
             let is_promoter = role.0.contains(&state.table);
+            let was_promoter = state.view.get().is_promoter;
+            state.view.update(|view| view.is_promoter = is_promoter);
             if !is_promoter {
                 state.promoter = None;
+            } else if !was_promoter {
+                self.make_up_for_missed_ticks(slot, ctx);
             }
-            state.view.update(|view| view.is_promoter = is_promoter);
+        }
+    }
+}
+
+impl Handler<Missed> for PromotionSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, missed: Missed, ctx: &mut Self::Context) {
+        if self.tables[missed.0].view.get().is_promoter {
+            self.enqueue(missed.0, ctx);
         }
     }
 }
@@ -222,6 +267,8 @@ impl Handler<Ended> for PromotionSupervisor {
                     (view.last_end, view.last_report) = (Some(now), Some(report.to_string()));
                     (view.last_seq, view.last_rows) = (report.seq, report.winners);
                     (view.last_added, view.last_removed) = (report.files_added, report.files_removed);
+                    let left_out = report.left_out.iter().map(|(source, why)| format!("{source}: {why}"));
+                    view.last_left_out = left_out.collect();
                     view.last_fault = None;
                 });
             }

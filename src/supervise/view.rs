@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::fault::Fault;
+use crate::fault::{Domain, Fault, Verdict};
 use crate::model::offset::TopicPartition;
 use crate::model::violation::Code;
 
@@ -34,21 +34,40 @@ pub enum LaneState {
     Ended,
 }
 
+impl LaneState {
+    /// Whether the lane has stages.
+    pub fn is_at_work(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Draining)
+    }
+}
+
 /// A fault as shown to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FaultView {
     /// Stable name, e.g. `storage.unavailable`.
-    pub event: String,
+    pub event: &'static str,
     /// One sentence.
     pub message: String,
     /// When.
     pub at: Timestamp,
+    /// Who has to act.
+    #[serde(skip)]
+    pub domain: Domain,
+    /// What may be done.
+    #[serde(skip)]
+    pub verdict: Verdict,
 }
 
 impl FaultView {
     /// The fault, met at `at`.
     pub fn new(fault: &Fault, at: Timestamp) -> Self {
-        Self { event: fault.event.to_owned(), message: fault.message.clone(), at }
+        let (domain, verdict) = (fault.domain, fault.verdict);
+        Self { event: fault.event, message: fault.message.clone(), at, domain, verdict }
+    }
+
+    /// The fault as it was met.
+    pub fn fault(&self) -> Fault {
+        Fault { domain: self.domain, verdict: self.verdict, event: self.event, message: self.message.clone() }
     }
 }
 
@@ -142,6 +161,8 @@ pub struct PromotionView {
     pub last_added: u64,
     /// Files it replaced.
     pub last_removed: u64,
+    /// Kafka partitions that it left out, and why.
+    pub last_left_out: Vec<String>,
     /// Promotions that failed so far.
     pub failures: u32,
     /// The last fault.
@@ -207,6 +228,7 @@ impl PromotionView {
             last_rows: 0,
             last_added: 0,
             last_removed: 0,
+            last_left_out: Vec::new(),
             failures: 0,
             last_fault: None,
         }

@@ -38,7 +38,13 @@ impl Sandbox {
     pub(crate) fn settings(&self) -> Settings {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/forebay.toml");
         let mut settings = forebay::config::load(&shipped, std::iter::empty()).unwrap();
-        let kafka = [("bootstrap.servers", self.kafka.bootstrap_servers()), ("group.id", "forebay")];
+        let kafka = [
+            ("bootstrap.servers", self.kafka.bootstrap_servers()),
+            ("group.id", "forebay"),
+            // The embedded Kafka lets a static member that comes again wait until its former self has expired.
+            ("session.timeout.ms", "3000"),
+            ("heartbeat.interval.ms", "500"),
+        ];
         settings.kafka =
             kafka.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<KafkaSettings>();
         settings.lake.root = format!("file://{}", self.lake().display());

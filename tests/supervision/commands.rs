@@ -1,1 +1,147 @@
-//! x
+//! What operators ask for while data flows: pause, rewind, drain.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use forebay::app::daemon::{Daemon, Options, open_storage};
+use forebay::fault::Fault;
+use forebay::lake::Rewound;
+use forebay::model::offset::TopicPartition;
+use forebay::storage::Kind;
+use forebay::storage::faulty::{FaultyStorage, Injected};
+use forebay::supervise::lane::{RewindOrder, RewindTarget};
+use forebay::supervise::parts::TreeProbe;
+use forebay::supervise::root::{RewindRequest, Selection, SetPaused};
+use forebay::supervise::view::LaneState;
+use futures::executor::block_on;
+
+use crate::common::eventually;
+use crate::world::{World, drain, in_state, lane};
+
+fn set_paused(daemon: &Daemon, partition: i32, is_paused: bool) {
+    let selection = Selection::One(TopicPartition::new("library", partition));
+    assert_eq!(block_on(daemon.root().send(SetPaused { selection, is_paused })).unwrap(), 1);
+}
+
+fn rewind(daemon: &Daemon, partition: i32, to: i64, expect: Option<i64>) -> Result<Rewound, Fault> {
+    let order = RewindOrder { to: RewindTarget::Offset(to), expect, reason: "a test".to_owned() };
+    let source = TopicPartition::new("library", partition);
+    block_on(daemon.root().send(RewindRequest { source, order })).unwrap()
+}
+
+#[test]
+fn a_paused_lane_reads_nothing_even_after_a_restart_and_the_others_go_on() {
+    let world = World::new(2);
+    let armed = Arc::new(AtomicBool::new(false));
+    let is_armed = Arc::clone(&armed);
+    let probe: TreeProbe = Arc::new(move |role, source| {
+        let is_meant = role == "Validator" && source.is_some_and(|source| source.partition == 0);
+        assert!(!(is_meant && is_armed.swap(false, Ordering::SeqCst)), "on purpose");
+    });
+    let daemon = world.start(&Options { probe: Some(probe), ..Options::default() });
+    world.send(100);
+    world.caught_up(&daemon);
+    set_paused(&daemon, 0, true);
+    in_state(&daemon, 0, LaneState::Paused);
+    armed.store(true, Ordering::SeqCst);
+    eventually("the paused lane is restarted", || lane(&daemon, 0).unwrap().generation == 2);
+    in_state(&daemon, 0, LaneState::Paused);
+    world.send(100);
+    eventually("the other lane goes on", || lane(&daemon, 1).unwrap().committed == Some(world.end_of(1)));
+    assert_eq!(lane(&daemon, 0).unwrap().committed, Some(50));
+    set_paused(&daemon, 0, false);
+    in_state(&daemon, 0, LaneState::Running);
+    world.finish(daemon);
+}
+
+#[test]
+fn a_rewound_lane_reads_again_and_nothing_is_doubled() {
+    let world = World::new(2);
+    let daemon = world.start(&Options::default());
+    world.trickle(300);
+    world.caught_up(&daemon);
+    daemon.promote().unwrap();
+    // Refused: the lane goes on where it was.
+    let refused = rewind(&daemon, 0, 10, Some(11)).unwrap_err();
+    assert!(refused.message.contains("11"), "{refused:?}");
+    in_state(&daemon, 0, LaneState::Running);
+    let rewound = rewind(&daemon, 0, 60, Some(world.end_of(0))).unwrap();
+    assert!(rewound.plan.to <= 60 && rewound.plan.head == 150, "{rewound:?}");
+    world.caught_up(&daemon);
+    daemon.promote().unwrap();
+    world.assert_processed();
+    // Under load, again and again, to places that chance chooses.
+    for _ in 0..4 {
+        world.trickle(100);
+        let partition = i32::try_from(world.below(2)).unwrap();
+        let to = i64::try_from(world.below(150)).unwrap();
+        eventually("a rewind is taken", || match rewind(&daemon, partition, to, None) {
+            Ok(rewound) => rewound.plan.to <= to,
+            Err(fault) => {
+                assert_eq!(fault.event, "lane.busy", "{fault:?}");
+                false
+            }
+        });
+        // A promotion in the middle must not see half of it.
+        daemon.promote().unwrap();
+    }
+    world.finish(daemon);
+}
+
+#[test]
+fn a_drained_daemon_has_committed_all_it_read_and_the_next_goes_on_there() {
+    let world = Arc::new(World::new(2));
+    for _ in 0..3 {
+        let daemon = world.start(&Options::default());
+        let busy = Arc::new(AtomicBool::new(true));
+        let (sender, is_busy) = (Arc::clone(&world), Arc::clone(&busy));
+        let load = std::thread::spawn(move || {
+            while is_busy.load(Ordering::SeqCst) {
+                sender.trickle(10);
+            }
+        });
+        eventually("something is committed", || {
+            (0..2).all(|partition| lane(&daemon, partition).is_some_and(|lane| lane.last_commit.is_some()))
+        });
+        drain(daemon).unwrap();
+        busy.store(false, Ordering::SeqCst);
+        load.join().unwrap();
+    }
+    world.finish(world.start(&Options::default()));
+}
+
+#[test]
+fn a_bounded_run_reads_what_was_there_and_promotes_it() {
+    let world = World::new(2);
+    for _ in 0..2 {
+        world.send(200);
+        let daemon = world.start(&Options { until_caught_up: true, ..Options::default() });
+        crate::world::end_of(daemon).unwrap();
+        world.assert_raw();
+        world.assert_processed();
+    }
+}
+
+#[test]
+fn a_drain_that_cannot_commit_ends_at_its_deadline_and_loses_nothing() {
+    let world = World::new(1);
+    let mut settings = world.settings();
+    settings.run.drain = Duration::from_secs(1);
+    let faulty = Arc::new(FaultyStorage::new(open_storage(&settings).unwrap()));
+    let daemon =
+        world.sandbox.start(&settings, &Options { storage: Some(Arc::clone(&faulty) as _), ..Options::default() });
+    in_state(&daemon, 0, LaneState::Running);
+    faulty.inject(Injected::Fail(Kind::Unavailable), |_| true);
+    world.send(100);
+    eventually("the lane says why it waits", || {
+        lane(&daemon, 0).is_some_and(|lane| lane.last_fault.is_some_and(|fault| fault.event == "storage.unavailable"))
+    });
+    let begun = Instant::now();
+    let fault = drain(daemon).unwrap_err();
+    assert_eq!(fault.event, "root.drain-deadline");
+    assert!(fault.message.contains("library:0"), "{fault:?}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    faulty.heal();
+    world.finish(world.start(&Options::default()));
+}

@@ -1,1 +1,133 @@
-//! x
+//! The outside world is away for a while: the daemon waits, says so, goes on by itself, and loses nothing.
+
+use std::sync::{Arc, Mutex};
+
+use forebay::app::daemon::{Daemon, Options, open_storage};
+use forebay::exit::ExitCode;
+use forebay::storage::Kind;
+use forebay::storage::faulty::{Call, FaultyStorage, Injected};
+use forebay::supervise::view::LaneState;
+
+use crate::common::eventually;
+use crate::world::{Fate, World, drain, end_of, in_state, lane, snapshot};
+
+fn on_faulty(world: &World) -> (Arc<FaultyStorage>, Options) {
+    let faulty = Arc::new(FaultyStorage::new(open_storage(&world.settings()).unwrap()));
+    let options = Options { storage: Some(Arc::clone(&faulty) as _), ..Options::default() };
+    (faulty, options)
+}
+
+fn says(daemon: &Daemon, event: &str) {
+    eventually(&format!("the status says {event}"), || {
+        (0..2).all(|partition| {
+            lane(daemon, partition).is_some_and(|lane| lane.last_fault.is_some_and(|fault| fault.event == event))
+        })
+    });
+}
+
+fn survives(injected: Injected, when: fn(&Call) -> bool, event: &str) {
+    let world = World::new(2);
+    let (faulty, options) = on_faulty(&world);
+    let daemon = world.start(&options);
+    world.send(100);
+    world.caught_up(&daemon);
+    faulty.inject(injected, when);
+    world.trickle(200);
+    says(&daemon, event);
+    assert!(!daemon.has_ended());
+    faulty.heal();
+    world.send(100);
+    world.finish(daemon);
+}
+
+#[test]
+fn storage_that_is_away_is_waited_for() {
+    survives(Injected::Fail(Kind::Unavailable), |_| true, "storage.unavailable");
+}
+
+#[test]
+fn a_full_disk_is_waited_for() {
+    survives(Injected::Fail(Kind::NoSpace), |call| call.operation.is_mutation(), "storage.no-space");
+}
+
+#[test]
+fn storage_that_is_away_at_the_start_is_waited_for() {
+    let world = World::new(2);
+    let (faulty, options) = on_faulty(&world);
+    faulty.inject(Injected::Fail(Kind::Unavailable), |_| true);
+    world.send(100);
+    let daemon = world.start(&options);
+    says(&daemon, "storage.unavailable");
+    in_state(&daemon, 0, LaneState::BackingOff);
+    faulty.heal();
+    world.finish(daemon);
+}
+
+#[test]
+fn what_keeps_every_lane_from_starting_ends_the_daemon() {
+    let world = World::new(2);
+    let (faulty, options) = on_faulty(&world);
+    faulty.inject(Injected::Fail(Kind::Denied), |_| true);
+    let fault = end_of(world.start(&options)).unwrap_err();
+    assert_eq!((fault.event, ExitCode::of(&fault)), ("storage.denied", ExitCode::NotPermitted));
+}
+
+#[test]
+fn answers_that_are_lost_now_and_then_lose_nothing_else() {
+    let world = World::new(2);
+    let (faulty, options) = on_faulty(&world);
+    let random = Mutex::new(fastrand::Rng::with_seed(world.below(usize::MAX) as u64));
+    let daemon = world.start(&options);
+    faulty.inject(Injected::LoseAnswer, move |_| random.lock().unwrap().u8(..) < 12);
+    world.trickle(600);
+    faulty.heal();
+    world.finish(daemon);
+}
+
+#[test]
+fn a_broker_that_is_away_is_waited_for() {
+    let world = World::new(2);
+    let daemon = world.start(&Options::default());
+    world.send(100);
+    world.caught_up(&daemon);
+    world.sandbox.kafka.set_broker_up(false).unwrap();
+    eventually("the status says so", || snapshot(&daemon).tree.last_fault.is_some());
+    world.sandbox.kafka.set_broker_up(true).unwrap();
+    world.send(100);
+    world.finish(daemon);
+}
+
+#[test]
+fn a_lane_whose_position_is_lost_halts_and_the_others_go_on() {
+    let world = World::new(2);
+    world.send(20);
+    drain_when_caught_up(&world);
+    // More than the embedded Kafka keeps of a Kafka partition.
+    let noise: String = (0..150_000).map(|_| char::from(b'a' + u8::try_from(world.below(26)).unwrap())).collect();
+    for number in 0..50 {
+        let (payload, fate) = crate::world::titled(number, &format!("{number}{noise}"), "2026-10-15");
+        world.send_these(vec![(payload, fate), (None, Fate::Tombstone)]);
+    }
+    let daemon = world.start(&Options::default());
+    let halted = in_state(&daemon, 0, LaneState::Halted);
+    let fault = halted.last_fault.unwrap();
+    assert_eq!(fault.event, "kafka.offset-out-of-range", "{fault:?}");
+    assert!(fault.message.contains("library:0") && fault.message.contains("on_offset_out_of_range"), "{fault:?}");
+    eventually("the other lane goes on", || lane(&daemon, 1).unwrap().committed == Some(world.end_of(1)));
+    assert_eq!(lane(&daemon, 0).unwrap().generation, halted.generation, "a halted lane does not loop");
+    drain(daemon).unwrap();
+
+    let mut settings = world.settings();
+    settings.tables[0].on_offset_out_of_range = forebay::model::table::OnOutOfRange::Earliest;
+    let daemon = world.sandbox.start(&settings, &Options::default());
+    world.caught_up(&daemon);
+    drain(daemon).unwrap();
+    // The chain has no gap: what was lost is an interval of its own.
+    world.assert_audit();
+}
+
+fn drain_when_caught_up(world: &World) {
+    let daemon = world.start(&Options::default());
+    world.caught_up(&daemon);
+    drain(daemon).unwrap();
+}

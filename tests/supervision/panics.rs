@@ -86,6 +86,37 @@ fn poisonous_messages_are_quarantined_and_the_others_survive() {
     world.finish(daemon);
 }
 
+#[test]
+fn a_batch_that_no_parser_survives_is_read_again_by_the_next_generation_of_its_lane() {
+    let world = World::new(1);
+    let mut settings = world.settings();
+    settings.run.parsers = 1;
+    settings.supervise.intensity = 1;
+    // First a message is to blame, then three workers die before they have begun with what they were left.
+    let (deaths, is_first) = (Arc::new(AtomicU64::new(0)), AtomicBool::new(true));
+    let left = Arc::clone(&deaths);
+    let message_probe = Arc::new(move |message: &forebay::model::batch::RawMessage| {
+        if message.offset == 37 && is_first.swap(false, Ordering::SeqCst) {
+            left.store(3, Ordering::SeqCst);
+            panic!("on purpose");
+        }
+    });
+    let left = Arc::clone(&deaths);
+    let probe: TreeProbe = Arc::new(move |role, _| {
+        let dies =
+            role == "Parser" && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        assert!(!dies, "on purpose");
+    });
+    let options = Options { probe: Some(probe), message_probe: Some(message_probe), ..Options::default() };
+    let daemon = world.sandbox.start(&settings, &options);
+    world.send_these((0..100).map(|id| crate::world::book(id, "2026-10-15")).collect());
+    world.caught_up(&daemon);
+    let lane = lane(&daemon, 0).unwrap();
+    assert_eq!(lane.generation, 2, "{lane:?}");
+    assert!(lane.last_fault.unwrap().message.contains("no message is to blame"));
+    world.finish(daemon);
+}
+
 /// Panics in every step of `stage` in the lanes of these Kafka partitions, while it is armed.
 fn always_panicking(stage: &'static str, partitions: &'static [i32]) -> (TreeProbe, Arc<AtomicBool>) {
     let armed = Arc::new(AtomicBool::new(true));

@@ -138,6 +138,7 @@ fn a_promotion_says_what_it_did_or_why_it_did_not() {
             at: time("2026-10-01T01:00:00Z"),
             sequence,
             rows: 10,
+            left_out: vec!["library:1: not read again yet".to_owned()],
             files_added: 2,
             files_removed: 1,
             fault: fault.map(str::to_owned),
@@ -147,7 +148,10 @@ fn a_promotion_says_what_it_did_or_why_it_did_not() {
         let after = Tables { tables: vec![view] };
         look().promoted(&Change { before: Tables::default(), after })
     };
-    assert_eq!(said(table(Some(4), None)), "books: promotion 4, 10 rows in processed, 2 files added, 1 replaced\n");
-    assert_eq!(said(table(None, None)), "books: nothing to promote, 10 rows in processed\n");
+    assert_eq!(
+        said(table(Some(4), None)),
+        "books: promotion 4, 10 rows written, 2 files added, 1 replaced\n  left out library:1: not read again yet\n"
+    );
+    assert_eq!(said(table(None, None)), "books: nothing to promote\n  left out library:1: not read again yet\n");
     assert_eq!(said(table(None, Some("fenced"))), "books: fenced\n");
 }

@@ -1,7 +1,7 @@
 //! One open Parquet file of a zone and table in the local spool.
 //!
-//! Memory: the rows that are still too few to be worth a call of the encoder (at most [`GATHER_ROWS`] rows or
-//! [`GATHER_BYTES`]), the open row group in encoded form, and 64 kB of output. [`OpenFile::flush`] empties all but the
+//! Memory: the rows that are still too few to be worth a call of the encoder (at most `GATHER_ROWS` rows or
+//! `GATHER_BYTES`), the open row group in encoded form, and 64 kB of output. [`OpenFile::flush`] empties all but the
 //! last. Everything else is in the file.
 
 use std::fs::File;

@@ -9,6 +9,9 @@ use actix::prelude::{
 };
 use tokio::sync::oneshot;
 
+use super::messages::{
+    BatchLost, DrainLane, EndGuard, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane,
+};
 use super::stages::{LaneIdentity, Stages};
 use super::start::{Outcome, RewindOrder, StartJob};
 use crate::fault::Fault;
@@ -21,81 +24,6 @@ use crate::stage::host::StageExited;
 use crate::supervise::parts::Parts;
 use crate::supervise::policy::{Decision, RestartPolicy};
 use crate::supervise::view::{FaultView, LaneState, LaneView, Shared};
-
-/// Finish what is in the lane, commit it, end.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct DrainLane;
-
-/// End at once; what is not committed will be read again.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct StopLane;
-
-/// Stop reading, on an operator's command.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct PauseLane;
-
-/// Read again; also starts a lane that halted or was parked.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct ResumeLane;
-
-/// The Kafka partition was assigned to us once more. A lane that was fenced may be ours again.
-#[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "()")]
-pub struct Reassigned;
-
-/// A batch of the lane is lost in the parser pool: its generation cannot go on.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub struct BatchLost {
-    /// Whose batch.
-    pub source: TopicPartition,
-    /// Of which incarnation.
-    pub generation: u64,
-    /// Why.
-    pub fault: Fault,
-}
-
-/// Truncate the chain and read again from there, as the next generation.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Rewound, Fault>")]
-pub struct RewindLane(pub RewindOrder);
-
-/// How a lane came to rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LaneEnd {
-    /// Everything read is committed.
-    Drained,
-    /// Stopped with work undone, on command.
-    Stopped,
-    /// Its supervisor vanished: a fault of ours.
-    Vanished,
-}
-
-/// Tells the root that a lane has come to rest. Sent once for each supervisor.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "()")]
-pub struct LaneEnded {
-    /// Which lane.
-    pub source: TopicPartition,
-    /// Number of the supervisor, so that the root can tell an old one from its successor.
-    pub assignment: u64,
-    /// How.
-    pub end: LaneEnd,
-}
-
-impl LaneEnd {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Drained => "drained",
-            Self::Stopped => "stopped",
-            Self::Vanished => "vanished",
-        }
-    }
-}
 
 /// Role of a lane in logs and metrics.
 const LANE: &str = "Lane";
@@ -122,26 +50,6 @@ pub struct LaneSupervisor {
     guard: EndGuard,
 }
 
-struct EndGuard {
-    root: Option<Recipient<LaneEnded>>,
-    source: TopicPartition,
-    assignment: u64,
-}
-
-impl EndGuard {
-    fn report(&mut self, end: LaneEnd) {
-        if let Some(root) = self.root.take() {
-            root.do_send(LaneEnded { source: self.source.clone(), assignment: self.assignment, end });
-        }
-    }
-}
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        self.report(LaneEnd::Vanished);
-    }
-}
-
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Started {
@@ -161,7 +69,7 @@ impl LaneSupervisor {
     ) -> Self {
         let table = parts.table_of(&source.topic).map(|(index, _)| index);
         let policy = RestartPolicy::new(parts.limits);
-        let guard = EndGuard { root: Some(root), source: source.clone(), assignment };
+        let guard = EndGuard::new(root, source.clone(), assignment);
         let generation = view.get().generation;
         Self {
             parts,
@@ -346,14 +254,12 @@ impl Handler<Started> for LaneSupervisor {
             metrics().set_lag(&self.source, end - head);
         });
         let reports = ctx.address().recipient();
-        let lane = LaneIdentity { source: &self.source, table: self.table, generation: self.generation };
+        let (source, generation) = (&self.source, self.generation);
+        let lane = LaneIdentity { source, table: self.table, generation, is_paused: self.is_paused };
         let stages = match Stages::start(&self.parts, &lane, opened, &self.view, &reports) {
             Ok(stages) => stages,
             Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };
-        if self.is_paused {
-            stages.pause(true);
-        }
         self.stages = Some(stages);
     }
 }

@@ -4,12 +4,12 @@
 //! holds nothing that matters. Messages of an older generation are ignored.
 
 mod actor;
+mod messages;
 mod observer;
 mod stages;
 mod start;
 
+pub use actor::LaneSupervisor;
 pub(super) use actor::PARSER;
-pub use actor::{
-    BatchLost, DrainLane, LaneEnd, LaneEnded, LaneSupervisor, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane,
-};
+pub use messages::{BatchLost, DrainLane, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane};
 pub use start::{RewindOrder, RewindTarget, preview_rewind};

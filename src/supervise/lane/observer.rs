@@ -38,6 +38,14 @@ impl LaneObserver {
     }
 }
 
+impl LaneObserver {
+    /// A commit that was under way when its generation ended is told late: a rewind may have gone behind it, and the
+    /// fault that ended the lane says more than its own.
+    fn is_current(&self, view: &LaneView) -> bool {
+        view.generation == self.generation && view.state.is_at_work()
+    }
+}
+
 impl BufferObserver for LaneObserver {
     fn committed(&self, interval: &IntervalCommitted) {
         let table_name = |index: Option<u16>| {
@@ -77,8 +85,7 @@ impl BufferObserver for LaneObserver {
         let to = interval.range.to();
         self.parts.session.commit_hint(&interval.source, to);
         self.view.update(|view| {
-            // A commit that was under way when its generation ended may be told late, when a rewind has gone behind it.
-            if view.generation == self.generation {
+            if self.is_current(view) {
                 (view.committed, view.last_commit) = (Some(to), Some(interval.at));
                 view.lag = view.end.map(|end| (end - to).max(0));
                 metrics().set_lag(&interval.source, view.lag.unwrap_or(0));
@@ -90,7 +97,11 @@ impl BufferObserver for LaneObserver {
         events::fault(COMMIT, Some(source), self.generation, fault);
         events::stage_restarted(COMMIT, Some(source), self.generation, &fault.message, wait);
         let fault = FaultView::new(fault, self.parts.clock.now());
-        self.view.update(|view| view.last_fault = Some(fault));
+        self.view.update(|view| {
+            if self.is_current(view) {
+                view.last_fault = Some(fault);
+            }
+        });
     }
 
     fn spool_full(&self, source: &TopicPartition, is_full: bool) {

@@ -22,6 +22,7 @@ use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
 use crate::model::slots::LaneSlots;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
+use crate::stage::step::Step;
 use crate::supervise::parts::Parts;
 use crate::supervise::reaper::ReaperHandle;
 use crate::supervise::view::{LaneView, Shared, StageView};
@@ -53,6 +54,8 @@ pub(super) struct LaneIdentity<'a> {
     pub(super) source: &'a TopicPartition,
     pub(super) table: Option<TableIndex>,
     pub(super) generation: u64,
+    /// Whether it begins paused.
+    pub(super) is_paused: bool,
 }
 
 impl Stages {
@@ -64,7 +67,7 @@ impl Stages {
         view: &Shared<LaneView>,
         supervisor: &Recipient<StageExited>,
     ) -> Result<Self, Fault> {
-        let &LaneIdentity { source, table, generation } = lane;
+        let &LaneIdentity { source, table, generation, .. } = lane;
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
         let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
         let (valid_in, valid_out) = bounded(VALID_BATCHES);
@@ -101,7 +104,11 @@ impl Stages {
             limits: BatchLimits::default(),
         };
         let counters = Arc::new(ReadCounters::default());
-        let reader = KafkaReaderStep::new(spec, opened.fetch, sink, parts.budget.clone(), Arc::clone(&counters));
+        let mut reader = KafkaReaderStep::new(spec, opened.fetch, sink, parts.budget.clone(), Arc::clone(&counters));
+        if lane.is_paused {
+            // Before it starts: a command would come after its first step.
+            reader.command(Command::Pause);
+        }
         let probe = || {
             let (probe, source) = (parts.probe.clone()?, source.clone());
             Some(Arc::new(move |stage: &'static str| probe(stage, Some(&source))) as Probe)

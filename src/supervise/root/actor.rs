@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::ActorFutureExt;
-use actix::prelude::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, WrapFuture};
+use actix::prelude::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
@@ -21,9 +20,9 @@ use crate::observe::{events, metrics};
 use crate::supervise::lane::{BatchLost, DrainLane, LaneEnd, LaneEnded, LaneSupervisor, Reassigned, StopLane};
 use crate::supervise::parts::Parts;
 use crate::supervise::pool::{ParserPool, PoolFailed, StopPool};
-use crate::supervise::promotion::{PromoteNow, PromotionSettings, PromotionSupervisor, SetRole};
+use crate::supervise::promotion::{PromotionSettings, PromotionSupervisor, SetRole};
 use crate::supervise::timer::HourlyTimer;
-use crate::supervise::view::{FaultView, LaneState, LaneView, Node, PromotionView, Shared};
+use crate::supervise::view::{FaultView, LaneView, Node, PromotionView, Shared};
 
 /// Something the consumer saw.
 #[derive(Message)]
@@ -56,42 +55,42 @@ pub struct RootSettings {
 
 /// Role of the consumer in logs and metrics.
 const SESSION: &str = "KafkaSession";
-/// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
-const SESSION_SILENCE: Duration = Duration::from_secs(30);
 /// How long lanes may take to stop when a drain has taken too long: as long as a start that cannot be interrupted.
 const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// The top of the tree.
 pub struct RootSupervisor {
     pub(super) parts: Arc<Parts>,
-    settings: RootSettings,
+    pub(super) settings: RootSettings,
     pub(super) lanes: BTreeMap<TopicPartition, LaneEntry>,
     pub(super) mode: Mode,
     assignments: u64,
-    is_assigned: bool,
+    pub(super) is_assigned: bool,
+    /// Whether any lane has ever been taken.
+    pub(super) has_worked: bool,
     /// Last generation of each Kafka partition that was ever ours: a later one is never taken for an earlier one.
     generations: BTreeMap<TopicPartition, u64>,
     revokes: Vec<(BTreeSet<TopicPartition>, Sender<()>)>,
-    pool: Option<Addr<ParserPool>>,
-    timer: Option<Addr<HourlyTimer>>,
+    pub(super) pool: Option<Addr<ParserPool>>,
+    pub(super) timer: Option<Addr<HourlyTimer>>,
     /// Rounds of the consumer's poll thread, and when they were last seen to change.
-    session_beats: (u64, Instant),
+    pub(super) session_beats: (u64, Instant),
     /// Why the process ends although lanes have work, once a drain has taken too long.
-    overdue: Option<Fault>,
+    pub(super) overdue: Option<Fault>,
     pub(super) paused: BTreeSet<Selection>,
     pub(super) promotions: Option<Addr<PromotionSupervisor>>,
     pub(super) promotion_views: Vec<(usize, Shared<PromotionView>)>,
     pub(super) pool_view: Shared<Node>,
     pub(super) next_due: Shared<Option<Timestamp>>,
     pub(super) session_fault: Option<FaultView>,
-    exit: Option<oneshot::Sender<Result<(), Fault>>>,
+    pub(super) exit: Option<oneshot::Sender<Result<(), Fault>>>,
 }
 
 pub(super) struct LaneEntry {
     pub(super) address: Addr<LaneSupervisor>,
     pub(super) view: Shared<LaneView>,
     assignment: u64,
-    end: Option<LaneEnd>,
+    pub(super) end: Option<LaneEnd>,
     /// Given up by the group while it was ours; its lane is coming to rest.
     is_revoked: bool,
     /// Assigned to us again before the lane had come to rest: another follows it.
@@ -122,6 +121,7 @@ impl RootSupervisor {
             mode: Mode::Running,
             assignments: 0,
             is_assigned: false,
+            has_worked: false,
             generations: BTreeMap::new(),
             revokes: Vec::new(),
             pool: None,
@@ -234,101 +234,6 @@ impl RootSupervisor {
         if let Some(promotions) = &self.promotions {
             promotions.do_send(SetRole(role));
         }
-    }
-
-    /// Ends the process. The first reason counts.
-    fn end(&mut self, result: Result<(), Fault>) {
-        if let Some(exit) = self.exit.take() {
-            // The receiver is `main`, which waits for nothing else.
-            let _ = exit.send(result);
-        }
-    }
-
-    fn check(&mut self, ctx: &mut Context<Self>) {
-        if let Some(fault) = self.own_fault() {
-            return self.end(Err(fault));
-        }
-        match self.mode {
-            Mode::Running => self.check_running(ctx),
-            Mode::Draining if self.lanes.values().all(|lane| lane.end.is_some()) => {
-                let result = self.overdue.take().map_or(Ok(()), Err);
-                self.end(result);
-            }
-            Mode::Draining | Mode::Finishing => {}
-        }
-    }
-
-    /// What has gone wrong with the root's own parts. Without them the process is worth nothing.
-    fn own_fault(&mut self) -> Option<Fault> {
-        let gone = |name: &str| Some(Fault::internal("root.part-vanished", format!("{name} vanished")));
-        if self.pool.as_ref().is_some_and(|pool| !pool.connected()) {
-            return gone("the parser pool");
-        }
-        if self.promotions.as_ref().is_some_and(|promotions| !promotions.connected()) {
-            return gone("the supervisor of promotions");
-        }
-        if self.timer.as_ref().is_some_and(|timer| !timer.connected()) {
-            return gone("the timer");
-        }
-        let (beats, now) = (self.parts.session.beats(), self.parts.clock.instant());
-        if self.session_beats.0 != beats {
-            self.session_beats = (beats, now);
-        }
-        let silence = now.duration_since(self.session_beats.1);
-        (silence > self.parts.hang_after.max(SESSION_SILENCE)).then(|| {
-            let message = format!("the kafka session has made no progress for {} s", silence.as_secs());
-            Fault::internal("root.session-hung", message)
-        })
-    }
-
-    fn check_running(&mut self, ctx: &mut Context<Self>) {
-        let views: Vec<LaneView> = self.lanes.values().map(|lane| lane.view.get()).collect();
-        let mut live = views.iter().filter(|view| view.state != LaneState::Ended).peekable();
-        if live.peek().is_some() && live.all(|view| view.state == LaneState::Parked) {
-            let last = views.iter().find_map(|view| view.last_fault.as_ref()).map_or("", |fault| &fault.message);
-            return self.end(Err(Fault::internal(
-                "root.every-lane-parked",
-                format!("every lane failed too often; last: {last}"),
-            )));
-        }
-        if !self.parts.until_caught_up || !self.is_assigned {
-            return;
-        }
-        let is_at_rest = |view: &LaneView| {
-            matches!(view.state, LaneState::Ended | LaneState::Halted | LaneState::Fenced | LaneState::Parked)
-        };
-        if !views.iter().all(is_at_rest) {
-            return;
-        }
-        let first_in = |state: LaneState| {
-            let view = views.iter().find(|view| view.state == state)?;
-            Some(view.last_fault.as_ref().map_or_else(String::new, |fault| fault.message.clone()))
-        };
-        if let Some(message) = first_in(LaneState::Halted) {
-            self.end(Err(Fault::halt("root.lane-halted", message)));
-        } else if let Some(message) = first_in(LaneState::Parked) {
-            self.end(Err(Fault::internal("root.lane-parked", message)));
-        } else if let Some(message) = first_in(LaneState::Fenced) {
-            self.end(Err(Fault::fenced("root.lane-fenced", message)));
-        } else {
-            self.finish(ctx);
-        }
-    }
-
-    /// Everything is read and committed: promote it, then end.
-    fn finish(&mut self, ctx: &mut Context<Self>) {
-        self.mode = Mode::Finishing;
-        let Some(promotions) = self.promotions.clone() else { return self.end(Ok(())) };
-        let role = self.promotion_views.iter().filter(|(_, view)| view.get().is_promoter);
-        let tables: Vec<_> = role.map(|(table, _)| self.parts.tables[*table].name.to_string()).collect();
-        if tables.is_empty() {
-            return self.end(Ok(()));
-        }
-        let promoted = promotions.send(PromoteNow(tables)).into_actor(self).map(|answer, root, _| {
-            let answer = answer.unwrap_or_else(|error| Err(Fault::internal("promotion.gone", error.to_string())));
-            root.end(answer.map(drop));
-        });
-        ctx.spawn(promoted);
     }
 }
 

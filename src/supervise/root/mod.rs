@@ -3,6 +3,7 @@
 
 mod actor;
 mod commands;
+mod ending;
 mod tree;
 
 pub use actor::{DrainAll, FromSession, RootSettings, RootSupervisor, TakeDown};

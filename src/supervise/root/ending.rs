@@ -1,0 +1,115 @@
+//! When the process ends: what is wrong with the root's own parts, and whether any lane goes on.
+
+use std::time::Duration;
+
+use actix::ActorFutureExt;
+use actix::prelude::{AsyncContext, Context, WrapFuture};
+
+use super::actor::{Mode, RootSupervisor};
+use crate::fault::Fault;
+use crate::supervise::promotion::PromoteNow;
+use crate::supervise::view::{LaneState, LaneView};
+
+/// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
+const SESSION_SILENCE: Duration = Duration::from_secs(30);
+
+impl RootSupervisor {
+    /// Ends the process. The first reason counts.
+    pub(super) fn end(&mut self, result: Result<(), Fault>) {
+        if let Some(exit) = self.exit.take() {
+            // The receiver is `main`, which waits for nothing else.
+            let _ = exit.send(result);
+        }
+    }
+
+    pub(super) fn check(&mut self, ctx: &mut Context<Self>) {
+        if let Some(fault) = self.own_fault() {
+            return self.end(Err(fault));
+        }
+        match self.mode {
+            Mode::Running => self.check_running(ctx),
+            Mode::Draining if self.lanes.values().all(|lane| lane.end.is_some()) => {
+                let result = self.overdue.take().map_or(Ok(()), Err);
+                self.end(result);
+            }
+            Mode::Draining | Mode::Finishing => {}
+        }
+    }
+
+    /// What has gone wrong with the root's own parts. Without them the process is worth nothing.
+    fn own_fault(&mut self) -> Option<Fault> {
+        let gone = |name: &str| Some(Fault::internal("root.part-vanished", format!("{name} vanished")));
+        if self.pool.as_ref().is_some_and(|pool| !pool.connected()) {
+            return gone("the parser pool");
+        }
+        if self.promotions.as_ref().is_some_and(|promotions| !promotions.connected()) {
+            return gone("the supervisor of promotions");
+        }
+        if self.timer.as_ref().is_some_and(|timer| !timer.connected()) {
+            return gone("the timer");
+        }
+        let (beats, now) = (self.parts.session.beats(), self.parts.clock.instant());
+        if self.session_beats.0 != beats {
+            self.session_beats = (beats, now);
+        }
+        let silence = now.duration_since(self.session_beats.1);
+        (silence > self.parts.hang_after.max(SESSION_SILENCE)).then(|| {
+            let message = format!("the kafka session has made no progress for {} s", silence.as_secs());
+            Fault::internal("root.session-hung", message)
+        })
+    }
+
+    fn check_running(&mut self, ctx: &mut Context<Self>) {
+        let views: Vec<LaneView> = self.lanes.values().map(|lane| lane.view.get()).collect();
+        self.has_worked |= views.iter().any(|view| view.epoch.is_some());
+        let mut live = views.iter().filter(|view| view.state != LaneState::Ended);
+        let is_alive = live.clone().next().is_some();
+        if is_alive && live.clone().all(|view| view.state == LaneState::Parked) {
+            let last = views.iter().find_map(|view| view.last_fault.as_ref()).map_or("", |fault| &fault.message);
+            let message = format!("every lane failed too often; last: {last}");
+            return self.end(Err(Fault::internal("root.every-lane-parked", message)));
+        }
+        // What keeps every lane from starting at all is no matter of lanes: whoever has started us shall hear of it.
+        if is_alive && !self.has_worked && live.all(|view| view.state == LaneState::Halted) {
+            let fault = first_fault(&views, LaneState::Halted);
+            return fault.map_or((), |fault| self.end(Err(fault)));
+        }
+        if self.parts.until_caught_up && self.is_assigned {
+            self.check_caught_up(&views, ctx);
+        }
+    }
+
+    /// A bounded run ends when no lane goes on by itself.
+    fn check_caught_up(&mut self, views: &[LaneView], ctx: &mut Context<Self>) {
+        let stuck = [LaneState::Halted, LaneState::Parked, LaneState::Fenced];
+        if !views.iter().all(|view| view.state == LaneState::Ended || stuck.contains(&view.state)) {
+            return;
+        }
+        match stuck.into_iter().find_map(|state| first_fault(views, state)) {
+            Some(fault) => self.end(Err(fault)),
+            None => self.finish(ctx),
+        }
+    }
+
+    /// Everything is read and committed: promote it, then end.
+    fn finish(&mut self, ctx: &mut Context<Self>) {
+        self.mode = Mode::Finishing;
+        let Some(promotions) = self.promotions.clone() else { return self.end(Ok(())) };
+        let role = self.promotion_views.iter().filter(|(_, view)| view.get().is_promoter);
+        let tables: Vec<_> = role.map(|(table, _)| self.parts.tables[*table].name.to_string()).collect();
+        if tables.is_empty() {
+            return self.end(Ok(()));
+        }
+        let promoted = promotions.send(PromoteNow(tables)).into_actor(self).map(|answer, root, _| {
+            let answer = answer.unwrap_or_else(|error| Err(Fault::internal("promotion.gone", error.to_string())));
+            root.end(answer.map(drop));
+        });
+        ctx.spawn(promoted);
+    }
+}
+
+/// Why the first lane that is in this state is in it.
+fn first_fault(views: &[LaneView], state: LaneState) -> Option<Fault> {
+    let view = views.iter().find(|view| view.state == state)?;
+    Some(view.last_fault.as_ref()?.fault())
+}
