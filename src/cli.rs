@@ -127,6 +127,9 @@ pub struct Run {
     /// Read to the end offsets seen at the start, commit, promote, and end
     #[arg(long)]
     pub until_caught_up: bool,
+    /// Go on with a lake that another consumer group or cluster has filled so far
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 /// `forebay demo`

@@ -42,6 +42,8 @@ const TAKE_DOWN: Duration = Duration::from_secs(5);
 pub struct Options {
     /// Read to the ends seen at the start, commit, promote, end.
     pub until_caught_up: bool,
+    /// Go on with chains that another consumer group or cluster has filled so far.
+    pub take_over: bool,
     /// Makes stages fail in tests.
     pub probe: Option<TreeProbe>,
     /// Makes messages poisonous in tests.
@@ -93,7 +95,7 @@ impl Daemon {
             tables: settings.tables.clone().into(),
             rules: Arc::new(Rules::new(&settings.tables, Arc::clone(&parser_tables))?),
             parser_tables,
-            owner: identity::owner(settings.kafka.group()),
+            owner: identity::owner(settings.kafka.group(), options.take_over),
             budget: MemoryBudget::new(share(settings)),
             encoders: EncoderMemory::new(share(settings)),
             spool,

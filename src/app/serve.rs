@@ -63,7 +63,7 @@ pub fn run(order: &Run, global: &Global) -> ExitCode {
 
 fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault> {
     let signals = watch_signals()?;
-    let options = Options { until_caught_up: order.until_caught_up, ..Options::default() };
+    let options = Options { until_caught_up: order.until_caught_up, take_over: order.take_over, ..Options::default() };
     let daemon = Daemon::start(settings, &options)?;
     metrics().watch_memory(daemon.parts().budget.clone());
     let spool = daemon.parts().spool.clone();

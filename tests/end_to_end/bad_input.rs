@@ -170,9 +170,13 @@ fn a_second_daemon_outside_the_group_is_refused_and_the_first_goes_on() {
         assert!(other.ok(&["status"]).out.contains("halted"));
         second.terminate();
     }
-    println!("the second ends with {:?}", second.wait());
+    assert_eq!(second.wait(), Some(0), "lanes that only wait for a person do not keep it from ending");
     site.ok(&["promote"]);
     first.stop();
+
+    account.add(Account::produce(&site, &Load { messages: 400, rate: None, seed: 33 }));
+    let mut heir = other.start_with(&["--take-over", "--until-caught-up"]);
+    assert_eq!(heir.wait(), Some(0), "an operator may say that the lake is the other group's now");
     audit(&site);
     account.compare(&site);
 }
