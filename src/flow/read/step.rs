@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::model::batch::{RawBatch, RawMessage, Span};
 use crate::model::budget::{MemoryBudget, MemoryPermit};
 use crate::model::offset::{OffsetRange, TopicPartition};
+use crate::observe::metrics::metrics;
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
 
@@ -166,6 +167,8 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
                 self.waited(begun);
                 self.counters.messages.fetch_add(messages, Ordering::Relaxed);
                 self.counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+                metrics().messages_read(&self.spec.source.topic).inc_by(messages);
+                metrics().bytes_read(&self.spec.source.topic).inc_by(bytes);
                 self.counters.batches.fetch_add(1, Ordering::Relaxed);
                 self.counters.position.store(to, Ordering::Relaxed);
                 Ok(Progress::Worked)
