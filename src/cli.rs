@@ -270,6 +270,12 @@ pub struct Produce {
     /// Seed: the same seed gives the same messages
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,
+    /// Number of the first message: an earlier run with the same seed sent those before
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub first: u64,
+    /// Books in a message, about 380 bytes each
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
+    pub books: u64,
     /// The topic; created when it is not there
     #[arg(long, value_name = "TOPIC", default_value = "library")]
     pub topic: String,

@@ -5,12 +5,19 @@ use std::collections::BTreeMap;
 
 use forebay::model::batch::Outcome;
 use forebay::produce::broken::{self, Flaw};
-use forebay::produce::library::{DAYS, Library};
+use forebay::produce::library::{BOOKS, DAYS, Library};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 fn library() -> Library {
-    Library { seed: 7, broken: 0.09, resent: 0.05, changed: 0.05, last_date: jiff::civil::date(2026, 10, 28) }
+    Library {
+        seed: 7,
+        books: BOOKS,
+        broken: 0.09,
+        resent: 0.05,
+        changed: 0.05,
+        last_date: jiff::civil::date(2026, 10, 28),
+    }
 }
 
 /// A parser that shares nothing with the generator: element path of the leaf → text, for each book.

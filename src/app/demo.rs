@@ -30,7 +30,7 @@ use crate::model::level::LogLevel;
 use crate::model::offset::TopicPartition;
 use crate::observe::logs::{self, LogFiles, LogGuard, LogOptions, Terminal};
 use crate::observe::{Totals, metrics};
-use crate::produce::library::Library;
+use crate::produce::library::{BOOKS, Library};
 use crate::produce::run::{self as produce, Job, Progress};
 use crate::supervise::root::Snapshot;
 use crate::supervise::view::LaneState;
@@ -133,7 +133,14 @@ impl Feed {
             },
             topic: TOPIC.to_owned(),
             create_with: None,
-            library: Library { seed: 1, broken: BROKEN, resent: RESENT, changed: CHANGED, last_date: today },
+            library: Library {
+                seed: 1,
+                books: BOOKS,
+                broken: BROKEN,
+                resent: RESENT,
+                changed: CHANGED,
+                last_date: today,
+            },
             first: 0,
             count: order.messages,
             rate: order.rate.map(|rate| rate as f64),

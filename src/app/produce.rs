@@ -30,13 +30,14 @@ pub(super) fn produce(order: &Produce, global: &Global) -> Result<ExitCode, Faul
         create_with: Some(order.partitions),
         library: Library {
             seed: order.seed,
+            books: order.books,
             broken: order.broken,
             resent: order.resent,
             changed: order.changed,
             // Yesterday, whatever the zone: a date that every `date_max` lets pass.
             last_date: Timestamp::now().to_zoned(TimeZone::UTC).date().saturating_sub(1.day()),
         },
-        first: 0,
+        first: order.first,
         count: order.library,
         rate: order.rate.map(|rate| rate as f64),
         ledger: order.ledger.clone(),

@@ -10,8 +10,10 @@ use super::broken::{self, Flaw};
 use super::words;
 use crate::model::batch::Outcome;
 
-/// Books of one message.
+/// Books of one message, unless another number is wanted.
 pub const BOOKS: u64 = 3;
+/// Bytes of one book, about.
+const BOOK_BYTES: usize = 400;
 /// Days over which `added` is spread, the last one included.
 pub const DAYS: i64 = 28;
 /// Share of books that come under the id of an earlier book.
@@ -24,6 +26,8 @@ const BRANCHES: u64 = 97;
 pub struct Library {
     /// Same seed, same messages.
     pub seed: u64,
+    /// Books of one message: [`BOOKS`], or more where messages are to be long.
+    pub books: u64,
     /// Share of messages that are broken on purpose (tombstones included), 0 to 1.
     pub broken: f64,
     /// Share of messages that are an earlier one, sent again byte by byte.
@@ -125,7 +129,7 @@ impl Library {
     fn books(&self, number: u64) -> Vec<Book> {
         let mut rng = self.rng(number, 2);
         let branch = format!("L{}", rng.u64(..BRANCHES));
-        (0..BOOKS).map(|index| self.book(&branch, number * BOOKS + index + 1, &mut rng)).collect()
+        (0..self.books).map(|index| self.book(&branch, number * self.books + index + 1, &mut rng)).collect()
     }
 
     fn book(&self, branch: &str, fresh_id: u64, rng: &mut Rng) -> Book {
@@ -184,7 +188,7 @@ fn good(rows: Vec<Book>) -> Message {
 }
 
 fn render(branch: &str, books: &[Book]) -> Vec<u8> {
-    let mut xml = String::with_capacity(1300);
+    let mut xml = String::with_capacity(100 + books.len() * BOOK_BYTES);
     // Writing to a string cannot fail.
     let _infallible = write!(xml, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<library branch=\"{branch}\">\n");
     for book in books {

@@ -3,7 +3,14 @@ use std::collections::BTreeSet;
 use super::*;
 
 fn library() -> Library {
-    Library { seed: 7, broken: 0.09, resent: 0.05, changed: 0.05, last_date: jiff::civil::date(2026, 10, 28) }
+    Library {
+        seed: 7,
+        books: BOOKS,
+        broken: 0.09,
+        resent: 0.05,
+        changed: 0.05,
+        last_date: jiff::civil::date(2026, 10, 28),
+    }
 }
 
 #[test]

@@ -1,0 +1,1 @@
+"""The parts of `scripts/bench`: the program and its daemons, what is measured, how it is told."""
