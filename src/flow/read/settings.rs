@@ -21,7 +21,7 @@ pub struct Settings {
     pub user: BTreeMap<String, String>,
     /// Bytes that all fetch queues together may hold.
     pub fetch_bytes: u64,
-    /// Kafka partitions that are expected on this daemon; 0 is taken for 16.
+    /// Kafka partitions that are expected on this daemon; 0 is taken for 32.
     pub partitions: u64,
     /// Number of this daemon on its host, for `group.instance.id`.
     pub instance: u32,
@@ -106,7 +106,7 @@ impl Settings {
 
     /// Bytes that the queue of one Kafka partition may hold, before one more fetch.
     pub fn partition_bytes(&self) -> u64 {
-        let partitions = if self.partitions == 0 { 16 } else { self.partitions };
+        let partitions = if self.partitions == 0 { 32 } else { self.partitions };
         (self.fetch_bytes / partitions).clamp(64 * KIB, 64 << 20)
     }
 
