@@ -28,12 +28,12 @@ use crate::flow::read::mock::EmbeddedKafka;
 use crate::flow::read::settings::Settings as ClientSettings;
 use crate::model::level::LogLevel;
 use crate::model::offset::TopicPartition;
+use crate::model::status::LaneState;
 use crate::observe::logs::{self, LogFiles, LogGuard, LogOptions, Terminal};
 use crate::observe::{Totals, metrics};
 use crate::produce::library::{BOOKS, Library};
 use crate::produce::run::{self as produce, Job, Progress};
 use crate::supervise::root::Snapshot;
-use crate::supervise::view::LaneState;
 
 const TOPIC: &str = "library";
 const TABLE: &str = "books";

@@ -230,7 +230,9 @@ fn paint_daemon(state: DaemonState) -> Paint {
 fn paint_lane(state: LaneState) -> Paint {
     match state {
         LaneState::Running => Paint::Good,
-        LaneState::Acquiring | LaneState::Waiting | LaneState::Paused | LaneState::Draining => Paint::Unusual,
+        LaneState::Acquiring | LaneState::Waiting | LaneState::Paused | LaneState::Draining | LaneState::Ended => {
+            Paint::Unusual
+        }
         LaneState::Halted | LaneState::Parked | LaneState::Fenced => Paint::Bad,
     }
 }

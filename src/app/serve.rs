@@ -114,7 +114,7 @@ fn attend(daemon: &Daemon, signals: &AtomicBool, steering: &dyn Steering, drain_
 
 fn open_lanes(daemon: &Daemon) -> String {
     let lanes = daemon.snapshot().map(|snapshot| snapshot.lanes).unwrap_or_default();
-    let open = lanes.iter().filter(|lane| lane.state != crate::supervise::view::LaneState::Ended);
+    let open = lanes.iter().filter(|lane| lane.state != crate::model::status::LaneState::Ended);
     open.map(|lane| format!("{}:{}", lane.topic, lane.partition)).collect::<Vec<_>>().join(", ")
 }
 

@@ -135,7 +135,7 @@ impl Steering for DaemonSteering {
     }
 
     async fn supervision(&self) -> Result<Node, Problem> {
-        Ok(node(self.snapshot().await?.tree))
+        Ok(self.snapshot().await?.tree)
     }
 
     async fn pause(&self, selection: Selection) -> Result<Change<Lanes>, Problem> {
@@ -254,22 +254,14 @@ fn lanes_of(snapshot: &Snapshot) -> Lanes {
 }
 
 fn lane(view: LaneView) -> Option<Lane> {
-    let state = match view.state {
-        view::LaneState::Acquiring => LaneState::Acquiring,
-        view::LaneState::BackingOff => LaneState::Waiting,
-        view::LaneState::Running => LaneState::Running,
-        view::LaneState::Paused => LaneState::Paused,
-        view::LaneState::Draining => LaneState::Draining,
-        view::LaneState::Parked => LaneState::Parked,
-        view::LaneState::Halted => LaneState::Halted,
-        view::LaneState::Fenced => LaneState::Fenced,
-        view::LaneState::Ended => return None,
-    };
+    if view.state == LaneState::Ended {
+        return None;
+    }
     let last_fault = view.last_fault.as_ref().filter(|fault| !is_over(&view, fault)).map(|fault| fault.message.clone());
     Some(Lane {
         topic: view.topic,
         partition: view.partition,
-        state,
+        state: view.state,
         generation: view.generation,
         epoch: view.epoch,
         position: view.position,
@@ -285,7 +277,7 @@ fn lane(view: LaneView) -> Option<Lane> {
 
 /// Whether a lane has shown since that a fault of it has passed: it works, and has committed or has nothing to commit.
 fn is_over(view: &LaneView, fault: &view::FaultView) -> bool {
-    let works = matches!(view.state, view::LaneState::Running | view::LaneState::Paused);
+    let works = matches!(view.state, LaneState::Running | LaneState::Paused);
     works && (view.last_commit.is_some_and(|commit| commit > fault.at) || view.position == view.committed)
 }
 
@@ -299,16 +291,4 @@ fn promotion(view: &PromotionView) -> Option<Promotion> {
         left_out: view.last_left_out.clone(),
         fault: view.last_fault.as_ref().map(|fault| fault.message.clone()),
     })
-}
-
-fn node(view: view::Node) -> Node {
-    Node {
-        name: view.name,
-        kind: view.kind,
-        state: view.state,
-        generation: view.generation,
-        restarts: u64::from(view.restarts),
-        last_fault: view.last_fault.map(|fault| fault.message),
-        children: view.children.into_iter().map(node).collect(),
-    }
 }

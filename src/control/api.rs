@@ -7,6 +7,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use crate::model::status::{LaneState, Node};
+
 /// An instant, as RFC 3339 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time(pub Timestamp);
@@ -108,44 +110,6 @@ impl Lane {
     }
 }
 
-/// What a lane is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LaneState {
-    /// It takes the Kafka partition over in storage.
-    Acquiring,
-    /// It failed and begins again in a moment.
-    Waiting,
-    /// It reads and commits.
-    Running,
-    /// An operator has stopped it reading.
-    Paused,
-    /// It commits what it has and ends.
-    Draining,
-    /// It met something that only a person can decide.
-    Halted,
-    /// It failed too often; it is tried again in some minutes.
-    Parked,
-    /// Somebody else owns the Kafka partition.
-    Fenced,
-}
-
-impl LaneState {
-    /// The word in JSON and for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Acquiring => "acquiring",
-            Self::Waiting => "waiting",
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Draining => "draining",
-            Self::Halted => "halted",
-            Self::Parked => "parked",
-            Self::Fenced => "fenced",
-        }
-    }
-}
-
 /// One table. Counts are of this process since its start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableView {
@@ -179,26 +143,6 @@ pub struct Promotion {
     pub left_out: Vec<String>,
     /// Why it failed.
     pub fault: Option<String>,
-}
-
-/// `GET /v1/supervision`: one node of the tree of actors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Node {
-    /// Its name, unique among its siblings.
-    pub name: String,
-    /// What it is: `root`, `lane`, `reader`, …
-    pub kind: String,
-    /// What it is doing.
-    pub state: String,
-    /// Incarnation.
-    pub generation: u64,
-    /// Restarts since the process started.
-    pub restarts: u64,
-    /// What went wrong last.
-    pub last_fault: Option<String>,
-    /// Those it supervises.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<Node>,
 }
 
 /// State before and after a command.

@@ -6,5 +6,6 @@ pub mod level;
 pub mod mapping;
 pub mod offset;
 pub mod slots;
+pub mod status;
 pub mod table;
 pub mod violation;

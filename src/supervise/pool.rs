@@ -15,11 +15,12 @@ use crossbeam_channel::Receiver;
 use super::lane::{BatchLost, PARSER};
 use super::parts::Parts;
 use super::policy::{Decision, RestartPolicy};
-use super::view::{FaultView, Node, Shared};
+use super::view::Shared;
 use crate::fault::Fault;
 use crate::flow::parse::Parser;
 use crate::flow::parse::ParserStep;
 use crate::flow::parse::{Abandoned, Lease, ParseJob};
+use crate::model::status::Node;
 use crate::observe::events;
 use crate::stage::exit::Exit;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
@@ -50,7 +51,7 @@ struct Worker {
     handle: Option<StageHandle<ParserStep>>,
     /// Tells a worker from its predecessors, whose reports may come late.
     generation: u64,
-    last_fault: Option<FaultView>,
+    last_fault: Option<String>,
 }
 
 /// How often hung workers are looked for.
@@ -97,7 +98,7 @@ impl ParserPool {
             Exit::Failed(fault) => fault.clone(),
             other => Fault::internal("parser.failed", format!("a parser {other}")),
         };
-        worker.last_fault = Some(FaultView::new(&fault, self.parts.clock.now()));
+        worker.last_fault = Some(fault.message.clone());
         let abandoned = worker.lease.take_abandoned();
         let of = abandoned.as_ref().map(|abandoned| Arc::clone(&abandoned.job.raw));
         let (source, generation) = (of.as_ref().map(|raw| &raw.source), of.as_ref().map_or(0, |raw| raw.generation));
@@ -150,7 +151,7 @@ impl ParserPool {
             kind: "stage".to_owned(),
             state: if worker.handle.is_some() { "running" } else { "restarting" }.to_owned(),
             generation: worker.generation,
-            restarts: u32::try_from(worker.generation.saturating_sub(1)).unwrap_or(u32::MAX),
+            restarts: worker.generation.saturating_sub(1),
             last_fault: worker.last_fault.clone(),
             children: Vec::new(),
         };

@@ -3,46 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
-use serde::Serialize;
-
 use crate::fault::{Domain, Fault, Verdict};
 use crate::model::offset::TopicPartition;
+use crate::model::status::LaneState;
 use crate::model::violation::Code;
-
-/// Where a lane is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LaneState {
-    /// Taking an epoch and reading the head of its chain.
-    Acquiring,
-    /// Reading.
-    Running,
-    /// Not reading, on an operator's command.
-    Paused,
-    /// Finishing what it has.
-    Draining,
-    /// Waiting to be started again after a fault.
-    BackingOff,
-    /// Failed too often; tried again every few minutes.
-    Parked,
-    /// Waits for a person.
-    Halted,
-    /// Another owner has it.
-    Fenced,
-    /// Everything committed, nothing more to do here.
-    Ended,
-}
-
-impl LaneState {
-    /// Whether the lane has stages.
-    pub fn is_at_work(self) -> bool {
-        matches!(self, Self::Running | Self::Paused | Self::Draining)
-    }
-}
+use jiff::Timestamp;
 
 /// A fault as shown to people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultView {
     /// Stable name, e.g. `storage.unavailable`.
     pub event: &'static str,
@@ -51,10 +19,8 @@ pub struct FaultView {
     /// When.
     pub at: Timestamp,
     /// Who has to act.
-    #[serde(skip)]
     pub domain: Domain,
     /// What may be done.
-    #[serde(skip)]
     pub verdict: Verdict,
 }
 
@@ -72,7 +38,7 @@ impl FaultView {
 }
 
 /// One lane.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct LaneView {
     /// Topic.
     pub topic: String,
@@ -109,7 +75,7 @@ pub struct LaneView {
 }
 
 /// One stage of a lane, or a worker of the parser pool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StageView {
     /// Role.
     pub stage: String,
@@ -119,27 +85,8 @@ pub struct StageView {
     pub waited_us: u64,
 }
 
-/// One node of the supervision tree.
-#[derive(Debug, Clone, Serialize)]
-pub struct Node {
-    /// Name, e.g. `library:0` or `Parser 1`.
-    pub name: String,
-    /// Role, e.g. `lane`, `stage`, `timer`.
-    pub kind: String,
-    /// State in one word.
-    pub state: String,
-    /// Incarnation.
-    pub generation: u64,
-    /// Restarts so far.
-    pub restarts: u32,
-    /// The last fault.
-    pub last_fault: Option<FaultView>,
-    /// What it supervises.
-    pub children: Vec<Node>,
-}
-
 /// What is known of the promotion of one table.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct PromotionView {
     /// Table.
     pub table: String,
@@ -196,21 +143,6 @@ impl LaneView {
     pub fn saw_end(&mut self, end: i64) {
         self.end = Some(end);
         self.lag = self.committed.map(|committed| (end - committed).max(0));
-    }
-}
-
-impl Node {
-    /// A node without children or faults.
-    pub fn new(name: &str, kind: &str, state: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            kind: kind.to_owned(),
-            state: state.to_owned(),
-            generation: 1,
-            restarts: 0,
-            last_fault: None,
-            children: Vec::new(),
-        }
     }
 }
 

@@ -8,12 +8,12 @@ use forebay::app::daemon::{Daemon, Options, open_storage};
 use forebay::fault::Fault;
 use forebay::lake::Rewound;
 use forebay::model::offset::TopicPartition;
+use forebay::model::status::LaneState;
 use forebay::storage::Kind;
 use forebay::storage::faulty::{FaultyStorage, Injected};
 use forebay::supervise::lane::{RewindOrder, RewindTarget};
 use forebay::supervise::parts::TreeProbe;
 use forebay::supervise::root::{RewindRequest, Selection, SetPaused};
-use forebay::supervise::view::LaneState;
 use futures::executor::block_on;
 
 use crate::common::eventually;

@@ -11,9 +11,9 @@ use forebay::fault::Fault;
 use forebay::flow::read::mock::{Failure, Request};
 use forebay::lake::{StartPosition, acquire};
 use forebay::model::offset::TopicPartition;
+use forebay::model::status::LaneState;
 use forebay::storage::Kind;
 use forebay::storage::faulty::{FaultyStorage, Injected};
-use forebay::supervise::view::LaneState;
 
 use crate::common::eventually;
 use crate::world::{World, drain, end_of, in_state, lane, snapshot};

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use forebay::app::daemon::{Daemon, Options, open_storage};
 use forebay::exit::ExitCode;
+use forebay::model::status::LaneState;
 use forebay::storage::Kind;
 use forebay::storage::faulty::{Call, FaultyStorage, Injected};
-use forebay::supervise::view::LaneState;
 
 use crate::common::eventually;
 use crate::world::{Fate, World, drain, end_of, in_state, lane, snapshot};
@@ -58,7 +58,7 @@ fn storage_that_is_away_at_the_start_is_waited_for() {
     world.send(100);
     let daemon = world.start(&options);
     says(&daemon, "storage.unavailable");
-    in_state(&daemon, 0, LaneState::BackingOff);
+    in_state(&daemon, 0, LaneState::Waiting);
     faulty.heal();
     world.finish(daemon);
 }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use forebay::app::daemon::Options;
+use forebay::model::status::LaneState;
 use forebay::supervise::parts::TreeProbe;
-use forebay::supervise::view::LaneState;
 
 use crate::common::{eventually, library};
 use crate::world::{Fate, World, drain, end_of, in_state, lane, snapshot};

@@ -10,8 +10,9 @@ use forebay::config::Settings;
 use forebay::fault::Fault;
 use forebay::flow::read::producer::{Outgoing, Producer};
 use forebay::flow::read::settings::Settings as ClientSettings;
+use forebay::model::status::LaneState;
 use forebay::supervise::root::Snapshot;
-use forebay::supervise::view::{LaneState, LaneView};
+use forebay::supervise::view::LaneView;
 
 use crate::common::{PATIENCE, Sandbox, eventually, library};
 use crate::lake::{self, Book};

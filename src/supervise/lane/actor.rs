@@ -18,12 +18,13 @@ use crate::fault::Fault;
 use crate::lake::Rewound;
 use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
+use crate::model::status::LaneState;
 use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::host::StageExited;
 use crate::supervise::parts::Parts;
 use crate::supervise::policy::{Decision, RestartPolicy};
-use crate::supervise::view::{FaultView, LaneState, LaneView, Shared};
+use crate::supervise::view::{FaultView, LaneView, Shared};
 
 /// Role of a lane in logs and metrics.
 const LANE: &str = "Lane";
@@ -151,7 +152,7 @@ impl LaneSupervisor {
         match decision {
             Decision::RestartAfter(delay) => {
                 events::stage_restarted(LANE, Some(&self.source), self.generation + 1, &fault.message, delay);
-                self.start_after(delay, LaneState::BackingOff, ctx);
+                self.start_after(delay, LaneState::Waiting, ctx);
             }
             Decision::ParkFor(delay) => {
                 events::lane_parked(&self.source, self.generation, self.policy.restarts(), delay);

@@ -15,6 +15,7 @@ use crate::flow::parse::ParseJob;
 use crate::flow::promote::due::Schedule;
 use crate::flow::read::session::SessionEvent;
 use crate::model::offset::TopicPartition;
+use crate::model::status::Node;
 use crate::model::table::TopicChoice;
 use crate::observe::{events, metrics};
 use crate::supervise::lane::{BatchLost, DrainLane, LaneEnd, LaneEnded, LaneSupervisor, Reassigned, StopLane};
@@ -22,7 +23,7 @@ use crate::supervise::parts::Parts;
 use crate::supervise::pool::{ParserPool, PoolFailed, StopPool};
 use crate::supervise::promotion::{PromotionSettings, PromotionSupervisor, SetRole};
 use crate::supervise::timer::HourlyTimer;
-use crate::supervise::view::{FaultView, LaneView, Node, PromotionView, Shared};
+use crate::supervise::view::{FaultView, LaneView, PromotionView, Shared};
 
 /// Something the consumer saw.
 #[derive(Message)]

@@ -1,16 +1,16 @@
 //! What an operator can ask of the root, and what it answers.
 
 use actix::prelude::{Context, Handler, Message, MessageResult, ResponseFuture};
-use serde::Serialize;
 
 use super::actor::{Mode, RootSupervisor};
 use super::tree;
 use crate::fault::Fault;
 use crate::lake::Rewound;
 use crate::model::offset::TopicPartition;
+use crate::model::status::Node;
 use crate::supervise::lane::{PauseLane, ResumeLane, RewindLane, RewindOrder};
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
-use crate::supervise::view::{FaultView, LaneView, Node, PromotionView};
+use crate::supervise::view::{FaultView, LaneView, PromotionView};
 use actix::Addr;
 
 /// Lanes by name: all, those of a topic, or one.
@@ -36,7 +36,7 @@ impl Selection {
 }
 
 /// The daemon as a whole, copied out.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Snapshot {
     /// `running`, `finishing` or `draining`.
     pub state: String,

@@ -7,8 +7,9 @@ use actix::prelude::{AsyncContext, Context, WrapFuture};
 
 use super::actor::{Mode, RootSupervisor};
 use crate::fault::Fault;
+use crate::model::status::LaneState;
 use crate::supervise::promotion::PromoteNow;
-use crate::supervise::view::{LaneState, LaneView};
+use crate::supervise::view::LaneView;
 
 /// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
 const SESSION_SILENCE: Duration = Duration::from_secs(30);

@@ -1,11 +1,12 @@
 //! The supervision tree as people see it.
 
 use super::actor::{LaneEntry, RootSupervisor};
-use crate::supervise::view::{LaneView, Node, StageView};
+use crate::model::status::Node;
+use crate::supervise::view::{FaultView, LaneView, StageView};
 
 pub(super) fn of(root: &RootSupervisor, state: &str) -> Node {
     let mut node = Node::new("forebay", "root", state);
-    node.last_fault.clone_from(&root.session_fault);
+    node.last_fault = message(root.session_fault.as_ref());
     node.children.push(root.pool_view.get());
     node.children.extend(root.lanes.values().map(lane));
     let mut timer = Node::new("HourlyTimer", "timer", "running");
@@ -14,7 +15,7 @@ pub(super) fn of(root: &RootSupervisor, state: &str) -> Node {
     node.children.extend(root.promotion_views.iter().map(|(_, view)| {
         let view = view.get();
         let mut promoter = Node::new(&view.table, "promoter", &view.state);
-        (promoter.restarts, promoter.last_fault) = (view.failures, view.last_fault);
+        (promoter.restarts, promoter.last_fault) = (u64::from(view.failures), message(view.last_fault.as_ref()));
         promoter
     }));
     node
@@ -22,10 +23,14 @@ pub(super) fn of(root: &RootSupervisor, state: &str) -> Node {
 
 fn lane(entry: &LaneEntry) -> Node {
     let view: LaneView = entry.view.get();
-    let state = serde_json::to_value(view.state).ok().and_then(|state| state.as_str().map(str::to_owned));
-    let mut node = Node::new(&format!("{}:{}", view.topic, view.partition), "lane", &state.unwrap_or_default());
-    (node.generation, node.restarts, node.last_fault) = (view.generation, view.restarts, view.last_fault);
+    let mut node = Node::new(&format!("{}:{}", view.topic, view.partition), "lane", view.state.name());
+    (node.generation, node.restarts) = (view.generation, u64::from(view.restarts));
+    node.last_fault = message(view.last_fault.as_ref());
     let stage = |stage: StageView| Node::new(&stage.stage, "stage", &format!("silent for {} ms", stage.silent_ms));
     node.children = view.stages.into_iter().map(stage).collect();
     node
+}
+
+fn message(fault: Option<&FaultView>) -> Option<String> {
+    fault.map(|fault| fault.message.clone())
 }
