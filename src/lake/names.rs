@@ -309,19 +309,26 @@ pub fn parse_floor(segment: &str) -> Option<i64> {
 }
 
 /// A published rewind as its file name tells: `<to:020>+<head:020>+e<epoch:010>`, `.json` the intent, `.done` its end.
+/// One that takes an earlier rewind back says so besides: `…+undoes-e<epoch:010>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RewindName {
     /// Epoch that published it; files of lower epochs are what it moves.
     pub epoch: Epoch,
     /// Where the chain is cut.
     pub to: i64,
-    /// Head of the chain when it was published.
+    /// Head of the chain when it was published. Of one that takes a rewind back: the head that comes back.
     pub head: i64,
+    /// Epoch of the rewind that it takes back.
+    pub undoes: Option<Epoch>,
 }
+
+/// Before the epoch of the rewind that is taken back.
+const UNDOES: &str = "undoes-";
 
 impl RewindName {
     fn stem(self) -> String {
-        format!("{:020}+{:020}+{}", self.to, self.head, epoch_segment(self.epoch))
+        let undoes = self.undoes.map(|epoch| format!("+{UNDOES}{}", epoch_segment(epoch))).unwrap_or_default();
+        format!("{:020}+{:020}+{}{undoes}", self.to, self.head, epoch_segment(self.epoch))
     }
 
     /// Name of the intent.
@@ -342,7 +349,12 @@ impl RewindName {
         };
         let mut parts = stem.split('+');
         let (to, head) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let name = Self { epoch: parse_epoch_segment(parts.next()?)?, to, head };
+        let epoch = parse_epoch_segment(parts.next()?)?;
+        let undoes = match parts.next() {
+            Some(part) => Some(parse_epoch_segment(part.strip_prefix(UNDOES)?)?),
+            None => None,
+        };
+        let name = Self { epoch, to, head, undoes };
         (to >= 0 && head >= 0 && name.stem() == stem).then_some((name, is_done))
     }
 }

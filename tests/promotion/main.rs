@@ -10,4 +10,5 @@ mod crash;
 mod memory;
 mod property;
 mod scale;
+mod undo;
 mod world;

@@ -40,9 +40,11 @@ proptest! {
         let epoch = Epoch(epoch);
         let hint = HeadHint { date, range, epoch };
         prop_assert_eq!(HeadHint::parse(&hint.name()), Some(hint));
-        let rewind = RewindName { epoch, to: range.from(), head: range.to() };
-        prop_assert_eq!(RewindName::parse(&rewind.intent()), Some((rewind, false)));
-        prop_assert_eq!(RewindName::parse(&rewind.done()), Some((rewind, true)));
+        for undoes in [None, Some(Epoch(u64::from(bucket)))] {
+            let rewind = RewindName { epoch, to: range.from(), head: range.to(), undoes };
+            prop_assert_eq!(RewindName::parse(&rewind.intent()), Some((rewind, false)));
+            prop_assert_eq!(RewindName::parse(&rewind.done()), Some((rewind, true)));
+        }
         prop_assert_eq!(parse_floor(&floor_name(range.from(), epoch)), Some(range.from()));
         let part = PartName { seq: epoch.0, epoch, bucket, number };
         prop_assert_eq!(PartName::parse(&part.file_name()), Some(part));
