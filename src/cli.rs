@@ -96,7 +96,7 @@ pub enum Command {
     Pause(Lanes),
     /// Go on reading
     Resume(Lanes),
-    /// Read a Kafka partition again from an earlier offset; RAW is cut back to it
+    /// Read a Kafka partition again from an earlier offset, RAW is cut back to it; or take that back
     Rewind(Rewind),
     /// Promote RAW to Processed now instead of at the next tick
     Promote(Promote),
@@ -172,8 +172,11 @@ pub struct Rewind {
     #[arg(value_name = "TOPIC:PARTITION")]
     pub lane: Lane,
     /// Where to: an offset, or a time such as 2026-10-01T00:00:00Z; rounded down to the beginning of a file
-    #[arg(long, value_name = "OFFSET|TIMESTAMP")]
-    pub to: RewindTo,
+    #[arg(long, value_name = "OFFSET|TIMESTAMP", required_unless_present = "undo", conflicts_with = "undo")]
+    pub to: Option<RewindTo>,
+    /// Take the newest rewind back instead: RAW is what it was before, as long as no more than that is read again
+    #[arg(long)]
+    pub undo: bool,
     /// Refuse unless this is the offset that would be read next
     #[arg(long, value_name = "OFFSET", value_parser = clap::value_parser!(i64).range(0..))]
     pub expect: Option<i64>,

@@ -116,7 +116,7 @@ impl Steering for FakeDaemon {
             return Err(Problem::not_owner("node-2 owns library:1"));
         }
         let (before, after) = (self.lane(), self.lane());
-        Ok(Rewound { before, after, dry_run: request.dry_run, to: 90, intervals: 1, messages: 10 })
+        Ok(Rewound { before, after, dry_run: request.dry_run, to: 90, intervals: 1, messages: 10, undone: None })
     }
 
     async fn promote(&self, _: PromoteRequest) -> Result<Change<Tables>, Problem> {
@@ -291,7 +291,8 @@ fn the_client_speaks_the_same_types() {
     let mut order = RewindRequest {
         topic: "library".to_owned(),
         partition: 0,
-        to: RewindTarget::Offset(95),
+        to: Some(RewindTarget::Offset(95)),
+        undo: false,
         expect: Some(100),
         reason: Some("a test".to_owned()),
         dry_run: true,

@@ -41,10 +41,11 @@ pub(super) fn rewind(order: &cli::Rewind, global: &Global) -> Result<ExitCode, F
     let request = RewindRequest {
         topic: order.lane.0.topic.to_string(),
         partition: order.lane.0.partition,
-        to: match order.to {
+        to: order.to.map(|to| match to {
             cli::RewindTo::Offset(offset) => RewindTarget::Offset(offset),
             cli::RewindTo::Time(time) => RewindTarget::Timestamp(Time(time)),
-        },
+        }),
+        undo: order.undo,
         expect: order.expect,
         reason: order.reason.clone(),
         dry_run: order.dry_run,

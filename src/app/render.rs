@@ -142,6 +142,14 @@ impl Look {
         let Rewound { to, intervals, messages, .. } = rewound;
         let lane = rewound.before.name();
         let from = rewound.before.committed.map_or_else(String::new, |from| format!(" from offset {from}"));
+        if let Some(back) = &rewound.undone {
+            let said = if rewound.dry_run { "would go" } else { "goes" };
+            return format!(
+                "{lane} {said} on at offset {to}, its rewind to {} is taken back: {} intervals, {} messages come back; \
+                 {intervals} intervals, {messages} messages read since are taken out\n",
+                back.from, back.intervals, back.messages
+            );
+        }
         let said = if rewound.dry_run { "would be rewound" } else { "is rewound" };
         format!("{lane} {said}{from} to offset {to}: {intervals} intervals, {messages} messages are read again\n")
     }

@@ -16,12 +16,11 @@ use crate::control::api::{
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
 use crate::fault::{Fault, Verdict};
-use crate::lake::RewindPlan;
 use crate::lake::fence::owner_of;
 use crate::lake::names::{Home, UNROUTED};
 use crate::model::offset::TopicPartition;
 use crate::observe::metrics;
-use crate::supervise::lane::{RewindOrder, RewindTarget, preview_rewind};
+use crate::supervise::lane::{Direction, MovePlan, RewindOrder, RewindTarget, preview_rewind};
 use crate::supervise::parts::Parts;
 use crate::supervise::promotion::PromoteNow;
 use crate::supervise::root::{self, DrainAll, GetSnapshot, RootSupervisor, SetPaused, Snapshot};
@@ -148,14 +147,11 @@ impl Steering for DaemonSteering {
 
     async fn rewind(&self, request: RewindRequest) -> Result<Rewound, Problem> {
         let source = TopicPartition::new(request.topic, request.partition);
+        let to = direction(request.to, request.undo)?;
         let before = match self.lane(&source).await {
             Ok(lane) => lane,
             Err(problem) if problem.status == 409 => return Err(self.owner_elsewhere(&source).await),
             Err(problem) => return Err(problem),
-        };
-        let to = match request.to {
-            api::RewindTarget::Offset(offset) => RewindTarget::Offset(offset),
-            api::RewindTarget::Timestamp(time) => RewindTarget::Time(time.0),
         };
         let order = RewindOrder { to, expect: request.expect, reason: request.reason.unwrap_or_default() };
         // A rewind that will be refused is refused before the lane is stopped for it.
@@ -163,21 +159,22 @@ impl Steering for DaemonSteering {
         let preview = actix_rt::task::spawn_blocking(move || preview_rewind(&parts, &asked, &previewed)).await;
         let preview =
             preview.map_err(|error| Problem::internal(error.to_string()))?.map_err(|fault| problem(&fault))?;
-        let plan: RewindPlan = if request.dry_run {
+        let plan = if request.dry_run {
             preview
         } else {
             let answer =
                 self.root.send(root::RewindRequest { source: source.clone(), order }).await.map_err(|_| gone())?;
-            answer.map_err(|fault| problem(&fault))?.plan
+            answer.map_err(|fault| problem(&fault))?.into_plan()
         };
-        Ok(Rewound {
-            before,
-            after: self.lane(&source).await?,
-            dry_run: request.dry_run,
-            to: plan.to,
-            intervals: plan.intervals,
-            messages: plan.messages,
-        })
+        let (to, intervals, messages, undone) = match plan {
+            MovePlan::Back(plan) => (plan.to, plan.intervals, plan.messages, None),
+            MovePlan::Undo(plan) => {
+                let undone = api::Undone { from: plan.from, intervals: plan.intervals, messages: plan.messages };
+                (plan.to, plan.superseded_intervals, plan.superseded_messages, Some(undone))
+            }
+        };
+        let after = self.lane(&source).await?;
+        Ok(Rewound { before, after, dry_run: request.dry_run, to, intervals, messages, undone })
     }
 
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem> {
@@ -227,6 +224,15 @@ fn problem(fault: &Fault) -> Problem {
         Verdict::Fenced => Problem::not_owner(&fault.message),
         Verdict::Halt => Problem::conflict(&fault.message),
         Verdict::Retry => Problem::unavailable(&fault.message),
+    }
+}
+
+fn direction(to: Option<api::RewindTarget>, undo: bool) -> Result<Direction, Problem> {
+    match (to, undo) {
+        (Some(api::RewindTarget::Offset(offset)), false) => Ok(Direction::Back(RewindTarget::Offset(offset))),
+        (Some(api::RewindTarget::Timestamp(time)), false) => Ok(Direction::Back(RewindTarget::Time(time.0))),
+        (None, true) => Ok(Direction::Undo),
+        _ => Err(Problem::bad_request("say either where to (`to`) or `undo`")),
     }
 }
 

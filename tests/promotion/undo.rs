@@ -17,7 +17,8 @@ fn phases() -> impl Iterator<Item = [bool; 5]> {
 #[test]
 fn promotions_in_any_phase_end_in_what_was_there_before() {
     for phases in phases() {
-        for read_again in [0, 3, 10] {
+        let all_alike = phases.iter().all(|phase| *phase == phases[0]);
+        for read_again in if all_alike { &[0, 3, 10][..] } else { &[3] }.iter().copied() {
             let mut world = World::new(true);
             for lane in 0..3 {
                 world.commit(lane, 8);
@@ -114,7 +115,8 @@ fn an_undo_in_the_middle_of_a_promotion_does_no_harm() {
             world.promote();
             world.faulty.calls() - before
         };
-        for at in 0..calls {
+        // Every few calls, others for each case.
+        for at in (read_again.unsigned_abs() % 4..calls).step_by(4) {
             let world = Arc::new(Mutex::new(rewound(read_again, is_promoted)));
             let (faulty, mut promoter) = {
                 let world = world.lock().unwrap();
@@ -130,7 +132,7 @@ fn an_undo_in_the_middle_of_a_promotion_does_no_harm() {
             let promoted = promoter.promote();
             faulty.heal();
             drop(promoter);
-            let mut world = Arc::into_inner(world).unwrap().into_inner().unwrap();
+            let mut world = world.lock().unwrap();
             // What it was reading may have gone: then it is tried again.
             assert!(
                 promoted.as_ref().is_ok() || promoted.as_ref().is_err_and(|f| f.verdict == Verdict::Retry),

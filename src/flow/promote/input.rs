@@ -76,7 +76,7 @@ impl Input {
     ) -> Result<(), Fault> {
         let mut first = 0u32;
         for batch in self.reader(columns, dictionary, wanted, batch_rows)? {
-            let batch = batch.map_err(|error| unreadable(&self.path, &error))?;
+            let batch = batch.map_err(|error| self.unreadable(&error))?;
             let rows = batch.num_rows() as u32;
             take(first, batch)?;
             first += rows;
@@ -92,7 +92,7 @@ impl Input {
     pub fn sample(&self, rows: usize) -> Result<Option<RecordBatch>, Fault> {
         let columns: Vec<&str> = self.plain.fields().iter().map(|field| field.name().as_str()).collect();
         let mut reader = self.reader(&columns, &|_| false, Wanted::All, rows)?;
-        reader.next().transpose().map_err(|error| unreadable(&self.path, &error))
+        reader.next().transpose().map_err(|error| self.unreadable(&error))
     }
 
     fn reader(
@@ -117,7 +117,14 @@ impl Input {
                 }
             }
         };
-        read().map_err(|error| unreadable(&self.path, &error))
+        read().map_err(|error| self.unreadable(&error))
+    }
+
+    /// Why it cannot be read: the answer of storage where there was one, since Arrow keeps no more than its text. A file
+    /// that a rewind has taken away meanwhile is not a damaged one.
+    fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> Fault {
+        let failed = self.reader.inner.failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        failed.map_or_else(|| unreadable(&self.path, error), Fault::from)
     }
 
     fn indices(&self, columns: &[&str]) -> Vec<usize> {
@@ -199,6 +206,8 @@ struct ChunkFileInner {
     chunks: Vec<(u64, u64, usize)>,
     /// The chunk in memory of each column: its first byte and its bytes.
     held: Mutex<HashMap<usize, (u64, Bytes)>>,
+    /// What storage answered last instead of bytes.
+    failed: Mutex<Option<StorageError>>,
 }
 
 impl ChunkFile {
@@ -211,7 +220,16 @@ impl ChunkFile {
             }
         }
         chunks.sort_unstable();
-        Self { inner: Arc::new(ChunkFileInner { storage, path, bytes, chunks, held: Mutex::default() }) }
+        Self {
+            inner: Arc::new(ChunkFileInner {
+                storage,
+                path,
+                bytes,
+                chunks,
+                held: Mutex::default(),
+                failed: Mutex::default(),
+            }),
+        }
     }
 
     /// From `start` to the end of the column chunk that it lies in; to `least` bytes outside of any.
@@ -239,7 +257,10 @@ impl ChunkFile {
 
 impl ChunkFileInner {
     fn read(&self, from: u64, to: u64) -> Result<Bytes, ParquetError> {
-        self.storage.read(&self.path, from, to).map_err(|error| ParquetError::External(Box::new(error)))
+        self.storage.read(&self.path, from, to).map_err(|error| {
+            *self.failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error.clone());
+            ParquetError::External(Box::new(error))
+        })
     }
 }
 

@@ -13,9 +13,8 @@ use super::messages::{
     BatchLost, DrainLane, EndGuard, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane,
 };
 use super::stages::{LaneIdentity, Stages};
-use super::start::{Outcome, RewindOrder, StartJob};
+use super::start::{Moved, Outcome, RewindOrder, StartJob};
 use crate::fault::Fault;
-use crate::lake::Rewound;
 use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
@@ -47,7 +46,7 @@ pub struct LaneSupervisor {
     is_draining: bool,
     is_paused: bool,
     stop_at: Option<i64>,
-    rewind: Option<(RewindOrder, oneshot::Sender<Result<Rewound, Fault>>)>,
+    rewind: Option<(RewindOrder, oneshot::Sender<Result<Moved, Fault>>)>,
     guard: EndGuard,
 }
 
@@ -362,7 +361,7 @@ impl Handler<ResumeLane> for LaneSupervisor {
 }
 
 impl Handler<RewindLane> for LaneSupervisor {
-    type Result = ResponseFuture<Result<Rewound, Fault>>;
+    type Result = ResponseFuture<Result<Moved, Fault>>;
 
     fn handle(&mut self, order: RewindLane, ctx: &mut Self::Context) -> Self::Result {
         if self.rewind.is_some() || self.starting.is_some() || self.is_draining {

@@ -12,4 +12,4 @@ mod start;
 pub use actor::LaneSupervisor;
 pub(super) use actor::PARSER;
 pub use messages::{BatchLost, DrainLane, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane};
-pub use start::{RewindOrder, RewindTarget, preview_rewind};
+pub use start::{Direction, MovePlan, Moved, RewindOrder, RewindTarget, preview_rewind};

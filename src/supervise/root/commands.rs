@@ -5,10 +5,9 @@ use actix::prelude::{Context, Handler, Message, MessageResult, ResponseFuture};
 use super::actor::{Mode, RootSupervisor};
 use super::tree;
 use crate::fault::Fault;
-use crate::lake::Rewound;
 use crate::model::offset::TopicPartition;
 use crate::model::status::Node;
-use crate::supervise::lane::{PauseLane, ResumeLane, RewindLane, RewindOrder};
+use crate::supervise::lane::{Moved, PauseLane, ResumeLane, RewindLane, RewindOrder};
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
 use crate::supervise::view::{FaultView, LaneView, PromotionView};
 use actix::Addr;
@@ -67,7 +66,7 @@ pub struct SetPaused {
 
 /// Asks for a rewind.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Rewound, Fault>")]
+#[rtype(result = "Result<Moved, Fault>")]
 pub struct RewindRequest {
     /// Which lane.
     pub source: TopicPartition,
@@ -139,7 +138,7 @@ impl Selection {
 }
 
 impl Handler<RewindRequest> for RootSupervisor {
-    type Result = ResponseFuture<Result<Rewound, Fault>>;
+    type Result = ResponseFuture<Result<Moved, Fault>>;
 
     fn handle(&mut self, request: RewindRequest, _: &mut Context<Self>) -> Self::Result {
         let Some(lane) = self.lanes.get(&request.source) else {
