@@ -98,6 +98,8 @@ pub enum Command {
     Resume(Lanes),
     /// Read a Kafka partition again from an earlier offset, RAW is cut back to it; or take that back
     Rewind(Rewind),
+    /// Go on with a topic that was deleted and created again, as a topic of its own: TOPIC~2 in the lake
+    AcceptTopic(AcceptTopic),
     /// Promote RAW to Processed now instead of at the next tick
     Promote(Promote),
     /// Commit what is in flight, and end the daemon
@@ -186,6 +188,17 @@ pub struct Rewind {
     /// Show what would happen, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `forebay accept-topic`
+#[derive(Debug, Clone, Args)]
+pub struct AcceptTopic {
+    /// The topic
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 /// `forebay promote`

@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forebay::clock::SystemClock;
 use forebay::control::api::{
-    Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest, RewindRequest, RewindTarget, Rewound,
-    Selection, Status, TableView, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest,
+    RewindRequest, RewindTarget, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use forebay::control::authority::Authority;
 use forebay::control::client::{Client, ClientError};
@@ -117,6 +117,13 @@ impl Steering for FakeDaemon {
         }
         let (before, after) = (self.lane(), self.lane());
         Ok(Rewound { before, after, dry_run: request.dry_run, to: 90, intervals: 1, messages: 10, undone: None })
+    }
+
+    async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem> {
+        let AcceptTopicRequest { topic, .. } = request;
+        let (lineage, topic_id) = (format!("{topic}~2"), "id".to_owned());
+        let (before, after) = (self.lanes(), self.lanes());
+        Ok(AcceptedTopic { topic, topic_id, lineage, was_accepted: false, before, after })
     }
 
     async fn promote(&self, _: PromoteRequest) -> Result<Change<Tables>, Problem> {

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::grid::{Cell, Paint, painted_grid};
 use crate::control::api::{
-    Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, Rewound, Status, TableView, Tables, Time,
+    AcceptedTopic, Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, Rewound, Status, TableView, Tables, Time,
 };
 
 /// How answers are shown.
@@ -152,6 +152,13 @@ impl Look {
         }
         let said = if rewound.dry_run { "would be rewound" } else { "is rewound" };
         format!("{lane} {said}{from} to offset {to}: {intervals} intervals, {messages} messages are read again\n")
+    }
+
+    /// What `accept-topic` decided.
+    pub fn accepted(self, accepted: &AcceptedTopic) -> String {
+        let AcceptedTopic { topic, topic_id, lineage, was_accepted, .. } = accepted;
+        let said = if *was_accepted { "was accepted before" } else { "is accepted" };
+        format!("{topic} (id {topic_id}) {said}: the lake calls it {lineage}, from its first message on\n")
     }
 
     /// What `promote` did.

@@ -10,16 +10,17 @@ use jiff::Timestamp;
 use super::daemon::Daemon;
 use crate::config::Settings;
 use crate::control::api::{
-    self, Change, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest, Promotion, RewindRequest, Rewound,
-    Selection, Status, TableView, Tables, Time,
+    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest,
+    Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
 use crate::fault::{Fault, Verdict};
-use crate::lake::fence::owner_of;
+use crate::lake::fence::{Owner, owner_of};
 use crate::lake::names::{Home, UNROUTED};
+use crate::lake::{Accepted, accept_topic, newest_lineage};
 use crate::model::offset::TopicPartition;
-use crate::observe::metrics;
+use crate::observe::{events, metrics};
 use crate::supervise::lane::{Direction, MovePlan, RewindOrder, RewindTarget, preview_rewind};
 use crate::supervise::parts::Parts;
 use crate::supervise::promotion::PromoteNow;
@@ -94,7 +95,10 @@ impl DaemonSteering {
     /// Who owns a lane that is not ours, as its newest owner file says.
     async fn owner_elsewhere(&self, source: &TopicPartition) -> Problem {
         let (parts, asked) = (Arc::clone(&self.parts), source.clone());
-        let owner = actix_rt::task::spawn_blocking(move || owner_of(&*parts.storage, &Home::raw(&asked))).await;
+        let owner = actix_rt::task::spawn_blocking(move || {
+            owner_of(&*parts.storage, &Home::raw(&newest_lineage(&*parts.storage, &asked)?))
+        })
+        .await;
         match owner {
             Ok(Ok(Some(owner))) => {
                 let who = format!("{} (pid {}, group {})", owner.host, owner.pid, owner.group);
@@ -175,6 +179,30 @@ impl Steering for DaemonSteering {
         };
         let after = self.lane(&source).await?;
         Ok(Rewound { before, after, dry_run: request.dry_run, to, intervals, messages, undone })
+    }
+
+    async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem> {
+        let AcceptTopicRequest { topic, reason } = request;
+        if self.parts.table_of(&topic).is_none() {
+            return Err(Problem::not_found(format!("no table takes messages of {topic}")));
+        }
+        let before = lanes_of(&self.snapshot().await?);
+        let (parts, asked) = (Arc::clone(&self.parts), topic.clone());
+        let accepted = actix_rt::task::spawn_blocking(move || -> Result<Accepted, Fault> {
+            let owner = Owner {
+                cluster_id: Some(parts.broker.cluster_id()?),
+                topic_id: parts.broker.topic_id(&asked)?,
+                taken_at: parts.clock.now(),
+                ..parts.owner.clone()
+            };
+            Ok(accept_topic(&*parts.storage, &owner, &asked, &reason.unwrap_or_default())?)
+        });
+        let accepted = accepted.await.map_err(|error| Problem::internal(error.to_string()))?;
+        let Accepted { topic, topic_id, lineage, was_accepted } = accepted.map_err(|fault| problem(&fault))?;
+        events::topic_accepted(&topic, &topic_id, &lineage);
+        self.root.send(root::AcceptTopic(topic.clone())).await.map_err(|_| gone())?;
+        let after = lanes_of(&self.snapshot().await?);
+        Ok(AcceptedTopic { topic, topic_id, lineage, was_accepted, before, after })
     }
 
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem> {

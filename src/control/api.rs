@@ -274,6 +274,34 @@ pub struct RewindRequest {
     pub dry_run: bool,
 }
 
+/// Body of `accept-topic`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptTopicRequest {
+    /// Kafka topic.
+    pub topic: String,
+    /// Why, for the record.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What `accept-topic` decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AcceptedTopic {
+    /// Kafka topic.
+    pub topic: String,
+    /// Its id in Kafka.
+    pub topic_id: String,
+    /// What the lake calls it from now on, in `kafka_topic` too.
+    pub lineage: String,
+    /// Whether that was decided before.
+    pub was_accepted: bool,
+    /// The lanes before.
+    pub before: Lanes,
+    /// The lanes after; those that waited for it are starting.
+    pub after: Lanes,
+}
+
 /// Where a rewind goes. `{"offset": 17}` or `{"timestamp": "2026-10-01T00:00:00Z"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

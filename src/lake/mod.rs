@@ -10,6 +10,9 @@
 //! 4. [`LaneLedger::undo`]: take the newest rewind back;
 //! 5. [`audit`]: prove or disprove the promises from storage alone.
 //!
+//! A topic that is deleted and created again begins a chain of its own once an operator has said so
+//! ([`accept_topic`]).
+//!
 //! Shared by both zones: names ([`names`]), the rule for answers that were lost ([`mutate`]), taking an epoch
 //! ([`fence`]).
 
@@ -21,6 +24,7 @@ mod commit;
 mod error;
 pub mod fence;
 pub mod footer;
+mod incarnation;
 mod lane;
 pub mod ledger;
 pub mod log;
@@ -39,7 +43,8 @@ mod undo;
 
 pub use acquire::{StartPosition, acquire};
 pub use commit::{Committed, PendingInterval, SpooledData};
-pub use error::LakeError;
+pub use error::{LakeError, TOPIC_RECREATED};
+pub use incarnation::{Accepted, accept_topic, lineage, newest_lineage};
 pub use lane::LaneLedger;
 pub use rewind::{RewindOrder, RewindPlan, Rewound, plan_rewind};
 pub use undo::{UndoOrder, UndoPlan, Undone, plan_undo};

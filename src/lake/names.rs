@@ -5,6 +5,7 @@
 //! raw/<table>/dt=YYYY-MM-DD/hr=HH/<interval>.parquet          quarantine/<table>/dt=YYYY-MM-DD/<interval>.parquet
 //! processed/<table>/dt=YYYY-MM-DD/part-<seq>-e<epoch>-b<bucket>-<n>.parquet
 //! _forebay/raw/<topic>/p<partition>/{owner,stage,fenced,floor,rewind,superseded,head}
+//! _forebay/raw/<topic>/topic/{owner,stage,fenced,accepted}
 //! _forebay/processed/<table>/{owner,stage,fenced,plan,trash}
 //! ```
 //!
@@ -185,6 +186,16 @@ impl Home {
         Self(LakePath::root().join("_forebay").join("processed").join(table))
     }
 
+    /// `_forebay/raw/<topic>/topic`: what was decided about the topic as a whole.
+    pub fn topic(topic: &str) -> Self {
+        Self(Self::raw_root().join(topic).join("topic"))
+    }
+
+    /// Of a topic: its later incarnations, as an operator has accepted them.
+    pub fn accepted(&self) -> LakePath {
+        self.0.join("accepted")
+    }
+
     /// `_forebay/raw`: a folder for each topic.
     pub fn raw_root() -> LakePath {
         LakePath::root().join("_forebay").join("raw")
@@ -306,6 +317,25 @@ pub fn parse_floor(segment: &str) -> Option<i64> {
     let (offset, epoch) = segment.strip_suffix(".json")?.split_once('+')?;
     let (offset, epoch) = (offset.parse().ok()?, parse_epoch_segment(epoch)?);
     (offset >= 0 && floor_name(offset, epoch) == segment).then_some(offset)
+}
+
+/// `<topic>~<number>`: a topic that was deleted and created again, as the lake calls it. The first is just `<topic>`.
+pub fn incarnation(topic: &str, number: u64) -> String {
+    if number == 1 { topic.to_owned() } else { format!("{topic}~{number}") }
+}
+
+/// Name of an accepted incarnation: `<number:010>+<topic id>.json`. None for an id that Kafka does not make.
+pub fn accepted_name(number: u64, topic_id: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=');
+    let is_good = !topic_id.is_empty() && topic_id.len() <= 64 && topic_id.chars().all(is_plain);
+    is_good.then(|| format!("{number:010}+{topic_id}.json"))
+}
+
+/// Number and topic id of an `accepted/` entry.
+pub fn parse_accepted(segment: &str) -> Option<(u64, &str)> {
+    let (number, id) = segment.strip_suffix(".json")?.split_once('+')?;
+    let number = number.parse().ok()?;
+    (accepted_name(number, id)? == segment).then_some((number, id))
 }
 
 /// A published rewind as its file name tells: `<to:020>+<head:020>+e<epoch:010>`, `.json` the intent, `.done` its end.

@@ -88,6 +88,20 @@ fn the_longest_topic_fits_a_file_name_and_no_longer_one() {
 }
 
 #[test]
+fn an_incarnation_has_a_number_and_the_id_of_its_topic() {
+    assert_eq!((incarnation("library", 1), incarnation("library", 12)), ("library".into(), "library~12".into()));
+    let second = TopicPartition::new(incarnation("library", 2), 3);
+    assert_eq!((second.in_kafka(), second.incarnation()), (TopicPartition::new("library", 3), 2));
+    assert_eq!(second.in_kafka().incarnation(), 1);
+    let name = accepted_name(2, "x-Y_7").unwrap();
+    assert_eq!((name.as_str(), parse_accepted(&name)), ("0000000002+x-Y_7.json", Some((2, "x-Y_7"))));
+    assert!(accepted_name(2, "a/b").is_none() && accepted_name(2, "").is_none());
+    assert_eq!(parse_accepted("2+x.json"), None);
+    assert_eq!(Home::topic("library").accepted().as_str(), "_forebay/raw/library/topic/accepted");
+    assert_eq!(Home::parse_partition("topic"), None);
+}
+
+#[test]
 fn a_name_in_another_spelling_is_not_read() {
     for bad in [
         "t+0+00000000000000000005+00000000000000000010+e0000000002.parquet",

@@ -11,10 +11,12 @@ use tokio::sync::oneshot;
 
 use super::messages::{
     BatchLost, DrainLane, EndGuard, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane,
+    TopicAccepted,
 };
 use super::stages::{LaneIdentity, Stages};
 use super::start::{Moved, Outcome, RewindOrder, StartJob};
 use crate::fault::Fault;
+use crate::lake::TOPIC_RECREATED;
 use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
@@ -156,6 +158,10 @@ impl LaneSupervisor {
             Decision::ParkFor(delay) => {
                 events::lane_parked(&self.source, self.generation, self.policy.restarts(), delay);
                 self.start_after(delay, LaneState::Parked, ctx);
+            }
+            // Whoever accepts the topic may be served by another daemon of the group: we look now and then.
+            Decision::Halt(fault) if fault.event == TOPIC_RECREATED => {
+                self.start_after(self.parts.limits.parked_retry, LaneState::Halted, ctx);
             }
             Decision::Halt(_) => self.set_state(LaneState::Halted),
             // Who fenced us may have been a start that came too late, of an owner that the group has long forgotten:
@@ -310,6 +316,18 @@ impl Handler<Reassigned> for LaneSupervisor {
 
     fn handle(&mut self, _: Reassigned, ctx: &mut Self::Context) {
         if self.view.get().state == LaneState::Fenced {
+            self.cancel_next_start(ctx);
+            self.start_generation(ctx);
+        }
+    }
+}
+
+impl Handler<TopicAccepted> for LaneSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: TopicAccepted, ctx: &mut Self::Context) {
+        let is_waiting = |view: &LaneView| view.last_fault.as_ref().is_some_and(|fault| fault.event == TOPIC_RECREATED);
+        if is_waiting(&self.view.get()) && self.stages.is_none() && self.starting.is_none() && !self.is_draining {
             self.cancel_next_start(ctx);
             self.start_generation(ctx);
         }

@@ -31,6 +31,11 @@ pub struct ResumeLane;
 #[rtype(result = "()")]
 pub struct Reassigned;
 
+/// The topic was created again and an operator has accepted it: a lane that waits for that starts.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct TopicAccepted;
+
 /// A batch of the lane is lost in the parser pool: its generation cannot go on.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]

@@ -11,5 +11,7 @@ mod start;
 
 pub use actor::LaneSupervisor;
 pub(super) use actor::PARSER;
-pub use messages::{BatchLost, DrainLane, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane};
+pub use messages::{
+    BatchLost, DrainLane, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane, TopicAccepted,
+};
 pub use start::{Direction, MovePlan, Moved, RewindOrder, RewindTarget, preview_rewind};

@@ -69,11 +69,13 @@ impl Stages {
     ) -> Result<Self, Fault> {
         let &LaneIdentity { source, table, generation, .. } = lane;
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
+        // What the lake calls it goes with the data; everybody else calls it as Kafka does.
+        let lineage = opened.ledger.source().clone();
         let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
         let (valid_in, valid_out) = bounded(VALID_BATCHES);
         let report = BufferReport::default();
         let bufferer = ParquetBuffererStep::new(BuffererParts {
-            source: source.clone(),
+            source: lineage.clone(),
             head,
             input: valid_out,
             committer: Box::new(LakeCommitter::new(opened.ledger)),
@@ -97,7 +99,7 @@ impl Stages {
         let validator = ValidatorStep::new(validator, parsed_out, valid_in);
         let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), table, parsed_in, issued);
         let spec = ReaderSpec {
-            source: source.clone(),
+            source: lineage,
             generation,
             position: head,
             stop_at: opened.stop_at,

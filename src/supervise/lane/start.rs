@@ -109,15 +109,16 @@ fn apply_rewind(
 /// What would refuse the rewind.
 pub fn preview_rewind(parts: &Parts, source: &TopicPartition, order: &RewindOrder) -> Result<MovePlan, Fault> {
     let (expect, reason) = (order.expect, &*order.reason);
+    let chain = lake::lineage(&*parts.storage, source, parts.broker.topic_id(&source.topic)?.as_deref())?;
     Ok(match order.to {
         Direction::Back(to) => {
             let (broker_low, _) = parts.broker.watermarks(source)?;
             let target = to.resolve(parts, source)?;
             let order = lake::RewindOrder { target, expect, broker_low, reason };
-            MovePlan::Back(lake::plan_rewind(&*parts.storage, source, order)?)
+            MovePlan::Back(lake::plan_rewind(&*parts.storage, &chain, order)?)
         }
         Direction::Undo => {
-            MovePlan::Undo(lake::plan_undo(&*parts.storage, source, lake::UndoOrder { expect, reason })?)
+            MovePlan::Undo(lake::plan_undo(&*parts.storage, &chain, lake::UndoOrder { expect, reason })?)
         }
     })
 }
@@ -197,15 +198,18 @@ fn record_loss(
     Ok(())
 }
 
-/// The configured start of a Kafka partition that has no chain.
+/// The configured start of a Kafka partition that has no chain. A topic that was created again is read from its first
+/// message: the configured offsets are those of the topic before, and `latest` would leave out what came in the meantime.
 struct ConfiguredStart<'a> {
     parts: &'a Parts,
 }
 
 impl StartPosition for ConfiguredStart<'_> {
     fn resolve(&self, source: &TopicPartition) -> Result<i64, Fault> {
-        let start = self.parts.table_of(&source.topic).map(|(_, table)| &table.starting_offsets);
-        self.parts.broker.start_position(source, start.unwrap_or(&StartingOffsets::Earliest))
+        let in_kafka = source.in_kafka();
+        let configured = self.parts.table_of(&in_kafka.topic).map(|(_, table)| &table.starting_offsets);
+        let start = configured.filter(|_| source.incarnation() == 1).unwrap_or(&StartingOffsets::Earliest);
+        self.parts.broker.start_position(&in_kafka, start)
     }
 }
 
@@ -240,9 +244,10 @@ impl StartJob {
             taken_at: parts.clock.now(),
             ..parts.owner.clone()
         };
+        let chain = lake::lineage(&*parts.storage, source, owner.topic_id.as_deref())?;
         // The broker may have kept us waiting, and an epoch that is taken in error fences the rightful owner.
         self.still_ours()?;
-        let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, source, &ConfiguredStart { parts })?;
+        let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, &chain, &ConfiguredStart { parts })?;
         if let Some(order) = &self.rewind {
             *rewound = Some(apply_rewind(parts, source, order, marks.0, &mut ledger));
         }

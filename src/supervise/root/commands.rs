@@ -7,7 +7,7 @@ use super::tree;
 use crate::fault::Fault;
 use crate::model::offset::TopicPartition;
 use crate::model::status::Node;
-use crate::supervise::lane::{Moved, PauseLane, ResumeLane, RewindLane, RewindOrder};
+use crate::supervise::lane::{Moved, PauseLane, ResumeLane, RewindLane, RewindOrder, TopicAccepted};
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
 use crate::supervise::view::{FaultView, LaneView, PromotionView};
 use actix::Addr;
@@ -74,6 +74,12 @@ pub struct RewindRequest {
     pub order: RewindOrder,
 }
 
+/// Says that a topic which was created again is accepted: its lanes here that wait for that start. Answers how many
+/// lanes the topic has here.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "usize")]
+pub struct AcceptTopic(pub String);
+
 /// Asks who owns a lane here, before a preview of a rewind is made.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "Result<(), Fault>")]
@@ -134,6 +140,15 @@ impl Selection {
             (Self::One(one), Self::One(other)) => one == other,
             (Self::Topic(_) | Self::One(_), _) => false,
         }
+    }
+}
+
+impl Handler<AcceptTopic> for RootSupervisor {
+    type Result = usize;
+
+    fn handle(&mut self, accepted: AcceptTopic, _: &mut Context<Self>) -> usize {
+        let of_topic = self.lanes.iter().filter(|(source, _)| *source.topic == *accepted.0);
+        of_topic.map(|(_, lane)| lane.address.do_send(TopicAccepted)).count()
     }
 }
 
