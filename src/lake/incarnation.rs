@@ -63,8 +63,8 @@ pub fn lineage(
         let newest = accepted.last().map_or(1, |(number, _)| *number);
         return Ok(TopicPartition::new(names::incarnation(&source.topic, newest), source.partition));
     };
-    if let Some((number, _)) = accepted.iter().find(|(_, id)| id == topic_id) {
-        return Ok(TopicPartition::new(names::incarnation(&source.topic, *number), source.partition));
+    if let Some(number) = number_of(&accepted, topic_id) {
+        return Ok(TopicPartition::new(names::incarnation(&source.topic, number), source.partition));
     }
     // A Kafka partition that the old topic did not have has no owner to be told by: its siblings have.
     if mutate::list(storage, &Home::raw(source).owners())?.is_empty()
@@ -103,9 +103,10 @@ pub fn accept_topic(storage: &dyn Storage, owner: &Owner, topic: &str, reason: &
         lineage: names::incarnation(topic, number),
         was_accepted,
     };
-    let of_id = |accepted: &[(u64, String)]| accepted.iter().find(|(_, id)| id == topic_id).map(|(number, _)| *number);
+    let plain_id = names::plain_topic_id(topic_id);
+    let plain_id = plain_id.ok_or_else(|| LakeError::Refused(format!("{topic_id} is no id of a kafka topic")))?;
     let accepted = read_accepted(storage, topic)?;
-    if let Some(number) = of_id(&accepted) {
+    if let Some(number) = number_of(&accepted, topic_id) {
         return Ok(answer(number, true));
     }
     let newest = names::incarnation(topic, accepted.last().map_or(1, |(number, _)| *number));
@@ -114,12 +115,9 @@ pub fn accept_topic(storage: &dyn Storage, owner: &Owner, topic: &str, reason: &
         // The incarnation before was accepted, and gone again before anything of it was read.
         None => accepted.last().map(|(_, id)| id.clone()),
     };
-    if known.is_none_or(|known| known == topic_id) {
+    if known.is_none_or(|known| known == topic_id || known == plain_id) {
         let message = format!("{topic} is the topic that the lake knows (id {topic_id}): there is nothing to accept");
         return Err(LakeError::Refused(message));
-    }
-    if let Some(problem) = names::topic_problem(&names::incarnation(topic, u64::from(u32::MAX))) {
-        return Err(LakeError::Refused(format!("{problem}, and ~2 would be added: read it under another name")));
     }
     let sibling = partitions(storage, &newest)?.into_iter().next();
     if let Some(home) = sibling.map(|sibling| Home::raw(&sibling))
@@ -131,17 +129,18 @@ pub fn accept_topic(storage: &dyn Storage, owner: &Owner, topic: &str, reason: &
     let tenure = fence::take_epoch(storage, &home, owner, &|newest| acquire::refuse_stranger(&home, newest, owner))?;
     // Whoever decided before us has done so, or never will.
     let accepted = read_accepted(storage, topic)?;
-    if let Some(number) = of_id(&accepted) {
+    if let Some(number) = number_of(&accepted, topic_id) {
         return Ok(answer(number, true));
     }
     let number = accepted.last().map_or(1, |(number, _)| *number) + 1;
     let lineage = names::incarnation(topic, number);
+    if let Some(problem) = names::topic_problem(&lineage) {
+        return Err(LakeError::Refused(format!("{problem}; create the topic under a shorter name")));
+    }
     let published_at = tenure.storage_time;
     let file = DecisionFile { topic, topic_id, lineage: &lineage, reason, published_at, owner };
     let json = serde_json::to_vec_pretty(&file).map_err(|error| LakeError::Internal(error.to_string()))?;
-    let name = names::accepted_name(number, topic_id);
-    let name = name.ok_or_else(|| LakeError::Refused(format!("{topic_id} is no id of a kafka topic")))?;
-    tenure.publish(storage, &json, &home.accepted().join(name))?;
+    tenure.publish(storage, &json, &home.accepted().join(names::accepted_name(number, &plain_id)))?;
     Ok(answer(number, false))
 }
 
@@ -162,6 +161,12 @@ fn read_accepted(storage: &dyn Storage, topic: &str) -> Result<Vec<(u64, String)
     let mut accepted: Vec<_> = parsed.map(|(number, id)| (number, id.to_owned())).collect();
     accepted.sort_unstable();
     Ok(accepted)
+}
+
+/// The number that an id was accepted under.
+fn number_of(accepted: &[(u64, String)], topic_id: &str) -> Option<u64> {
+    let plain = names::plain_topic_id(topic_id)?;
+    accepted.iter().find(|(_, id)| *id == plain).map(|(number, _)| *number)
 }
 
 /// Kafka partitions of a topic that were ever owned.

@@ -324,18 +324,25 @@ pub fn incarnation(topic: &str, number: u64) -> String {
     if number == 1 { topic.to_owned() } else { format!("{topic}~{number}") }
 }
 
-/// Name of an accepted incarnation: `<number:010>+<topic id>.json`. None for an id that Kafka does not make.
-pub fn accepted_name(number: u64, topic_id: &str) -> Option<String> {
+/// A topic id as it can stand in a file name: Kafka's tools write `-` and `_` in Base64 where its clients write `+` and
+/// `/`. None for an id that Kafka does not make.
+pub fn plain_topic_id(topic_id: &str) -> Option<String> {
+    let plain = topic_id.replace('+', "-").replace('/', "_");
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=');
-    let is_good = !topic_id.is_empty() && topic_id.len() <= 64 && topic_id.chars().all(is_plain);
-    is_good.then(|| format!("{number:010}+{topic_id}.json"))
+    (!plain.is_empty() && plain.len() <= 64 && plain.chars().all(is_plain)).then_some(plain)
+}
+
+/// Name of an accepted incarnation: `<number:010>+<topic id>.json`; the id as [`plain_topic_id`] gives it.
+pub fn accepted_name(number: u64, plain_id: &str) -> String {
+    format!("{number:010}+{plain_id}.json")
 }
 
 /// Number and topic id of an `accepted/` entry.
 pub fn parse_accepted(segment: &str) -> Option<(u64, &str)> {
     let (number, id) = segment.strip_suffix(".json")?.split_once('+')?;
     let number = number.parse().ok()?;
-    (accepted_name(number, id)? == segment).then_some((number, id))
+    let is_same = accepted_name(number, id) == segment && plain_topic_id(id).as_deref() == Some(id);
+    is_same.then_some((number, id))
 }
 
 /// A published rewind as its file name tells: `<to:020>+<head:020>+e<epoch:010>`, `.json` the intent, `.done` its end.

@@ -93,10 +93,10 @@ fn an_incarnation_has_a_number_and_the_id_of_its_topic() {
     let second = TopicPartition::new(incarnation("library", 2), 3);
     assert_eq!((second.in_kafka(), second.incarnation()), (TopicPartition::new("library", 3), 2));
     assert_eq!(second.in_kafka().incarnation(), 1);
-    let name = accepted_name(2, "x-Y_7").unwrap();
+    let name = accepted_name(2, &plain_topic_id("x+Y/7").unwrap());
     assert_eq!((name.as_str(), parse_accepted(&name)), ("0000000002+x-Y_7.json", Some((2, "x-Y_7"))));
-    assert!(accepted_name(2, "a/b").is_none() && accepted_name(2, "").is_none());
-    assert_eq!(parse_accepted("2+x.json"), None);
+    assert!(plain_topic_id("a b").is_none() && plain_topic_id("").is_none());
+    assert!(parse_accepted("2+x.json").is_none() && parse_accepted("0000000002+x+y.json").is_none());
     assert_eq!(Home::topic("library").accepted().as_str(), "_forebay/raw/library/topic/accepted");
     assert_eq!(Home::parse_partition("topic"), None);
 }
