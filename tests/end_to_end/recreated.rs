@@ -160,15 +160,21 @@ fn a_topic_that_is_recreated_under_a_running_daemon_is_not_taken_for_the_old_one
         assert_eq!(places(&site, "raw.books").len(), 10, "nothing of the new topic is under the name of the old one");
         site.ok(&["accept-topic", &topic]);
         site.wait_committed(&[100]);
-        recreate(&site, 1);
-        send_books(&site, 0, 300..310, "third");
-        wait_refused(&site, 1);
-        site.ok(&["accept-topic", &topic]);
-        site.wait_committed(&[10]);
+        // Shorter than the old one, then longer.
+        for (incarnation, ids) in [(3, 300..310), (4, 400..460)] {
+            let end = ids.end - ids.start;
+            recreate(&site, 1);
+            send_books(&site, 0, ids, "later");
+            wait_refused(&site, 1);
+            site.ok(&["accept-topic", &topic]);
+            site.wait_committed(&[end]);
+            let places = places(&site, "raw.books");
+            let of_it = places.iter().filter(|place| place.0 == format!("{topic}~{incarnation}")).count();
+            assert_eq!(i64::try_from(of_it).unwrap(), end);
+        }
         site.ok(&["promote"]);
-        let places = places(&site, "raw.books");
-        assert_eq!((places.len(), &places[119].0), (120, &format!("{topic}~3")));
-        assert_eq!(rows(&site, "processed.books", "record_id").len(), 120);
+        assert_eq!(places(&site, "raw.books").len(), 180);
+        assert_eq!(rows(&site, "processed.books", "record_id").len(), 180);
         audit(&site);
         daemon.stop();
     }

@@ -15,7 +15,8 @@ use super::messages::{
 };
 use super::stages::{LaneIdentity, Stages};
 use super::start::{Moved, Outcome, RewindOrder, StartJob};
-use crate::fault::Fault;
+use crate::fault::{Fault, Verdict};
+use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::lake::TOPIC_RECREATED;
 use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
@@ -49,6 +50,8 @@ pub struct LaneSupervisor {
     is_paused: bool,
     stop_at: Option<i64>,
     rewind: Option<(RewindOrder, oneshot::Sender<Result<Moved, Fault>>)>,
+    /// Whether the broker tells the id of the topic, by which a start sees that it was created again.
+    is_topic_known: bool,
     guard: EndGuard,
 }
 
@@ -87,6 +90,7 @@ impl LaneSupervisor {
             is_paused,
             stop_at: None,
             rewind: None,
+            is_topic_known: false,
             guard,
         }
     }
@@ -132,6 +136,15 @@ impl LaneSupervisor {
 
     /// A generation, or the attempt to start one, has ended with the `exit` of `part`: decide what comes next.
     fn ended(&mut self, part: &'static str, exit: &Exit, ctx: &mut Context<Self>) {
+        // A position that is gone under a running reader may be that of a topic that was created again. The next start
+        // asks for the topic and the watermarks, and says which it is.
+        let asked_again = match exit {
+            Exit::Failed(fault) if fault.event == OUT_OF_RANGE && part != LANE && self.is_topic_known => {
+                Some(Exit::Failed(Fault { verdict: Verdict::Retry, ..fault.clone() }))
+            }
+            _ => None,
+        };
+        let exit = asked_again.as_ref().unwrap_or(exit);
         let decision = self.policy.decide(exit, self.parts.clock.instant(), fastrand::f64());
         if decision == Decision::Ignore {
             return;
@@ -252,6 +265,7 @@ impl Handler<Started> for LaneSupervisor {
         };
         let (epoch, head, end) = (opened.ledger.epoch(), opened.ledger.head(), opened.end);
         self.stop_at = opened.stop_at;
+        self.is_topic_known = opened.topic_id.is_some();
         events::lane_acquired(&self.source, self.generation, epoch, head);
         let state = if self.is_paused { LaneState::Paused } else { LaneState::Running };
         self.view.update(|view| {

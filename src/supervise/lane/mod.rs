@@ -6,6 +6,7 @@
 mod actor;
 mod messages;
 mod observer;
+mod same_topic;
 mod stages;
 mod start;
 

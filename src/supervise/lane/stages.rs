@@ -8,8 +8,9 @@ use actix::prelude::Recipient;
 use crossbeam_channel::bounded;
 
 use super::observer::LaneObserver;
+use super::same_topic::SameTopic;
 use crate::fault::Fault;
-use crate::flow::buffer::commit::Backoff;
+use crate::flow::buffer::commit::{Backoff, Committer};
 use crate::flow::buffer::lake_committer::LakeCommitter;
 use crate::flow::buffer::report::BufferReport;
 use crate::flow::buffer::step::{BuffererParts, ParquetBuffererStep, ROW_GROUP_BYTES};
@@ -34,6 +35,8 @@ pub(super) struct Opened {
     pub(super) stop_at: Option<i64>,
     /// High watermark when it was opened.
     pub(super) end: i64,
+    /// Id of the topic, where the broker tells it.
+    pub(super) topic_id: Option<String>,
 }
 
 /// The running stages of one generation.
@@ -74,11 +77,16 @@ impl Stages {
         let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
         let (valid_in, valid_out) = bounded(VALID_BATCHES);
         let report = BufferReport::default();
+        let committer = LakeCommitter::new(opened.ledger);
+        let committer: Box<dyn Committer> = match opened.topic_id {
+            Some(id) => Box::new(SameTopic::new(committer, parts.broker.clone(), &source.topic, id)),
+            None => Box::new(committer),
+        };
         let bufferer = ParquetBuffererStep::new(BuffererParts {
             source: lineage.clone(),
             head,
             input: valid_out,
-            committer: Box::new(LakeCommitter::new(opened.ledger)),
+            committer,
             tables: Arc::clone(&parts.tables),
             spool: parts.spool.clone(),
             memory: parts.encoders.clone(),

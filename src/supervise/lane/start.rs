@@ -256,7 +256,7 @@ impl StartJob {
         self.still_ours()?;
         let fetch = parts.session.open(source, head)?;
         let stop_at = parts.until_caught_up.then(|| self.stop_at.unwrap_or(marks.1));
-        Ok(Opened { ledger, fetch, stop_at, end: marks.1 })
+        Ok(Opened { ledger, fetch, stop_at, end: marks.1, topic_id: owner.topic_id })
     }
 
     fn still_ours(&self) -> Result<(), Fault> {
