@@ -9,5 +9,4 @@ mod crash;
 #[expect(dead_code, reason = "shared with the RAW protocol's tests")]
 mod memory;
 mod property;
-mod scale;
 mod world;
