@@ -21,9 +21,6 @@ use forebay::model::mapping::lineage_fields;
 use forebay::model::table::Compression;
 use forebay::produce::library::{BOOKS, Book, Library};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const ROWS: usize = 3_000_000;
 /// Files that are open at once.
 const FILES: usize = 24;
