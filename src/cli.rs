@@ -283,6 +283,9 @@ pub struct Produce {
     /// Share of messages that are sent again with other content
     #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = values::parse_share)]
     pub changed: f64,
+    /// Share of books that come under the id of an earlier one
+    #[arg(long, value_name = "SHARE", default_value_t = 0.03, value_parser = values::parse_share)]
+    pub repeated: f64,
     /// Seed: the same seed gives the same messages
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub seed: u64,

@@ -1,6 +1,6 @@
 //! `scripts/install` into a folder of its own, and the unit as systemd's own tools judge it.
 
-#![allow(
+#![expect(
     clippy::unwrap_used,
     clippy::panic,
     reason = "a test that cannot prepare its folder has nothing better to do than to stop"

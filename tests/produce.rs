@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use forebay::model::batch::Outcome;
 use forebay::produce::broken::{self, Flaw};
-use forebay::produce::library::{BOOKS, DAYS, Library};
+use forebay::produce::library::{BOOKS, DAYS, Library, REPEATED};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
@@ -16,6 +16,7 @@ fn library() -> Library {
         broken: 0.09,
         resent: 0.05,
         changed: 0.05,
+        repeated: REPEATED,
         last_date: jiff::civil::date(2026, 10, 28),
     }
 }

@@ -1,7 +1,7 @@
 //! The contract of `forebay::storage`, line by line, on every backend: local disk, local disk behind a
 //! `FaultyStorage` without faults, and a real HDFS when `FOREBAY_STACK_HDFS` holds its URL.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

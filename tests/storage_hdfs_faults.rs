@@ -1,7 +1,7 @@
 //! What becomes of calls when parts of a real HDFS hang or die. It breaks what it runs on, so it starts a stack of its
 //! own with two DataNodes, beside the one that `FOREBAY_STACK_HDFS` says is there (which shows that one can be).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

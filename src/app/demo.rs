@@ -31,7 +31,7 @@ use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
 use crate::observe::logs::{self, LogFiles, LogGuard, LogOptions, Terminal};
 use crate::observe::{Totals, metrics};
-use crate::produce::library::{BOOKS, Library};
+use crate::produce::library::{BOOKS, Library, REPEATED};
 use crate::produce::run::{self as produce, Job, Progress};
 use crate::supervise::root::Snapshot;
 
@@ -139,6 +139,7 @@ impl Feed {
                 broken: BROKEN,
                 resent: RESENT,
                 changed: CHANGED,
+                repeated: REPEATED,
                 last_date: today,
             },
             first: 0,

@@ -34,6 +34,7 @@ pub(super) fn produce(order: &Produce, global: &Global) -> Result<ExitCode, Faul
             broken: order.broken,
             resent: order.resent,
             changed: order.changed,
+            repeated: order.repeated,
             // Yesterday, whatever the zone: a date that every `date_max` lets pass.
             last_date: Timestamp::now().to_zoned(TimeZone::UTC).date().saturating_sub(1.day()),
         },

@@ -16,8 +16,8 @@ pub const BOOKS: u64 = 3;
 const BOOK_BYTES: usize = 400;
 /// Days over which `added` is spread, the last one included.
 pub const DAYS: i64 = 28;
-/// Share of books that come under the id of an earlier book.
-const REPEATED_IDS: f64 = 0.03;
+/// Share of books that come under the id of an earlier book, unless said otherwise.
+pub const REPEATED: f64 = 0.03;
 /// Branches; the branch is the key of a message.
 const BRANCHES: u64 = 97;
 
@@ -34,6 +34,8 @@ pub struct Library {
     pub resent: f64,
     /// Share of messages that are an earlier one with new titles and prices, and a later `added`.
     pub changed: f64,
+    /// Share of books that come under the id of an earlier book: [`REPEATED`], or another.
+    pub repeated: f64,
     /// Latest date of `added`; the earliest is [`DAYS`] − 1 before.
     pub last_date: Date,
 }
@@ -133,7 +135,7 @@ impl Library {
     }
 
     fn book(&self, branch: &str, fresh_id: u64, rng: &mut Rng) -> Book {
-        let id = if fresh_id > 1 && rng.f64() < REPEATED_IDS { rng.u64(1..fresh_id) } else { fresh_id };
+        let id = if fresh_id > 1 && rng.f64() < self.repeated { rng.u64(1..fresh_id) } else { fresh_id };
         let days = rng.i64(0..DAYS);
         let date = self.last_date.checked_sub(Span::new().days(days)).unwrap_or(self.last_date);
         Book {

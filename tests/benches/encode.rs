@@ -19,10 +19,7 @@ use forebay::flow::spool::Spool;
 use forebay::model::batch::{LedgerRow, Outcome};
 use forebay::model::mapping::lineage_fields;
 use forebay::model::table::Compression;
-use forebay::produce::library::{BOOKS, Book, Library};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use forebay::produce::library::{BOOKS, Book, Library, REPEATED};
 
 const ROWS: usize = 3_000_000;
 /// Files that are open at once.
@@ -121,7 +118,8 @@ fn schema() -> SchemaRef {
 /// Rows of the library messages from the one of row `first` on.
 fn batch(first: usize, rows: usize) -> RecordBatch {
     let last_date = "2026-10-28".parse().expect("a date");
-    let library = Library { seed: 1, books: BOOKS, broken: 0.0, resent: 0.0, changed: 0.0, last_date };
+    let library =
+        Library { seed: 1, books: BOOKS, broken: 0.0, resent: 0.0, changed: 0.0, repeated: REPEATED, last_date };
     let messages = first as u64 / BOOKS..(first + rows) as u64 / BOOKS;
     let books: Vec<Book> = messages.flat_map(|number| library.message(number).rows).collect();
     let text = |of: fn(&Book) -> &String| Arc::new(books.iter().map(|book| Some(of(book))).collect::<StringArray>());

@@ -19,9 +19,6 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::Event;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Messages in a batch: about what a reader takes in one go.
 const MESSAGES: usize = 450;
 const BATCHES: usize = 8;

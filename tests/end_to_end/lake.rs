@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use forebay::produce::library::{BOOKS, Library};
+use forebay::produce::library::{BOOKS, Library, REPEATED};
 use forebay::produce::run::LedgerLine;
 use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ impl Production {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let [(_, broken), (_, resent), (_, changed)] = SHARES;
         let last_date = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().saturating_sub(1.day());
-        let library = Library { seed: load.seed, books: BOOKS, broken, resent, changed, last_date };
+        let library = Library { seed: load.seed, books: BOOKS, broken, resent, changed, repeated: REPEATED, last_date };
         let child = site.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self { child, ledger, library }
     }

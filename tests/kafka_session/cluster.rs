@@ -18,7 +18,7 @@ use forebay::model::batch::RawBatch;
 use forebay::model::budget::MemoryBudget;
 use forebay::model::offset::TopicPartition;
 use forebay::model::table::StartingOffsets;
-use forebay::produce::library::{BOOKS, Library};
+use forebay::produce::library::{BOOKS, Library, REPEATED};
 use forebay::produce::run::{Job, LedgerLine, run};
 use forebay::stage::exit::Exit;
 use forebay::stage::step::Step;
@@ -305,7 +305,8 @@ fn generated_messages_are_read_in_a_bounded_run(cluster: &Cluster) {
     let dir = tempfile::tempdir().unwrap();
     let ledger = dir.path().join("ledger.jsonl");
     let last_date = jiff::civil::date(2026, 10, 28);
-    let library = Library { seed: 1, books: BOOKS, broken: 0.1, resent: 0.1, changed: 0.1, last_date };
+    let library =
+        Library { seed: 1, books: BOOKS, broken: 0.1, resent: 0.1, changed: 0.1, repeated: REPEATED, last_date };
     let job = Job {
         settings: settings.clone(),
         topic: topic.clone(),

@@ -1,9 +1,10 @@
-//! Parquet files of the lake, read by whole column chunks: one look at the storage for each, however many pages it has.
+//! Parquet files of the lake, read by whole column chunks, those near each other with one look at the storage: a look at
+//! HDFS costs a connection.
 //!
-//! Memory: the encoded chunks of the columns asked for, of one row group at a time.
+//! Memory: the encoded chunks of the columns asked for, of one row group at a time, and the small gaps between them.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -20,6 +21,9 @@ use super::winners::RowSet;
 use crate::fault::Fault;
 use crate::lake::footer::read_metadata;
 use crate::storage::{LakePath, Storage, StorageError};
+
+/// Column chunks that lie no further apart are read at once.
+const GAP_BYTES: u64 = 1 << 20;
 
 /// A Parquet file whose footer has been read.
 pub struct Input {
@@ -51,7 +55,7 @@ impl Input {
         let read = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options);
         let plain = Arc::clone(read.map_err(|error| unreadable(path, &error))?.schema());
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
-        let reader = ChunkFile::new(Arc::clone(storage), path.clone(), bytes, &metadata);
+        let reader = ChunkFile::new(Arc::clone(storage), path.clone(), bytes);
         Ok(Self { path: path.clone(), reader, metadata, plain, rows })
     }
 
@@ -74,12 +78,25 @@ impl Input {
         batch_rows: usize,
         mut take: impl FnMut(u32, RecordBatch) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
+        let metadata = self.arrow_metadata(dictionary)?;
         let mut first = 0u32;
-        for batch in self.reader(columns, dictionary, wanted, batch_rows)? {
-            let batch = batch.map_err(|error| self.unreadable(&error))?;
-            let rows = batch.num_rows() as u32;
-            take(first, batch)?;
-            first += rows;
+        for group in 0..self.metadata.num_row_groups() {
+            let before = first;
+            first += self.group_rows(group);
+            let selection = match wanted {
+                Wanted::All => None,
+                Wanted::Only(rows) => match selection(rows, before..first) {
+                    Some(selection) => Some(selection),
+                    None => continue,
+                },
+            };
+            let mut at = before;
+            for batch in self.reader(&metadata, group, columns, selection, batch_rows)? {
+                let batch = batch.map_err(|error| unreadable(&self.path, &error))?;
+                let rows = batch.num_rows() as u32;
+                take(at, batch)?;
+                at += rows;
+            }
         }
         Ok(())
     }
@@ -91,40 +108,43 @@ impl Input {
     /// Storage, or a damaged file.
     pub fn sample(&self, rows: usize) -> Result<Option<RecordBatch>, Fault> {
         let columns: Vec<&str> = self.plain.fields().iter().map(|field| field.name().as_str()).collect();
-        let mut reader = self.reader(&columns, &|_| false, Wanted::All, rows)?;
-        reader.next().transpose().map_err(|error| self.unreadable(&error))
+        if self.rows == 0 {
+            return Ok(None);
+        }
+        let metadata = self.arrow_metadata(&|_| false)?;
+        let mut reader = self.reader(&metadata, 0, &columns, None, rows)?;
+        reader.next().transpose().map_err(|error| unreadable(&self.path, &error))
     }
 
+    fn arrow_metadata(&self, dictionary: &dyn Fn(&str) -> bool) -> Result<ArrowReaderMetadata, Fault> {
+        let options = ArrowReaderOptions::new().with_schema(with_dictionaries(&self.plain, dictionary));
+        let metadata = ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), options);
+        metadata.map_err(|error| unreadable(&self.path, &error))
+    }
+
+    /// One row group: a batch across two of them would have to make one dictionary out of two, value by value.
     fn reader(
         &self,
+        metadata: &ArrowReaderMetadata,
+        group: usize,
         columns: &[&str],
-        dictionary: &dyn Fn(&str) -> bool,
-        wanted: Wanted<'_>,
+        selection: Option<RowSelection>,
         batch_rows: usize,
     ) -> Result<ParquetRecordBatchReader, Fault> {
-        let read = || -> Result<ParquetRecordBatchReader, ParquetError> {
-            let options = ArrowReaderOptions::new().with_schema(with_dictionaries(&self.plain, dictionary));
-            let metadata = ArrowReaderMetadata::try_new(Arc::clone(&self.metadata), options)?;
-            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.reader.clone(), metadata);
-            let present: Vec<usize> = self.indices(columns);
-            let mask = ProjectionMask::roots(builder.parquet_schema(), present);
-            let builder = builder.with_projection(mask).with_batch_size(batch_rows);
-            match wanted {
-                Wanted::All => builder.build(),
-                Wanted::Only(rows) => {
-                    let (groups, selection) = self.selection(rows);
-                    builder.with_row_groups(groups).with_row_selection(selection).build()
-                }
-            }
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.reader.clone(), metadata.clone());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), self.indices(columns));
+        let chunks = self.metadata.row_group(group).columns().iter().enumerate();
+        let chunks = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, chunk)| {
+            let (from, length) = chunk.byte_range();
+            from..from.saturating_add(length)
+        });
+        self.reader.fetch(chunks.collect())?;
+        let builder = builder.with_projection(mask).with_batch_size(batch_rows).with_row_groups(vec![group]);
+        let builder = match selection {
+            Some(selection) => builder.with_row_selection(selection),
+            None => builder,
         };
-        read().map_err(|error| self.unreadable(&error))
-    }
-
-    /// Why it cannot be read: the answer of storage where there was one, since Arrow keeps no more than its text. A file
-    /// that a rewind has taken away meanwhile is not a damaged one.
-    fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> Fault {
-        let failed = self.reader.inner.failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
-        failed.map_or_else(|| unreadable(&self.path, error), Fault::from)
+        builder.build().map_err(|error| unreadable(&self.path, &error))
     }
 
     fn indices(&self, columns: &[&str]) -> Vec<usize> {
@@ -132,36 +152,30 @@ impl Input {
         fields.filter(|(_, field)| columns.contains(&field.name().as_str())).map(|(index, _)| index).collect()
     }
 
-    /// The row groups that hold wanted rows, and those rows in them.
-    fn selection(&self, wanted: &RowSet) -> (Vec<usize>, RowSelection) {
-        let (mut groups, mut ranges, mut total) = (Vec::new(), Vec::new(), 0usize);
-        let mut first = 0u32;
-        for (index, group) in self.metadata.row_groups().iter().enumerate() {
-            let rows = u32::try_from(group.num_rows()).unwrap_or(0);
-            let before = ranges.len();
-            let mut open: Option<usize> = None;
-            for row in 0..rows {
-                let at = total + row as usize;
-                match (wanted.contains(first + row), open) {
-                    (true, None) => open = Some(at),
-                    (false, Some(from)) => {
-                        ranges.push(from..at);
-                        open = None;
-                    }
-                    _ => {}
-                }
-            }
-            if let Some(from) = open {
-                ranges.push(from..total + rows as usize);
-            }
-            if ranges.len() > before {
-                groups.push(index);
-                total += rows as usize;
-            }
-            first += rows;
-        }
-        (groups, RowSelection::from_consecutive_ranges(ranges.into_iter(), total))
+    fn group_rows(&self, group: usize) -> u32 {
+        u32::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
     }
+}
+
+/// The wanted ones among the rows of a row group; none when there are none.
+fn selection(wanted: &RowSet, rows: Range<u32>) -> Option<RowSelection> {
+    let mut ranges = Vec::new();
+    let mut open: Option<usize> = None;
+    let count = rows.len();
+    for (at, row) in rows.enumerate() {
+        match (wanted.contains(row), open) {
+            (true, None) => open = Some(at),
+            (false, Some(from)) => {
+                ranges.push(from..at);
+                open = None;
+            }
+            _ => {}
+        }
+    }
+    if let Some(from) = open {
+        ranges.push(from..count);
+    }
+    (!ranges.is_empty()).then(|| RowSelection::from_consecutive_ranges(ranges.into_iter(), count))
 }
 
 fn with_dictionaries(schema: &Schema, dictionary: &dyn Fn(&str) -> bool) -> SchemaRef {
@@ -180,15 +194,8 @@ pub fn dictionary_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// What a parser says of a file, with the answer of storage kept where that is the cause.
-fn unreadable(path: &LakePath, error: &(dyn std::error::Error + 'static)) -> Fault {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = cause {
-        if let Some(storage) = inner.downcast_ref::<StorageError>() {
-            return storage.clone().into();
-        }
-        cause = inner.source();
-    }
+/// What the parser says of a file.
+fn unreadable(path: &LakePath, error: &dyn std::error::Error) -> Fault {
     Fault::halt("promote.unreadable", format!("{path} cannot be read: {error}; see `forebay audit`"))
 }
 
@@ -202,65 +209,50 @@ struct ChunkFileInner {
     storage: Arc<dyn Storage>,
     path: LakePath,
     bytes: u64,
-    /// Every column chunk: first byte, byte after, column.
-    chunks: Vec<(u64, u64, usize)>,
-    /// The chunk in memory of each column: its first byte and its bytes.
-    held: Mutex<HashMap<usize, (u64, Bytes)>>,
-    /// What storage answered last instead of bytes.
-    failed: Mutex<Option<StorageError>>,
+    /// What was fetched last: where each piece begins, and its bytes.
+    held: Mutex<Vec<(u64, Bytes)>>,
 }
 
 impl ChunkFile {
-    fn new(storage: Arc<dyn Storage>, path: LakePath, bytes: u64, metadata: &ParquetMetaData) -> Self {
-        let mut chunks = Vec::new();
-        for group in metadata.row_groups() {
-            for (column, chunk) in group.columns().iter().enumerate() {
-                let (from, len) = chunk.byte_range();
-                chunks.push((from, from.saturating_add(len), column));
-            }
-        }
-        chunks.sort_unstable();
-        Self {
-            inner: Arc::new(ChunkFileInner {
-                storage,
-                path,
-                bytes,
-                chunks,
-                held: Mutex::default(),
-                failed: Mutex::default(),
-            }),
-        }
+    fn new(storage: Arc<dyn Storage>, path: LakePath, bytes: u64) -> Self {
+        Self { inner: Arc::new(ChunkFileInner { storage, path, bytes, held: Mutex::default() }) }
     }
 
-    /// From `start` to the end of the column chunk that it lies in; to `least` bytes outside of any.
-    fn from(&self, start: u64, least: u64) -> Result<Bytes, ParquetError> {
+    /// Reads these column chunks into memory, those near each other at once, in place of what was there.
+    /// The parser finds them there: it would make one text of what storage answers.
+    fn fetch(&self, mut chunks: Vec<Range<u64>>) -> Result<(), StorageError> {
         let inner = &*self.inner;
-        let next = inner.chunks.partition_point(|(from, ..)| *from <= start);
-        let chunk = next.checked_sub(1).map(|index| inner.chunks[index]).filter(|(_, to, _)| start < *to);
-        let Some((from, to, column)) = chunk else {
-            return inner.read(start, start.saturating_add(least).min(inner.bytes));
-        };
-        let mut held = inner.held.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let bytes = match held.get(&column) {
-            Some((at, bytes)) if *at == from => bytes.clone(),
-            _ => {
-                // The chunk before goes first: one row group of a column at a time.
-                held.remove(&column);
-                let bytes = inner.read(from, to)?;
-                held.insert(column, (from, bytes.clone()));
-                bytes
+        inner.held().clear();
+        chunks.sort_unstable_by_key(|chunk| chunk.start);
+        let mut pieces: Vec<Range<u64>> = Vec::new();
+        for chunk in chunks {
+            match pieces.last_mut() {
+                Some(piece) if chunk.start <= piece.end.saturating_add(GAP_BYTES) => {
+                    piece.end = piece.end.max(chunk.end);
+                }
+                _ => pieces.push(chunk),
             }
-        };
-        Ok(bytes.slice(usize::try_from(start - from).unwrap_or(usize::MAX).min(bytes.len())..))
+        }
+        for piece in pieces {
+            let bytes = inner.storage.read(&inner.path, piece.start, piece.end)?;
+            inner.held().push((piece.start, bytes));
+        }
+        Ok(())
+    }
+
+    /// From `start` to the end of the piece in memory that it lies in.
+    fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
+        let held = self.inner.held().iter().find_map(|(from, bytes)| {
+            let at = usize::try_from(start.checked_sub(*from)?).ok()?;
+            (at < bytes.len()).then(|| bytes.slice(at..))
+        });
+        held.ok_or_else(|| ParquetError::General(format!("byte {start} is in none of the column chunks")))
     }
 }
 
 impl ChunkFileInner {
-    fn read(&self, from: u64, to: u64) -> Result<Bytes, ParquetError> {
-        self.storage.read(&self.path, from, to).map_err(|error| {
-            *self.failed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(error.clone());
-            ParquetError::External(Box::new(error))
-        })
+    fn held(&self) -> MutexGuard<'_, Vec<(u64, Bytes)>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -274,11 +266,11 @@ impl ChunkReader for ChunkFile {
     type T = Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(self.from(start, self.inner.bytes.saturating_sub(start))?.reader())
+        Ok(self.from(start)?.reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let bytes = self.from(start, length as u64)?;
+        let bytes = self.from(start)?;
         if bytes.len() < length {
             return Err(ParquetError::EOF(format!("{} ends before byte {}", self.inner.path, start + length as u64)));
         }
