@@ -24,7 +24,7 @@ fn held(world: &World) -> BTreeMap<String, Vec<u8>> {
     files.map(|(path, content)| (path.rsplit_once("+e").unwrap().0.to_owned(), content.to_vec())).collect()
 }
 
-fn refused(error: LakeError, reason: &str) {
+fn refused(error: &LakeError, reason: &str) {
     assert!(matches!(error, LakeError::Refused(_)) && error.to_string().contains(reason), "{error}");
 }
 
@@ -90,7 +90,7 @@ fn rewinds_are_taken_back_one_by_one_the_newest_first() {
     assert_eq!((held(&world), lane.head(), lane.rewound_until()), (second, START + 8, Some(START + 9)));
     lane.undo(UNDO).unwrap();
     assert_eq!((held(&world), lane.head(), lane.rewound_until()), (first.clone(), START + 9, None));
-    refused(lane.undo(UNDO).unwrap_err(), "library:7 has no rewind left: there is nothing to take back");
+    refused(&lane.undo(UNDO).unwrap_err(), "library:7 has no rewind left: there is nothing to take back");
     // What has come back can be rewound, and come back once more.
     lane.rewind(order(START + 1)).unwrap();
     lane.undo(UNDO).unwrap();
@@ -105,16 +105,16 @@ fn rewinds_are_taken_back_one_by_one_the_newest_first() {
 fn what_cannot_be_taken_back_is_refused_and_changes_nothing() {
     let world = World::new();
     let mut lane = nine(&world);
-    refused(lane.undo(UNDO).unwrap_err(), "was never rewound");
+    refused(&lane.undo(UNDO).unwrap_err(), "was never rewound");
     lane.rewind(order(START + 6)).unwrap();
-    refused(lane.undo(UndoOrder { expect: Some(START + 9), ..UNDO }).unwrap_err(), "is at offset 9, not at 12");
+    refused(&lane.undo(UndoOrder { expect: Some(START + 9), ..UNDO }).unwrap_err(), "is at offset 9, not at 12");
     let epoch = lane.epoch();
     for (folder, reason) in [("ledger", "no longer holds every ledger file"), ("quarantine", "is not there as it was")]
     {
         let lost = world.home(&format!("superseded/e0000000002/{folder}"));
         let (lost, aside) = (LakePath::parse(&lost).unwrap(), LakePath::parse("aside").unwrap());
         world.memory.rename(&lost, &aside).unwrap();
-        refused(lane.undo(UNDO).unwrap_err(), reason);
+        refused(&lane.undo(UNDO).unwrap_err(), reason);
         world.memory.rename(&aside, &lost).unwrap();
     }
     assert_eq!((lane.head(), lane.epoch()), (START + 6, epoch), "a refusal takes no epoch");
@@ -122,7 +122,7 @@ fn what_cannot_be_taken_back_is_refused_and_changes_nothing() {
     world.commit_next(&mut lane, 3, "b").unwrap();
     plan_undo(&*storage(&world), &world.source, UNDO).unwrap();
     world.commit_next(&mut lane, 1, "b").unwrap();
-    refused(lane.undo(UNDO).unwrap_err(), "up to offset 13, past 12 where it was");
+    refused(&lane.undo(UNDO).unwrap_err(), "up to offset 13, past 12 where it was");
     world.audit().unwrap();
 }
 
@@ -133,7 +133,7 @@ fn an_unfinished_rewind_is_finished_before_it_is_taken_back() {
     lane.rewind(order(START)).unwrap();
     let done = world.memory.files(&world.home("rewind")).into_keys().find(|path| path.ends_with(".done")).unwrap();
     world.memory.delete(&LakePath::parse(&done).unwrap()).unwrap();
-    refused(plan_undo(&*storage(&world), &world.source, UNDO).unwrap_err(), "is not finished");
+    refused(&plan_undo(&*storage(&world), &world.source, UNDO).unwrap_err(), "is not finished");
     let mut lane = world.acquire(&storage(&world), "b").unwrap();
     lane.undo(UNDO).unwrap();
     assert_eq!(lane.head(), START + 9);
