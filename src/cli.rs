@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
@@ -169,12 +169,13 @@ pub struct Lanes {
 
 /// `forebay rewind`
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("target").args(["to", "undo"]).required(true))]
 pub struct Rewind {
     /// Which Kafka partition
     #[arg(value_name = "TOPIC:PARTITION")]
     pub lane: Lane,
     /// Where to: an offset, or a time such as 2026-10-01T00:00:00Z; rounded down to the beginning of a file
-    #[arg(long, value_name = "OFFSET|TIMESTAMP", required_unless_present = "undo", conflicts_with = "undo")]
+    #[arg(long, value_name = "OFFSET|TIMESTAMP", allow_negative_numbers = true)]
     pub to: Option<RewindTo>,
     /// Take the newest rewind back instead: RAW is what it was before, as long as no more than that is read again
     #[arg(long)]
