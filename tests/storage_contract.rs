@@ -1,5 +1,5 @@
-//! The contract of `forebay::storage`, line by line, on every backend: local disk, local disk behind a
-//! `FaultyStorage` without faults, and a real HDFS when `FOREBAY_STACK_HDFS` holds its URL.
+//! The contract of `forebay::storage`, line by line, on every backend: local disk, local disk with deadlines, local disk
+//! behind a `FaultyStorage` without faults, and a real HDFS when `FOREBAY_STACK_HDFS` holds its URL.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -11,7 +11,7 @@ use std::thread;
 
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::local::LocalStorage;
-use forebay::storage::{Content, Kind, LakePath, Storage, StorageError};
+use forebay::storage::{Content, Deadlines, Kind, LakePath, Punctual, Storage, StorageError};
 use jiff::Timestamp;
 
 /// What a check works on: a storage, and a directory of its own that is there and empty.
@@ -401,6 +401,13 @@ fn local(dir: &tempfile::TempDir) -> Arc<dyn Storage> {
 fn local_disk_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     hold(&local(&dir), &LakePath::root().join("contract"));
+}
+
+#[test]
+fn local_disk_with_deadlines_keeps_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    let punctual: Arc<dyn Storage> = Arc::new(Punctual::new(local(&dir), Deadlines::default()));
+    hold(&punctual, &LakePath::root().join("contract"));
 }
 
 #[test]

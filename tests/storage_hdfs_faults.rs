@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use forebay::storage::hdfs::{Deadlines, HdfsStorage};
-use forebay::storage::{Content, Kind, LakePath, Storage, StorageError};
+use forebay::storage::hdfs::HdfsStorage;
+use forebay::storage::{Content, Deadlines, Kind, LakePath, Storage, StorageError};
 
 /// A stack of our own, and a lake on it.
 struct Bench {

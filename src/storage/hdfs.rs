@@ -15,7 +15,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use hdfs_native::client::FileStatus;
@@ -27,7 +27,7 @@ use tokio::time::timeout_at;
 use self::classify::Answer;
 use self::session::{Lost, Sessions};
 use self::write::{CLEANUP, Failed, Replication, Source, write_file};
-use super::{Content, Entry, Kind, LakePath, Storage, StorageError, check_range, open_spooled, say};
+use super::{Content, Deadlines, Entry, Kind, LakePath, Storage, StorageError, check_range, open_spooled, say};
 
 /// Bytes of all files that are being written which the client may hold in its queues.
 pub const IN_FLIGHT: u64 = 64 * 1024 * 1024;
@@ -42,37 +42,6 @@ const KIB: u64 = 1024;
 const DIR_MODE: u32 = 0o755;
 
 const SCHEME: &str = "hdfs://";
-
-/// How long a call may take. A write that has run out of time may take up to fifteen seconds more to clean up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlines {
-    /// A look: list, stat, and read without its bytes.
-    pub look: Duration,
-    /// A mutation: make_dirs, rename, delete.
-    pub mutation: Duration,
-    /// A write without its bytes: create, and all of a write_all.
-    pub write: Duration,
-    /// The slowest transfer of bytes that is waited for.
-    pub bytes_per_second: u64,
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            look: Duration::from_secs(15),
-            mutation: Duration::from_secs(30),
-            write: Duration::from_secs(30),
-            bytes_per_second: 1024 * 1024,
-        }
-    }
-}
-
-impl Deadlines {
-    /// Never more than a day, so that a senseless number of bytes is not waited for without end.
-    fn with_bytes(&self, base: Duration, bytes: u64) -> Duration {
-        base + Duration::from_secs((bytes / self.bytes_per_second.max(1)).min(86_400))
-    }
-}
 
 /// A lake below one directory of one HDFS namespace.
 pub struct HdfsStorage {

@@ -5,7 +5,7 @@
 //! takes an fsync of the file and of every directory whose entries changed; a failed fsync is never repeated, since
 //! the kernel may have dropped the dirty pages and would answer the second one with success.
 //!
-//! There is no deadline here: a disk that hangs hangs its caller, whose heartbeat is watched.
+//! A disk that hangs hangs its caller here: [`super::Punctual`] gives its calls a deadline.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};

@@ -9,13 +9,15 @@
 //!   behind after an error lies at the named path only. They never overwrite and never make a parent directory.
 //! * [`Storage::rename`] is one step, never overwrites, never makes a parent directory, and is durable when it
 //!   returns `Ok`.
-//! * After [`Kind::Unknown`] the mutation was done, or was not, or (HDFS) may yet be: look before deciding.
+//! * After [`Kind::Unknown`] the mutation was done, or was not, or may yet be: look before deciding.
 
+mod deadline;
 pub mod faulty;
 pub mod hdfs;
 pub mod local;
 mod open;
 
+pub use deadline::{Deadlines, Punctual};
 pub use open::{open, open_to_look, probe};
 
 use std::fmt;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::hdfs::{Deadlines, HdfsStorage};
+use super::hdfs::HdfsStorage;
 use super::local::LocalStorage;
-use super::{Kind, LakePath, Storage, StorageError};
+use super::{Deadlines, Kind, LakePath, Punctual, Storage, StorageError};
 
 /// Opens the lake at `url`: `file:///folder` or `hdfs://host:port/folder`.
 ///
@@ -54,7 +54,10 @@ fn open_with(
     let failed = |message: &str| StorageError::new(Kind::Other, "open", url, message);
     match url.split_once("://").map(|(scheme, _)| scheme) {
         Some("hdfs") => Ok(Arc::new(HdfsStorage::open(url, hdfs_options, Deadlines::default())?)),
-        Some("file") => Ok(Arc::new(open_local(&local_root(url)?)?)),
+        Some("file") => {
+            let local = open_local(&local_root(url)?)?;
+            Ok(Arc::new(Punctual::new(Arc::new(local), Deadlines::default())))
+        }
         _ => Err(failed("a lake is at file:///folder or at hdfs://host:port/folder")),
     }
 }
