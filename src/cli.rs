@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
 
@@ -96,8 +96,10 @@ pub enum Command {
     Pause(Lanes),
     /// Go on reading
     Resume(Lanes),
-    /// Read a Kafka partition again from an earlier offset; RAW is cut back to it
+    /// Read a Kafka partition again from an earlier offset, RAW is cut back to it; or take that back
     Rewind(Rewind),
+    /// Go on with a topic that was deleted and created again, as a topic of its own: TOPIC~2 in the lake
+    AcceptTopic(AcceptTopic),
     /// Promote RAW to Processed now instead of at the next tick
     Promote(Promote),
     /// Commit what is in flight, and end the daemon
@@ -167,13 +169,17 @@ pub struct Lanes {
 
 /// `forebay rewind`
 #[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("target").args(["to", "undo"]).required(true))]
 pub struct Rewind {
     /// Which Kafka partition
     #[arg(value_name = "TOPIC:PARTITION")]
     pub lane: Lane,
     /// Where to: an offset, or a time such as 2026-10-01T00:00:00Z; rounded down to the beginning of a file
-    #[arg(long, value_name = "OFFSET|TIMESTAMP")]
-    pub to: RewindTo,
+    #[arg(long, value_name = "OFFSET|TIMESTAMP", allow_negative_numbers = true)]
+    pub to: Option<RewindTo>,
+    /// Take the newest rewind back instead: RAW is what it was before, as long as no more than that is read again
+    #[arg(long)]
+    pub undo: bool,
     /// Refuse unless this is the offset that would be read next
     #[arg(long, value_name = "OFFSET", value_parser = clap::value_parser!(i64).range(0..))]
     pub expect: Option<i64>,
@@ -183,6 +189,17 @@ pub struct Rewind {
     /// Show what would happen, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `forebay accept-topic`
+#[derive(Debug, Clone, Args)]
+pub struct AcceptTopic {
+    /// The topic
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
 }
 
 /// `forebay promote`

@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forebay::clock::SystemClock;
 use forebay::control::api::{
-    Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest, RewindRequest, RewindTarget, Rewound,
-    Selection, Status, TableView, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest,
+    RewindRequest, RewindTarget, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use forebay::control::authority::Authority;
 use forebay::control::client::{Client, ClientError};
@@ -116,7 +116,14 @@ impl Steering for FakeDaemon {
             return Err(Problem::not_owner("node-2 owns library:1"));
         }
         let (before, after) = (self.lane(), self.lane());
-        Ok(Rewound { before, after, dry_run: request.dry_run, to: 90, intervals: 1, messages: 10 })
+        Ok(Rewound { before, after, dry_run: request.dry_run, to: 90, intervals: 1, messages: 10, undone: None })
+    }
+
+    async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem> {
+        let AcceptTopicRequest { topic, .. } = request;
+        let (lineage, topic_id) = (format!("{topic}~2"), "id".to_owned());
+        let (before, after) = (self.lanes(), self.lanes());
+        Ok(AcceptedTopic { topic, topic_id, lineage, was_accepted: false, before, after })
     }
 
     async fn promote(&self, _: PromoteRequest) -> Result<Change<Tables>, Problem> {
@@ -291,7 +298,8 @@ fn the_client_speaks_the_same_types() {
     let mut order = RewindRequest {
         topic: "library".to_owned(),
         partition: 0,
-        to: RewindTarget::Offset(95),
+        to: Some(RewindTarget::Offset(95)),
+        undo: false,
         expect: Some(100),
         reason: Some("a test".to_owned()),
         dry_run: true,

@@ -12,8 +12,8 @@ use super::say;
 use crate::cli::{self, Global};
 use crate::config;
 use crate::control::api::{
-    Change, Daemon, LaneChoice, Lanes, PromoteRequest, RewindRequest, RewindTarget, Rewound, Selection, Status, Tables,
-    Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, LaneChoice, Lanes, PromoteRequest, RewindRequest, RewindTarget,
+    Rewound, Selection, Status, Tables, Time,
 };
 use crate::control::client::Client;
 use crate::exit::ExitCode;
@@ -41,15 +41,21 @@ pub(super) fn rewind(order: &cli::Rewind, global: &Global) -> Result<ExitCode, F
     let request = RewindRequest {
         topic: order.lane.0.topic.to_string(),
         partition: order.lane.0.partition,
-        to: match order.to {
+        to: order.to.map(|to| match to {
             cli::RewindTo::Offset(offset) => RewindTarget::Offset(offset),
             cli::RewindTo::Time(time) => RewindTarget::Timestamp(Time(time)),
-        },
+        }),
+        undo: order.undo,
         expect: order.expect,
         reason: order.reason.clone(),
         dry_run: order.dry_run,
     };
     command::<_, Rewound>(global, "/v1/rewind", &request, Look::rewound)
+}
+
+pub(super) fn accept_topic(order: &cli::AcceptTopic, global: &Global) -> Result<ExitCode, Fault> {
+    let request = AcceptTopicRequest { topic: order.topic.clone(), reason: order.reason.clone() };
+    command::<_, AcceptedTopic>(global, "/v1/accept-topic", &request, Look::accepted)
 }
 
 pub(super) fn promote(order: &cli::Promote, global: &Global) -> Result<ExitCode, Fault> {

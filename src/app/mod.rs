@@ -33,6 +33,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Pause(lanes) => ask::pause(lanes, global),
         Command::Resume(lanes) => ask::resume(lanes, global),
         Command::Rewind(order) => ask::rewind(order, global),
+        Command::AcceptTopic(order) => ask::accept_topic(order, global),
         Command::Promote(order) => ask::promote(order, global),
         Command::Drain => ask::drain(global),
         Command::Produce(order) => produce::produce(order, global),

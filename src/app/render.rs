@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::grid::{Cell, Paint, painted_grid};
 use crate::control::api::{
-    Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, Rewound, Status, TableView, Tables, Time,
+    AcceptedTopic, Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, Rewound, Status, TableView, Tables, Time,
 };
 
 /// How answers are shown.
@@ -142,8 +142,23 @@ impl Look {
         let Rewound { to, intervals, messages, .. } = rewound;
         let lane = rewound.before.name();
         let from = rewound.before.committed.map_or_else(String::new, |from| format!(" from offset {from}"));
+        if let Some(back) = &rewound.undone {
+            let said = if rewound.dry_run { "would go" } else { "goes" };
+            return format!(
+                "{lane} {said} on at offset {to}, its rewind to {} is taken back: {} intervals, {} messages come back; \
+                 {intervals} intervals, {messages} messages read since are taken out\n",
+                back.from, back.intervals, back.messages
+            );
+        }
         let said = if rewound.dry_run { "would be rewound" } else { "is rewound" };
         format!("{lane} {said}{from} to offset {to}: {intervals} intervals, {messages} messages are read again\n")
+    }
+
+    /// What `accept-topic` decided.
+    pub fn accepted(self, accepted: &AcceptedTopic) -> String {
+        let AcceptedTopic { topic, topic_id, lineage, was_accepted, .. } = accepted;
+        let said = if *was_accepted { "was accepted before" } else { "is accepted" };
+        format!("{topic} (id {topic_id}) {said}: the lake calls it {lineage}, from its first message on\n")
     }
 
     /// What `promote` did.

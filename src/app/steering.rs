@@ -10,18 +10,18 @@ use jiff::Timestamp;
 use super::daemon::Daemon;
 use crate::config::Settings;
 use crate::control::api::{
-    self, Change, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest, Promotion, RewindRequest, Rewound,
-    Selection, Status, TableView, Tables, Time,
+    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest,
+    Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
 use crate::fault::{Fault, Verdict};
-use crate::lake::RewindPlan;
-use crate::lake::fence::owner_of;
+use crate::lake::fence::{Owner, owner_of};
 use crate::lake::names::{Home, UNROUTED};
+use crate::lake::{Accepted, accept_topic, newest_lineage};
 use crate::model::offset::TopicPartition;
-use crate::observe::metrics;
-use crate::supervise::lane::{RewindOrder, RewindTarget, preview_rewind};
+use crate::observe::{events, metrics};
+use crate::supervise::lane::{Direction, MovePlan, RewindOrder, RewindTarget, preview_rewind};
 use crate::supervise::parts::Parts;
 use crate::supervise::promotion::PromoteNow;
 use crate::supervise::root::{self, DrainAll, GetSnapshot, RootSupervisor, SetPaused, Snapshot};
@@ -95,7 +95,10 @@ impl DaemonSteering {
     /// Who owns a lane that is not ours, as its newest owner file says.
     async fn owner_elsewhere(&self, source: &TopicPartition) -> Problem {
         let (parts, asked) = (Arc::clone(&self.parts), source.clone());
-        let owner = actix_rt::task::spawn_blocking(move || owner_of(&*parts.storage, &Home::raw(&asked))).await;
+        let owner = actix_rt::task::spawn_blocking(move || {
+            owner_of(&*parts.storage, &Home::raw(&newest_lineage(&*parts.storage, &asked)?))
+        })
+        .await;
         match owner {
             Ok(Ok(Some(owner))) => {
                 let who = format!("{} (pid {}, group {})", owner.host, owner.pid, owner.group);
@@ -148,14 +151,11 @@ impl Steering for DaemonSteering {
 
     async fn rewind(&self, request: RewindRequest) -> Result<Rewound, Problem> {
         let source = TopicPartition::new(request.topic, request.partition);
+        let to = direction(request.to, request.undo)?;
         let before = match self.lane(&source).await {
             Ok(lane) => lane,
             Err(problem) if problem.status == 409 => return Err(self.owner_elsewhere(&source).await),
             Err(problem) => return Err(problem),
-        };
-        let to = match request.to {
-            api::RewindTarget::Offset(offset) => RewindTarget::Offset(offset),
-            api::RewindTarget::Timestamp(time) => RewindTarget::Time(time.0),
         };
         let order = RewindOrder { to, expect: request.expect, reason: request.reason.unwrap_or_default() };
         // A rewind that will be refused is refused before the lane is stopped for it.
@@ -163,21 +163,46 @@ impl Steering for DaemonSteering {
         let preview = actix_rt::task::spawn_blocking(move || preview_rewind(&parts, &asked, &previewed)).await;
         let preview =
             preview.map_err(|error| Problem::internal(error.to_string()))?.map_err(|fault| problem(&fault))?;
-        let plan: RewindPlan = if request.dry_run {
+        let plan = if request.dry_run {
             preview
         } else {
             let answer =
                 self.root.send(root::RewindRequest { source: source.clone(), order }).await.map_err(|_| gone())?;
-            answer.map_err(|fault| problem(&fault))?.plan
+            answer.map_err(|fault| problem(&fault))?.into_plan()
         };
-        Ok(Rewound {
-            before,
-            after: self.lane(&source).await?,
-            dry_run: request.dry_run,
-            to: plan.to,
-            intervals: plan.intervals,
-            messages: plan.messages,
-        })
+        let (to, intervals, messages, undone) = match plan {
+            MovePlan::Back(plan) => (plan.to, plan.intervals, plan.messages, None),
+            MovePlan::Undo(plan) => {
+                let undone = api::Undone { from: plan.from, intervals: plan.intervals, messages: plan.messages };
+                (plan.to, plan.superseded_intervals, plan.superseded_messages, Some(undone))
+            }
+        };
+        let after = self.lane(&source).await?;
+        Ok(Rewound { before, after, dry_run: request.dry_run, to, intervals, messages, undone })
+    }
+
+    async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem> {
+        let AcceptTopicRequest { topic, reason } = request;
+        if self.parts.table_of(&topic).is_none() {
+            return Err(Problem::not_found(format!("no table takes messages of {topic}")));
+        }
+        let before = lanes_of(&self.snapshot().await?);
+        let (parts, asked) = (Arc::clone(&self.parts), topic.clone());
+        let accepted = actix_rt::task::spawn_blocking(move || -> Result<Accepted, Fault> {
+            let owner = Owner {
+                cluster_id: Some(parts.broker.cluster_id()?),
+                topic_id: parts.broker.topic_id(&asked)?,
+                taken_at: parts.clock.now(),
+                ..parts.owner.clone()
+            };
+            Ok(accept_topic(&*parts.storage, &owner, &asked, &reason.unwrap_or_default())?)
+        });
+        let accepted = accepted.await.map_err(|error| Problem::internal(error.to_string()))?;
+        let Accepted { topic, topic_id, lineage, was_accepted } = accepted.map_err(|fault| problem(&fault))?;
+        events::topic_accepted(&topic, &topic_id, &lineage);
+        self.root.send(root::AcceptTopic(topic.clone())).await.map_err(|_| gone())?;
+        let after = lanes_of(&self.snapshot().await?);
+        Ok(AcceptedTopic { topic, topic_id, lineage, was_accepted, before, after })
     }
 
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem> {
@@ -227,6 +252,15 @@ fn problem(fault: &Fault) -> Problem {
         Verdict::Fenced => Problem::not_owner(&fault.message),
         Verdict::Halt => Problem::conflict(&fault.message),
         Verdict::Retry => Problem::unavailable(&fault.message),
+    }
+}
+
+fn direction(to: Option<api::RewindTarget>, undo: bool) -> Result<Direction, Problem> {
+    match (to, undo) {
+        (Some(api::RewindTarget::Offset(offset)), false) => Ok(Direction::Back(RewindTarget::Offset(offset))),
+        (Some(api::RewindTarget::Timestamp(time)), false) => Ok(Direction::Back(RewindTarget::Time(time.0))),
+        (None, true) => Ok(Direction::Undo),
+        _ => Err(Problem::bad_request("say either where to (`to`) or `undo`")),
     }
 }
 

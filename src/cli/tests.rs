@@ -21,14 +21,19 @@ fn a_rewind_names_a_partition_and_a_goal() {
         panic!("not a rewind")
     };
     assert_eq!(rewind.lane, Lane(TopicPartition::new("library", 3)));
-    assert_eq!((rewind.to, rewind.expect), (RewindTo::Offset(1200), Some(5000)));
+    assert_eq!((rewind.to, rewind.expect), (Some(RewindTo::Offset(1200)), Some(5000)));
     let Command::Rewind(rewind) = command("forebay rewind a:b:0 --to 2026-10-01T00:00:00Z") else {
         panic!("not a rewind")
     };
     assert_eq!(&*rewind.lane.0.topic, "a:b");
-    assert!(matches!(rewind.to, RewindTo::Time(_)));
+    assert!(matches!(rewind.to, Some(RewindTo::Time(_))) && !rewind.undo);
+    let Command::Rewind(rewind) = command("forebay rewind library:3 --undo --expect 7 --reason late --dry-run") else {
+        panic!("not a rewind")
+    };
+    assert!(rewind.undo && rewind.to.is_none() && rewind.dry_run && rewind.expect == Some(7));
     for wrong in [
         "forebay rewind library:3",
+        "forebay rewind library:3 --to 5 --undo",
         "forebay rewind library --to 5",
         "forebay rewind library:3 --to -5",
         "forebay rewind library:-1 --to 5",

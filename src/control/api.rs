@@ -257,8 +257,12 @@ pub struct RewindRequest {
     pub topic: String,
     /// Partition of the topic.
     pub partition: i32,
-    /// Where to.
-    pub to: RewindTarget,
+    /// Where to; absent when a rewind is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<RewindTarget>,
+    /// Take the newest rewind back.
+    #[serde(default)]
+    pub undo: bool,
     /// Refuse unless the head of the chain is here.
     #[serde(default)]
     pub expect: Option<i64>,
@@ -268,6 +272,34 @@ pub struct RewindRequest {
     /// Only say what would happen.
     #[serde(default)]
     pub dry_run: bool,
+}
+
+/// Body of `accept-topic`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptTopicRequest {
+    /// Kafka topic.
+    pub topic: String,
+    /// Why, for the record.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What `accept-topic` decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AcceptedTopic {
+    /// Kafka topic.
+    pub topic: String,
+    /// Its id in Kafka.
+    pub topic_id: String,
+    /// What the lake calls it from now on, in `kafka_topic` too.
+    pub lineage: String,
+    /// Whether that was decided before.
+    pub was_accepted: bool,
+    /// The lanes before.
+    pub before: Lanes,
+    /// The lanes after; those that waited for it are starting.
+    pub after: Lanes,
 }
 
 /// Where a rewind goes. `{"offset": 17}` or `{"timestamp": "2026-10-01T00:00:00Z"}`.
@@ -301,11 +333,25 @@ pub struct Rewound {
     pub after: Lane,
     /// Whether nothing was changed.
     pub dry_run: bool,
-    /// The offset that the lane reads again from: the target rounded down.
+    /// The offset that the lane reads from: the target rounded down, or the old head when a rewind is taken back.
     pub to: i64,
     /// Intervals taken out of the chain.
     pub intervals: u64,
-    /// Messages in them, which are read again.
+    /// Messages in them: they are read again, or were read again meanwhile when a rewind is taken back.
+    pub messages: u64,
+    /// What comes back when a rewind is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone: Option<Undone>,
+}
+
+/// What comes back when a rewind is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// Where the rewind had cut the chain.
+    pub from: i64,
+    /// Intervals that come back.
+    pub intervals: u64,
+    /// Messages in them.
     pub messages: u64,
 }
 
@@ -335,7 +381,9 @@ mod tests {
         assert!("yesterday".parse::<RewindTarget>().is_err());
         let body = r#"{"topic":"a","partition":0,"to":{"timestamp":"2026-10-01T00:00:00Z"}}"#;
         let request: RewindRequest = serde_json::from_str(body).unwrap();
-        assert_eq!((request.to, request.dry_run), (RewindTarget::Timestamp(time), false));
+        assert_eq!((request.to, request.undo, request.dry_run), (Some(RewindTarget::Timestamp(time)), false, false));
+        let request: RewindRequest = serde_json::from_str(r#"{"topic":"a","partition":0,"undo":true}"#).unwrap();
+        assert_eq!((request.to, request.undo), (None, true));
         let unknown = r#"{"topic":"a","partition":0,"to":{"offset":1},"exepct":5}"#;
         assert!(serde_json::from_str::<RewindRequest>(unknown).unwrap_err().to_string().contains("exepct"));
     }

@@ -86,6 +86,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(post("/v1/pause", web::post().to(pause)))
         .service(post("/v1/resume", web::post().to(resume)))
         .service(post("/v1/rewind", web::post().to(rewind)))
+        .service(post("/v1/accept-topic", web::post().to(accept_topic)))
         .service(post("/v1/promote", web::post().to(promote)))
         .service(post("/v1/drain", web::post().to(drain)));
 }
@@ -152,6 +153,11 @@ async fn resume(control: Data<Control>, request: HttpRequest, body: Payload) -> 
 async fn rewind(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {
     let limit = control.limits.change;
     change(control, request, body, limit, |steering, order| async move { steering.rewind(order).await }).await
+}
+
+async fn accept_topic(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {
+    let limit = control.limits.change;
+    change(control, request, body, limit, |steering, order| async move { steering.accept_topic(order).await }).await
 }
 
 async fn promote(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::api::{
-    Change, Daemon, Lanes, Node, PromoteRequest, RewindRequest, Rewound, Selection, Status, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, Lanes, Node, PromoteRequest, RewindRequest, Rewound, Selection,
+    Status, Tables, Time,
 };
 use super::authority::Peer;
 use super::problem::Problem;
@@ -27,6 +28,8 @@ pub trait Steering: Send + Sync + 'static {
     async fn resume(&self, selection: Selection) -> Result<Change<Lanes>, Problem>;
     /// Moves a lane to an earlier offset.
     async fn rewind(&self, request: RewindRequest) -> Result<Rewound, Problem>;
+    /// Goes on with a topic that was deleted and created again.
+    async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem>;
     /// Promotes now; answers when it is done.
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem>;
     /// Begins to drain; answers at once.

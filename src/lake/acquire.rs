@@ -8,9 +8,11 @@ use super::LakeError;
 use super::chain::{self, Head};
 use super::fence::{self, Owner, Tenure};
 use super::footer;
+use super::incarnation;
 use super::lane::LaneLedger;
 use super::names::{self, Home};
 use super::recover;
+use super::restore;
 use super::rfc3339;
 use crate::clock::Clock;
 use crate::fault::Fault;
@@ -69,15 +71,15 @@ pub(super) fn take(storage: &dyn Storage, source: &TopicPartition, owner: &Owner
 /// Refuses a chain that was filled from another topic of the same name, and one of another group or cluster unless the
 /// operator said to take it over.
 fn refuse_foreign(home: &Home, newest: &Owner, owner: &Owner) -> Result<(), LakeError> {
-    let foreign = |what, detail| Err(LakeError::Foreign { home: home.path().clone(), what, detail });
-    let differ = |a: &Option<String>, b: &Option<String>| match (a, b) {
-        (Some(a), Some(b)) if a != b => Some((a.clone(), b.clone())),
-        _ => None,
-    };
     if let Some((theirs, ours)) = differ(&newest.topic_id, &owner.topic_id) {
-        let next = "the topic was recreated, so its offsets begin anew: read it into another lake root, or give it another name";
-        return foreign("topic", format!("its id is {theirs}, the broker's is {ours}; {next}"));
+        return Err(incarnation::recreated(home, &theirs, &ours));
     }
+    refuse_stranger(home, newest, owner)
+}
+
+/// Refuses what another group or cluster keeps, unless the operator said to take it over.
+pub(super) fn refuse_stranger(home: &Home, newest: &Owner, owner: &Owner) -> Result<(), LakeError> {
+    let foreign = |what, detail| Err(LakeError::Foreign { home: home.path().clone(), what, detail });
     if owner.takes_over {
         return Ok(());
     }
@@ -91,6 +93,11 @@ fn refuse_foreign(home: &Home, newest: &Owner, owner: &Owner) -> Result<(), Lake
         }
         None => Ok(()),
     }
+}
+
+/// Two values that are known and not the same.
+fn differ(a: &Option<String>, b: &Option<String>) -> Option<(String, String)> {
+    a.clone().zip(b.clone()).filter(|(a, b)| a != b)
 }
 
 /// What an owner knows when it has settled in.
@@ -113,6 +120,8 @@ pub(super) fn settle(
 ) -> Result<Settled, LakeError> {
     let intents = recover::finish_rewinds(storage, source, tenure)?;
     recover::remove_uncommitted(storage, source, tenure)?;
+    // Only now: what comes back lies where uncommitted files of the same offsets may have been until a moment ago.
+    restore::finish_undos(storage, source, tenure, &intents)?;
     let Head { mut at, newest } = chain::read_head(storage, source, chain::read_floor(storage, source)?)?;
     if at.is_none() {
         let start = start.ok_or_else(|| LakeError::Internal(format!("{source} has neither a chain nor a floor")))?;

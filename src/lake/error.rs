@@ -5,6 +5,12 @@ use crate::lake::chain::ChainFault;
 use crate::model::offset::{Epoch, TopicPartition};
 use crate::storage::{Kind, LakePath, StorageError};
 
+/// What differs when a topic was deleted and created again.
+pub(super) const RECREATED: &str = "topic";
+
+/// Event of the fault that waits for `forebay accept-topic`.
+pub const TOPIC_RECREATED: &str = "lake.topic-recreated";
+
 /// An answer of the lake that is not the one asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LakeError {
@@ -106,6 +112,7 @@ impl From<LakeError> for Fault {
             LakeError::Corrupt { .. } => {
                 Self { domain: Domain::External, verdict: Verdict::Halt, event: "lake.corrupt", message }
             }
+            LakeError::Foreign { what: RECREATED, .. } => Self::halt(TOPIC_RECREATED, message),
             LakeError::Foreign { .. } => Self::halt("lake.foreign-owner", message),
             LakeError::Clocks { .. } => Self::halt("lake.clocks-apart", message),
             LakeError::Refused(_) => Self::halt("lake.refused", message),

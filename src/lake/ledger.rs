@@ -344,5 +344,24 @@ pub fn read_rows(file: Bytes) -> Result<Reading, String> {
     Ok(reading)
 }
 
+/// The ledger file `content` once more with another footer: the same rows, in row groups of the same size.
+///
+/// # Errors
+///
+/// What is wrong with the file.
+pub(super) fn reissue(content: Bytes, footer: &IntervalFooter) -> Result<Vec<u8>, String> {
+    let say = |error: parquet::errors::ParquetError| error.to_string();
+    let builder = ParquetRecordBatchReaderBuilder::try_new(content).map_err(say)?;
+    let options = ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
+    let mut writer =
+        ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(builder.schema()), options).map_err(say)?;
+    for batch in builder.with_batch_size(ROWS_PER_BATCH).build().map_err(say)? {
+        writer.write(&batch.map_err(|error| error.to_string())?).map_err(say)?;
+    }
+    let json = serde_json::to_string(footer).map_err(|error| error.to_string())?;
+    writer.append_key_value_metadata(KeyValue::new(FOOTER_KEY.to_owned(), json));
+    writer.into_inner().map_err(say)
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,11 @@
 //!    read the head of the chain;
 //! 2. [`LaneLedger::commit`]: stage, verify, rename the data files, rename the ledger file;
 //! 3. [`LaneLedger::rewind`]: truncate the chain under a new epoch;
-//! 4. [`audit`]: prove or disprove the promises from storage alone.
+//! 4. [`LaneLedger::undo`]: take the newest rewind back;
+//! 5. [`audit`]: prove or disprove the promises from storage alone.
+//!
+//! A topic that is deleted and created again begins a chain of its own once an operator has said so
+//! ([`accept_topic`]).
 //!
 //! Shared by both zones: names ([`names`]), the rule for answers that were lost ([`mutate`]), taking an epoch
 //! ([`fence`]).
@@ -20,6 +24,7 @@ mod commit;
 mod error;
 pub mod fence;
 pub mod footer;
+mod incarnation;
 mod lane;
 pub mod ledger;
 pub mod log;
@@ -29,13 +34,17 @@ mod object_adapter;
 pub mod parquet_reader;
 pub mod plan;
 mod recover;
+mod restore;
 pub mod retire;
 mod rewind;
 mod rfc3339;
 pub mod roll;
+mod undo;
 
 pub use acquire::{StartPosition, acquire};
 pub use commit::{Committed, PendingInterval, SpooledData};
-pub use error::LakeError;
+pub use error::{LakeError, TOPIC_RECREATED};
+pub use incarnation::{Accepted, accept_topic, lineage, newest_lineage};
 pub use lane::LaneLedger;
 pub use rewind::{RewindOrder, RewindPlan, Rewound, plan_rewind};
+pub use undo::{UndoOrder, UndoPlan, Undone, plan_undo};

@@ -5,6 +5,7 @@
 //! raw/<table>/dt=YYYY-MM-DD/hr=HH/<interval>.parquet          quarantine/<table>/dt=YYYY-MM-DD/<interval>.parquet
 //! processed/<table>/dt=YYYY-MM-DD/part-<seq>-e<epoch>-b<bucket>-<n>.parquet
 //! _forebay/raw/<topic>/p<partition>/{owner,stage,fenced,floor,rewind,superseded,head}
+//! _forebay/raw/<topic>/topic/{owner,stage,fenced,accepted}
 //! _forebay/processed/<table>/{owner,stage,fenced,plan,trash}
 //! ```
 //!
@@ -185,6 +186,16 @@ impl Home {
         Self(LakePath::root().join("_forebay").join("processed").join(table))
     }
 
+    /// `_forebay/raw/<topic>/topic`: what was decided about the topic as a whole.
+    pub fn topic(topic: &str) -> Self {
+        Self(Self::raw_root().join(topic).join("topic"))
+    }
+
+    /// Of a topic: its later incarnations, as an operator has accepted them.
+    pub fn accepted(&self) -> LakePath {
+        self.0.join("accepted")
+    }
+
     /// `_forebay/raw`: a folder for each topic.
     pub fn raw_root() -> LakePath {
         LakePath::root().join("_forebay").join("raw")
@@ -308,20 +319,53 @@ pub fn parse_floor(segment: &str) -> Option<i64> {
     (offset >= 0 && floor_name(offset, epoch) == segment).then_some(offset)
 }
 
+/// `<topic>~<number>`: a topic that was deleted and created again, as the lake calls it. The first is just `<topic>`.
+pub fn incarnation(topic: &str, number: u64) -> String {
+    if number == 1 { topic.to_owned() } else { format!("{topic}~{number}") }
+}
+
+/// A topic id as it can stand in a file name: Kafka's tools write `-` and `_` in Base64 where its clients write `+` and
+/// `/`. None for an id that Kafka does not make.
+pub fn plain_topic_id(topic_id: &str) -> Option<String> {
+    let plain = topic_id.replace('+', "-").replace('/', "_");
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '=');
+    (!plain.is_empty() && plain.len() <= 64 && plain.chars().all(is_plain)).then_some(plain)
+}
+
+/// Name of an accepted incarnation: `<number:010>+<topic id>.json`; the id as [`plain_topic_id`] gives it.
+pub fn accepted_name(number: u64, plain_id: &str) -> String {
+    format!("{number:010}+{plain_id}.json")
+}
+
+/// Number and topic id of an `accepted/` entry.
+pub fn parse_accepted(segment: &str) -> Option<(u64, &str)> {
+    let (number, id) = segment.strip_suffix(".json")?.split_once('+')?;
+    let number = number.parse().ok()?;
+    let is_same = accepted_name(number, id) == segment && plain_topic_id(id).as_deref() == Some(id);
+    is_same.then_some((number, id))
+}
+
 /// A published rewind as its file name tells: `<to:020>+<head:020>+e<epoch:010>`, `.json` the intent, `.done` its end.
+/// One that takes an earlier rewind back says so besides: `…+undoes-e<epoch:010>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RewindName {
     /// Epoch that published it; files of lower epochs are what it moves.
     pub epoch: Epoch,
     /// Where the chain is cut.
     pub to: i64,
-    /// Head of the chain when it was published.
+    /// Head of the chain when it was published. Of one that takes a rewind back: the head that comes back.
     pub head: i64,
+    /// Epoch of the rewind that it takes back.
+    pub undoes: Option<Epoch>,
 }
+
+/// Before the epoch of the rewind that is taken back.
+const UNDOES: &str = "undoes-";
 
 impl RewindName {
     fn stem(self) -> String {
-        format!("{:020}+{:020}+{}", self.to, self.head, epoch_segment(self.epoch))
+        let undoes = self.undoes.map(|epoch| format!("+{UNDOES}{}", epoch_segment(epoch))).unwrap_or_default();
+        format!("{:020}+{:020}+{}{undoes}", self.to, self.head, epoch_segment(self.epoch))
     }
 
     /// Name of the intent.
@@ -342,7 +386,12 @@ impl RewindName {
         };
         let mut parts = stem.split('+');
         let (to, head) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let name = Self { epoch: parse_epoch_segment(parts.next()?)?, to, head };
+        let epoch = parse_epoch_segment(parts.next()?)?;
+        let undoes = match parts.next() {
+            Some(part) => Some(parse_epoch_segment(part.strip_prefix(UNDOES)?)?),
+            None => None,
+        };
+        let name = Self { epoch, to, head, undoes };
         (to >= 0 && head >= 0 && name.stem() == stem).then_some((name, is_done))
     }
 }

@@ -15,7 +15,8 @@ use crate::storage::{LakePath, Storage};
 /// Ending of a staged ledger file. Left behind in a fenced stage it is the manifest of what was not committed.
 pub(super) const MANIFEST_SUFFIX: &str = ".ledger";
 
-/// Finishes every published rewind that is not done, oldest first, and gives all that were ever published.
+/// Finishes every published rewind that is not done, oldest first, and gives all that were ever published. Of one that
+/// takes an earlier rewind back this is the first half: what was read since leaves the lake.
 ///
 /// # Errors
 ///
@@ -27,33 +28,34 @@ pub(super) fn finish_rewinds(
 ) -> Result<Vec<Intent>, LakeError> {
     let intents = chain::read_intents(storage, source)?;
     for intent in intents.iter().filter(|intent| !intent.is_done) {
-        finish_rewind(storage, source, tenure, intent.name)?;
+        cut(storage, source, tenure, intent.name)?;
+        if intent.name.undoes.is_none() {
+            say_done(storage, tenure, intent.name)?;
+        }
     }
     Ok(intents)
 }
 
+/// Says that a published rewind is finished.
+pub(super) fn say_done(storage: &dyn Storage, tenure: &Tenure, rewind: RewindName) -> Result<(), LakeError> {
+    tenure.publish(storage, b"done\n", &tenure.home.rewinds().join(rewind.done())).map(drop)
+}
+
 /// Moves what a published rewind takes out of the chain: ledger files newest first, so that after each move the rest is
-/// still a chain; then their data files; then says that it is done.
-fn finish_rewind(
-    storage: &dyn Storage,
-    source: &TopicPartition,
-    tenure: &Tenure,
-    rewind: RewindName,
-) -> Result<(), LakeError> {
+/// still a chain; then their data files.
+fn cut(storage: &dyn Storage, source: &TopicPartition, tenure: &Tenure, rewind: RewindName) -> Result<(), LakeError> {
     let superseded = tenure.home.superseded(rewind.epoch);
     let mut files = chain::list_files(storage, source)?;
     files.retain(|file| file.name.range.from() >= rewind.to && file.name.epoch < rewind.epoch);
     for file in newest_first(files) {
         supersede(storage, &file.path, &superseded, file.bytes)?;
     }
-    for (path, bytes) in superseded_ledgers(storage, source, &superseded)? {
-        for file in footer::read_footer(storage, &path, bytes)?.files {
-            let from = LakePath::parse(&file.path).ok_or_else(|| footer::corrupt(&path, "it names no path"))?;
+    for ledger in superseded_ledgers(storage, source, &superseded)? {
+        for file in footer::read_footer(storage, &ledger.path, ledger.bytes)?.files {
+            let from = LakePath::parse(&file.path).ok_or_else(|| footer::corrupt(&ledger.path, "it names no path"))?;
             supersede(storage, &from, &superseded, file.bytes)?;
         }
     }
-    let done = tenure.home.rewinds().join(rewind.done());
-    tenure.publish(storage, b"done\n", &done)?;
     Ok(())
 }
 
@@ -75,16 +77,19 @@ fn supersede(storage: &dyn Storage, path: &LakePath, superseded: &LakePath, byte
     }
 }
 
-/// Ledger files that lie below `superseded`, with their lengths.
+/// Ledger files that lie below `superseded`.
 pub(super) fn superseded_ledgers(
     storage: &dyn Storage,
     source: &TopicPartition,
     superseded: &LakePath,
-) -> Result<Vec<(LakePath, u64)>, LakeError> {
+) -> Result<Vec<LedgerFile>, LakeError> {
     let mut ledgers = Vec::new();
-    for date in mutate::list(storage, &superseded.join(names::ledger_dir(source).as_str()))? {
-        let files = mutate::list(storage, &date.path)?.into_iter();
-        ledgers.extend(files.filter(|file| IntervalName::parse(file.path.name()).is_some()).map(|f| (f.path, f.bytes)));
+    for dir in mutate::list(storage, &superseded.join(names::ledger_dir(source).as_str()))? {
+        let Some(date) = names::parse_date_segment(dir.path.name()) else { continue };
+        ledgers.extend(mutate::list(storage, &dir.path)?.into_iter().filter_map(|file| {
+            let name = IntervalName::parse(file.path.name()).filter(|name| name.source == *source)?;
+            Some(LedgerFile { name, date, path: file.path, bytes: file.bytes })
+        }));
     }
     Ok(ledgers)
 }
@@ -154,6 +159,6 @@ fn remove_named(
 }
 
 /// Whether `path` is a file of that interval in that zone.
-fn is_own(path: &LakePath, name: &IntervalName, zone: &str) -> bool {
+pub(super) fn is_own(path: &LakePath, name: &IntervalName, zone: &str) -> bool {
     path.name() == name.file_name() && path.as_str().split('/').next() == Some(zone)
 }

@@ -186,7 +186,7 @@ impl LaneLedger {
     }
 
     fn publish_intent(&self, plan: &RewindPlan, order: RewindOrder<'_>) -> Result<(), LakeError> {
-        let name = RewindName { epoch: self.tenure.epoch, to: plan.to, head: plan.head };
+        let name = RewindName { epoch: self.tenure.epoch, to: plan.to, head: plan.head, undoes: None };
         let intent = IntentFile {
             to: plan.to,
             head: plan.head,
@@ -195,7 +195,12 @@ impl LaneLedger {
             published_at: self.tenure.storage_time,
             owner: &self.owner,
         };
-        let json = serde_json::to_vec_pretty(&intent).map_err(|error| LakeError::Internal(error.to_string()))?;
+        self.publish_rewind(name, &intent)
+    }
+
+    /// Publishes an intent: from here on whoever owns the chain finishes it.
+    pub(super) fn publish_rewind(&self, name: RewindName, intent: &impl Serialize) -> Result<(), LakeError> {
+        let json = serde_json::to_vec_pretty(intent).map_err(|error| LakeError::Internal(error.to_string()))?;
         let to = self.tenure.home.rewinds().join(name.intent());
         match self.tenure.publish(&*self.storage, &json, &to)? {
             true => Ok(()),

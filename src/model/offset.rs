@@ -17,6 +17,21 @@ impl TopicPartition {
     pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
         Self { topic: topic.into(), partition }
     }
+
+    /// The Kafka partition that the broker knows: an incarnation `topic~2` of a topic is `topic` there. (`~` cannot occur
+    /// in the name of a Kafka topic.)
+    #[must_use]
+    pub fn in_kafka(&self) -> Self {
+        match self.topic.split_once('~') {
+            Some((topic, _)) => Self::new(topic, self.partition),
+            None => self.clone(),
+        }
+    }
+
+    /// Which incarnation of the topic in Kafka it is of: 1, or the number after `~`.
+    pub fn incarnation(&self) -> u64 {
+        self.topic.split_once('~').and_then(|(_, number)| number.parse().ok()).unwrap_or(1)
+    }
 }
 
 impl fmt::Display for TopicPartition {

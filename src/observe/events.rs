@@ -238,6 +238,18 @@ pub fn rewound(source: &TopicPartition, from: i64, to: i64, epoch: Epoch, reason
     warn!(event = "lane.rewound", topic, partition, from, to, epoch = epoch.0, reason, "lane rewound");
 }
 
+/// A rewind was taken back.
+pub fn rewind_undone(source: &TopicPartition, from: i64, to: i64, epoch: Epoch, reason: &str) {
+    metrics().rewinds.inc();
+    let (topic, partition) = (&*source.topic, source.partition);
+    warn!(event = "lane.rewind-undone", topic, partition, from, to, epoch = epoch.0, reason, "rewind taken back");
+}
+
+/// A topic that was deleted and created again goes on under another name in the lake.
+pub fn topic_accepted(topic: &str, topic_id: &str, lineage: &str) {
+    warn!(event = "topic.accepted", topic, topic_id, lineage, "recreated topic accepted");
+}
+
 /// Offsets that the broker has no more were skipped, because the configuration says so.
 pub fn offsets_lost(source: &TopicPartition, range: OffsetRange) {
     let (topic, partition, from, to) = (&*source.topic, source.partition, range.from(), range.to());

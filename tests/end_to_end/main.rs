@@ -10,6 +10,7 @@ mod invoices;
 mod lake;
 mod main_path;
 mod outages;
+mod recreated;
 mod site;
 mod stack;
 mod steering;

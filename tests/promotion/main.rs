@@ -9,4 +9,5 @@ mod crash;
 #[expect(dead_code, reason = "shared with the RAW protocol's tests")]
 mod memory;
 mod property;
+mod undo;
 mod world;

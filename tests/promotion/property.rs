@@ -8,6 +8,7 @@ use super::world::World;
 enum Step {
     Commit { lane: usize, len: i64 },
     Rewind { lane: usize, back: i64, crash: Option<u64> },
+    Undo { lane: usize, crash: Option<u64> },
     Promote { crash: Option<u64> },
 }
 
@@ -15,6 +16,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0usize..3, 1i64..7).prop_map(|(lane, len)| Step::Commit { lane, len }),
         1 => (0usize..3, 1i64..9, prop::option::of(0u64..12)).prop_map(|(lane, back, crash)| Step::Rewind { lane, back, crash }),
+        1 => (0usize..3, prop::option::of(0u64..24)).prop_map(|(lane, crash)| Step::Undo { lane, crash }),
         3 => prop::option::weighted(0.4, 0u64..40).prop_map(|crash| Step::Promote { crash }),
     ]
 }
@@ -33,6 +35,7 @@ proptest! {
                     end += len;
                 }
                 Step::Rewind { lane, back, crash } => world.rewind(lane, back, crash),
+                Step::Undo { lane, crash } => drop(world.undo(lane, crash)),
                 Step::Promote { crash: Some(mutations) } => {
                     world.faulty.crash_after_mutations(mutations);
                     if let Ok(mut promoter) = world.promoter() {

@@ -13,13 +13,15 @@ use forebay::clock::{Clock, ManualClock};
 use forebay::fault::{Fault, Verdict};
 use forebay::flow::promote::{Promoter, PromotionReport, audit_processed};
 use forebay::lake::audit::Invariant;
-use forebay::lake::chain::read_chain;
+use forebay::lake::chain::{LedgerFile, read_chain};
 use forebay::lake::fence::Owner;
-use forebay::lake::footer::Zone;
+use forebay::lake::footer::{Zone, read_footer};
 use forebay::lake::ledger::{CheckedFile, LedgerWriter, Spooled};
 use forebay::lake::log::TableLog;
 use forebay::lake::names::processed_dir;
-use forebay::lake::{LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, acquire};
+use forebay::lake::{
+    LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
+};
 use forebay::model::batch::{LedgerRow, Outcome};
 use forebay::model::mapping::{Column, Kind, Limits, Mapping, OnBadField, OnBadMessage, Path, Take, Trim};
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -268,6 +270,27 @@ impl World {
         self.generation[lane] += 1;
     }
 
+    /// Takes the newest rewind of a lane back, where there is one to take back; crashes after so many mutations, if any.
+    /// Whether it was done.
+    pub(crate) fn undo(&mut self, lane: usize, crash: Option<u64>) -> bool {
+        let mut ledger = self.acquire_lane(lane).unwrap();
+        if let Some(mutations) = crash {
+            self.faulty.crash_after_mutations(mutations);
+        }
+        let answer = ledger.undo(UndoOrder { expect: None, reason: "test" });
+        self.faulty.heal();
+        let is_refused = matches!(answer, Err(LakeError::Refused(_)));
+        assert!(crash.is_some() || is_refused || answer.is_ok(), "{answer:?}");
+        answer.is_ok()
+    }
+
+    /// Takes the newest rewind of a lane back, beside whatever else goes on.
+    pub(crate) fn undo_beside(&self, lane: usize) {
+        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
+        let mut ledger = acquire(&storage, &self.clock, &owner(), &self.lanes[lane], &Beginning).unwrap();
+        ledger.undo(UndoOrder { expect: None, reason: "test" }).unwrap();
+    }
+
     /// Finishes open rewinds and reads every lane up to `end`.
     pub(crate) fn settle(&mut self, end: i64) {
         for lane in 0..self.lanes.len() {
@@ -294,12 +317,26 @@ impl World {
         let mut rows = Vec::new();
         for (lane, source) in self.lanes.iter().enumerate() {
             for file in read_chain(&*self.memory, source).unwrap().chain.live {
-                let (to, generation) = self.read[&(lane, file.name.range.from(), file.name.epoch.0)];
+                let from = file.name.range.from();
+                let read = self.read.get(&(lane, from, file.name.epoch.0)).copied();
+                // What came back when a rewind was taken back has another epoch; its rows say in which generation they
+                // were read.
+                let Some((to, generation)) = read.or_else(|| self.generation_in(&file)) else { continue };
                 assert_eq!(to, file.name.range.to());
                 rows.extend((file.name.range.from()..to).flat_map(|offset| self.rows_of(lane, offset, generation)));
             }
         }
         rows
+    }
+
+    /// End of an interval and generation of its rows, by the rows; none when it has none.
+    fn generation_in(&self, file: &LedgerFile) -> Option<(i64, u64)> {
+        let storage: &dyn Storage = &*self.memory;
+        let data = read_footer(storage, &file.path, file.bytes).unwrap().files.into_iter().next()?;
+        let bytes = storage.read_whole(&LakePath::parse(&data.path).unwrap()).unwrap();
+        let batch = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap().next()?.unwrap();
+        let value = batch.column_by_name("value").unwrap().as_string::<i32>().value(0).to_owned();
+        Some((file.name.range.to(), value.split('/').nth(2).unwrap().parse().unwrap()))
     }
 
     /// What Processed must be: of each id the greatest row.

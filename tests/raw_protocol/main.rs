@@ -9,6 +9,7 @@ mod audits;
 mod behaviour;
 mod disk;
 mod memory;
+mod undo;
 mod world;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex};
 use forebay::storage::faulty::{Call, FaultyStorage, Injected, Operation};
 use forebay::storage::{Kind, Storage};
 
-use world::World;
+use world::{END, World};
 
 /// A faulty storage over the world's lake; every state that a call finds is checked.
 fn faulty(world: &Arc<World>) -> (Arc<FaultyStorage>, Arc<dyn Storage>) {
@@ -49,11 +50,13 @@ enum Lake {
     Cold,
     /// The chain of an owner that is gone.
     Warm,
+    /// The chain of an owner that is gone, rewound and partly read again: the script takes the rewind back.
+    Rewound,
 }
 
 impl Lake {
     fn world(self) -> Arc<World> {
-        let world = Arc::new(World::new());
+        let world = Arc::new(if self == Self::Rewound { World::rewound() } else { World::new() });
         if self == Self::Warm {
             let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
             let mut lane = world.acquire(&storage, "earlier").unwrap();
@@ -99,11 +102,12 @@ type Check = Arc<dyn Fn(&Call) + Send + Sync>;
 fn the_script_ends_well_without_faults() {
     run("no fault", Lake::Cold, |_, _, _| {});
     run("no fault", Lake::Warm, |_, _, _| {});
+    run("no fault", Lake::Rewound, |_, _, _| {});
 }
 
 #[test]
 fn a_crash_after_any_call_loses_nothing() {
-    for lake in [Lake::Cold, Lake::Warm] {
+    for lake in [Lake::Cold, Lake::Warm, Lake::Rewound] {
         for at in 0..calls_of_script(lake).0 {
             run(&format!("{lake:?}, crash after {at} calls"), lake, |_, faulty, _| faulty.crash_after(at));
         }
@@ -112,28 +116,32 @@ fn a_crash_after_any_call_loses_nothing() {
 
 #[test]
 fn a_crash_during_the_recovery_from_a_crash_loses_nothing() {
-    let (calls, mutations) = calls_of_script(Lake::Cold);
-    for first in 0..mutations {
-        // Every third call, another third for each first crash.
-        for second in (first % 3..calls / 2).step_by(3) {
-            let world = Arc::new(World::new());
-            let (crashing, storage) = faulty(&world);
-            crashing.crash_after_mutations(first);
-            drop(world.script(&storage, "first"));
-            let (crashing, storage) = faulty(&world);
-            crashing.crash_after(second);
-            drop(world.script(&storage, "second"));
-            let checked = world.check_any_state();
-            world.recover("last");
-            let checked = checked.and_then(|()| world.check_at_rest());
-            checked.unwrap_or_else(|violation| panic!("crash after mutation {first}, then call {second}: {violation}"));
+    for lake in [Lake::Cold, Lake::Rewound] {
+        let (calls, mutations) = calls_of_script(lake);
+        for first in 0..mutations {
+            // Every few calls, others for each first crash.
+            let step = if lake == Lake::Rewound { 11 } else { 3 };
+            for second in (first % step..calls / 2).step_by(step as usize) {
+                let world = lake.world();
+                let (crashing, storage) = faulty(&world);
+                crashing.crash_after_mutations(first);
+                drop(world.script(&storage, "first"));
+                let (crashing, storage) = faulty(&world);
+                crashing.crash_after(second);
+                drop(world.script(&storage, "second"));
+                let checked = world.check_any_state();
+                world.recover("last");
+                let checked = checked.and_then(|()| world.check_at_rest());
+                checked.unwrap_or_else(|violation| {
+                    panic!("{lake:?}, crash after mutation {first}, then call {second}: {violation}")
+                });
+            }
         }
     }
 }
 
 #[test]
 fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
-    let (calls, _) = calls_of_script(Lake::Cold);
     let injections = [
         Injected::LoseAnswer,
         Injected::Tear,
@@ -141,13 +149,13 @@ fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
         Injected::Fail(Kind::Unknown),
         Injected::Fail(Kind::NoSpace),
     ];
-    for injected in injections {
-        for at in 0..calls {
-            run(&format!("{injected:?} at call {at}"), Lake::Cold, |_, faulty, _| {
+    for (lake, injected) in [Lake::Cold, Lake::Rewound].into_iter().flat_map(|lake| injections.map(|i| (lake, i))) {
+        for at in 0..calls_of_script(lake).0 {
+            run(&format!("{lake:?}, {injected:?} at call {at}"), lake, |_, faulty, _| {
                 faulty.inject_once(injected, move |call| call.number == at);
             });
             // … and again at every later call of the same kind, until the owner gives up.
-            run(&format!("{injected:?} from call {at} on"), Lake::Cold, |_, faulty, _| {
+            run(&format!("{lake:?}, {injected:?} from call {at} on"), lake, |_, faulty, _| {
                 faulty.inject(injected, move |call| call.number >= at && call.operation.is_mutation());
             });
         }
@@ -156,16 +164,18 @@ fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
 
 #[test]
 fn a_takeover_before_any_call_fences_the_first_owner() {
-    for at in 0..calls_of_script(Lake::Cold).0 {
-        run(&format!("takeover before call {at}"), Lake::Cold, |world, faulty, check| {
-            let world = Arc::clone(world);
-            faulty.before_each(move |call| {
-                check(call);
-                if call.number == at {
-                    world.script(&(Arc::clone(&world.memory) as Arc<dyn Storage>), "other").unwrap();
-                }
+    for lake in [Lake::Cold, Lake::Rewound] {
+        for at in 0..calls_of_script(lake).0 {
+            run(&format!("{lake:?}, takeover before call {at}"), lake, |world, faulty, check| {
+                let world = Arc::clone(world);
+                faulty.before_each(move |call| {
+                    check(call);
+                    if call.number == at {
+                        world.script(&(Arc::clone(&world.memory) as Arc<dyn Storage>), "other").unwrap();
+                    }
+                });
             });
-        });
+        }
     }
 }
 
@@ -215,13 +225,13 @@ fn of_two_owners_that_acquire_at_once_only_the_higher_epoch_commits() {
 
 #[test]
 fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
-    let (calls, mutations) = calls_of_script(Lake::Warm);
-    for at in 0..calls {
-        for crash in (at % 7..mutations).step_by(7) {
-            run(
-                &format!("takeover before call {at} that dies at mutation {crash}"),
-                Lake::Warm,
-                |world, first, check| {
+    for lake in [Lake::Warm, Lake::Rewound] {
+        let (calls, mutations) = calls_of_script(lake);
+        for at in 0..calls {
+            let step = if lake == Lake::Rewound { 23 } else { 7 };
+            for crash in (at % step..mutations).step_by(step as usize) {
+                let name = format!("{lake:?}, takeover before call {at} that dies at mutation {crash}");
+                run(&name, lake, |world, first, check| {
                     let world = Arc::clone(world);
                     first.before_each(move |call| {
                         check(call);
@@ -231,8 +241,8 @@ fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
                             drop(world.script(&storage, "other"));
                         }
                     });
-                },
-            );
+                });
+            }
         }
     }
 }
@@ -241,9 +251,10 @@ fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
 /// this owner, or of one that takes over.
 #[test]
 fn a_request_that_is_carried_out_late_does_no_harm() {
-    for lake in [Lake::Cold, Lake::Warm] {
+    for lake in [Lake::Cold, Lake::Warm, Lake::Rewound] {
         let (calls, mutations) = calls_of_script(lake);
-        let cases = (0..mutations).flat_map(|late| [1, 3, 5, 8, 13, calls].map(|delay| (late, delay)));
+        let delays = if lake == Lake::Rewound { &[1, 8, calls][..] } else { &[1, 3, 5, 8, 13, calls] };
+        let cases = (0..mutations).flat_map(|late| delays.iter().map(move |delay| (late, *delay)));
         for (late, delay) in cases {
             for with_takeover in [false, true] {
                 run(&format!("{lake:?}, mutation {late} done {delay} calls late"), lake, |world, faulty, check| {
@@ -268,7 +279,9 @@ fn a_request_that_is_carried_out_late_does_no_harm() {
                         let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
                         if !is_taken.swap(true, Ordering::SeqCst) {
                             let mut lane = world.acquire(&storage, "other").unwrap();
-                            world.commit_next(&mut lane, 1, "other").unwrap();
+                            if lane.head() < END {
+                                world.commit_next(&mut lane, 1, "other").unwrap();
+                            }
                         }
                         carry_out(&*storage, &request);
                     });

@@ -12,7 +12,7 @@ use forebay::lake::fence::Owner;
 use forebay::lake::footer::Zone;
 use forebay::lake::ledger::{LedgerWriter, Spooled};
 use forebay::lake::{
-    Committed, LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, acquire,
+    Committed, LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
 use forebay::model::batch::{LedgerRow, Outcome};
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -25,6 +25,8 @@ use super::memory::MemoryStorage;
 
 /// Where the configured start resolves to.
 pub(crate) const START: i64 = 3;
+/// Takes the newest rewind back.
+pub(crate) const UNDO: UndoOrder<'static> = UndoOrder { expect: None, reason: "test" };
 /// High watermark of the topic.
 pub(crate) const END: i64 = 13;
 
@@ -38,6 +40,8 @@ pub(crate) struct World {
     footers: Mutex<BTreeMap<(String, u32), serde_json::Value>>,
     /// Where owners were told to begin reading, in order.
     pub(crate) started: Mutex<Vec<i64>>,
+    /// Whether owners take a rewind back, see [`World::rewound`].
+    undoes: bool,
 }
 
 /// `latest` on a topic that goes on: every answer is another one.
@@ -84,7 +88,19 @@ impl World {
             spooled: AtomicU64::new(0),
             footers: Mutex::default(),
             started: Mutex::default(),
+            undoes: false,
         }
+    }
+
+    /// A lake whose owner has read [3, 9), rewound to 5 and read [5, 6) again. Owners take that rewind back first.
+    pub(crate) fn rewound() -> Self {
+        let world = Self { undoes: true, ..Self::new() };
+        let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
+        let mut lane = world.acquire(&storage, "earlier").unwrap();
+        (0..3).for_each(|_| world.commit_next(&mut lane, 2, "earlier").unwrap());
+        lane.rewind(RewindOrder { target: 6, expect: Some(9), broker_low: 0, reason: "test" }).unwrap();
+        world.commit_next(&mut lane, 1, "again").unwrap();
+        world
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
@@ -145,9 +161,10 @@ impl World {
     /// Commits the next `len` messages to the lake in memory.
     pub(crate) fn commit_next(&self, lane: &mut LaneLedger, len: i64, by: &str) -> Result<(), LakeError> {
         let committed = self.commit_next_on(lane, len, by)?;
-        // Whatever happened meanwhile: it was in place, or a later rewind has taken it out.
-        let name = committed.ledger.name();
-        let is_anywhere = |dir: &str| self.memory.files(dir).keys().any(|path| path.ends_with(name));
+        // Whatever happened meanwhile: it was in place, or a later rewind has taken it out; when that was taken back, it
+        // has another epoch.
+        let name = committed.ledger.name().rsplit_once("+e").unwrap().0;
+        let is_anywhere = |dir: &str| self.memory.files(dir).keys().any(|path| path.contains(name));
         assert!(is_anywhere("ledger") || is_anywhere(&self.home("superseded")), "{name} is not committed");
         Ok(())
     }
@@ -170,13 +187,20 @@ impl World {
         }
     }
 
-    /// Everything an owner does: acquire, commit, rewind, commit.
+    /// Everything an owner does: acquire, take a rewind back where the world says so, commit, rewind, commit.
     pub(crate) fn script(&self, storage: &Arc<dyn Storage>, by: &str) -> Result<(), LakeError> {
         let mut lane = self.acquire(storage, by)?;
         let commit = |lane: &mut LaneLedger, len| match storage.url() {
             "memory:///lake" => self.commit_next(lane, len, by),
             _ => self.commit_next_on(lane, len, by).map(drop),
         };
+        if self.undoes {
+            match lane.undo(UNDO) {
+                // Refused: another owner has done it.
+                Ok(_) | Err(LakeError::Refused(_)) => self.started.lock().unwrap().push(lane.head()),
+                Err(error) => return Err(error),
+            }
+        }
         if lane.head() + 4 <= END {
             commit(&mut lane, 2)?;
             commit(&mut lane, 2)?;

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use forebay::app::daemon::{Daemon, Options, open_storage};
 use forebay::fault::Fault;
-use forebay::lake::Rewound;
+use forebay::lake::{Rewound, Undone};
 use forebay::model::offset::TopicPartition;
 use forebay::model::status::LaneState;
 use forebay::storage::Kind;
 use forebay::storage::faulty::{FaultyStorage, Injected};
-use forebay::supervise::lane::{RewindOrder, RewindTarget};
+use forebay::supervise::lane::{Direction, Moved, RewindOrder, RewindTarget};
 use forebay::supervise::parts::TreeProbe;
 use forebay::supervise::root::{RewindRequest, Selection, SetPaused};
 use futures::executor::block_on;
@@ -24,10 +24,24 @@ fn set_paused(daemon: &Daemon, partition: i32, is_paused: bool) {
     assert_eq!(block_on(daemon.root().send(SetPaused { selection, is_paused })).unwrap(), 1);
 }
 
-fn rewind(daemon: &Daemon, partition: i32, to: i64, expect: Option<i64>) -> Result<Rewound, Fault> {
-    let order = RewindOrder { to: RewindTarget::Offset(to), expect, reason: "a test".to_owned() };
+fn moved(daemon: &Daemon, partition: i32, to: Direction, expect: Option<i64>) -> Result<Moved, Fault> {
+    let order = RewindOrder { to, expect, reason: "a test".to_owned() };
     let source = TopicPartition::new("library", partition);
     block_on(daemon.root().send(RewindRequest { source, order })).unwrap()
+}
+
+fn rewind(daemon: &Daemon, partition: i32, to: i64, expect: Option<i64>) -> Result<Rewound, Fault> {
+    match moved(daemon, partition, Direction::Back(RewindTarget::Offset(to)), expect)? {
+        Moved::Back(rewound) => Ok(rewound),
+        Moved::Undone(undone) => panic!("{undone:?}"),
+    }
+}
+
+fn undo(daemon: &Daemon, partition: i32, expect: Option<i64>) -> Result<Undone, Fault> {
+    match moved(daemon, partition, Direction::Undo, expect)? {
+        Moved::Undone(undone) => Ok(undone),
+        Moved::Back(rewound) => panic!("{rewound:?}"),
+    }
 }
 
 #[test]
@@ -86,6 +100,47 @@ fn a_rewound_lane_reads_again_and_nothing_is_doubled() {
         // A promotion in the middle must not see half of it.
         daemon.promote().unwrap();
     }
+    world.finish(daemon);
+}
+
+#[test]
+fn a_rewind_is_taken_back_while_data_flows() {
+    let world = World::new(2);
+    let daemon = world.start(&Options::default());
+    world.trickle(300);
+    world.caught_up(&daemon);
+    daemon.promote().unwrap();
+    let nothing = undo(&daemon, 0, None).unwrap_err();
+    assert!(nothing.message.contains("was never rewound"), "{nothing:?}");
+    in_state(&daemon, 0, LaneState::Running);
+    for promoted_between in [false, true] {
+        let head = world.end_of(0);
+        // Paused, so that it does not pass its old head before that is asked for.
+        set_paused(&daemon, 0, true);
+        in_state(&daemon, 0, LaneState::Paused);
+        let rewound = rewind(&daemon, 0, 60, Some(head)).unwrap();
+        in_state(&daemon, 0, LaneState::Paused);
+        world.trickle(40);
+        if promoted_between {
+            daemon.promote().unwrap();
+        }
+        let wrong = undo(&daemon, 0, Some(head)).unwrap_err();
+        assert!(wrong.message.contains("look again"), "{wrong:?}");
+        in_state(&daemon, 0, LaneState::Paused);
+        let undone = undo(&daemon, 0, Some(rewound.plan.to)).unwrap();
+        assert_eq!((undone.plan.from, undone.plan.to), (rewound.plan.to, head));
+        set_paused(&daemon, 0, false);
+        world.caught_up(&daemon);
+        daemon.promote().unwrap();
+        world.assert_processed();
+    }
+    let past = rewind(&daemon, 0, 100, None).unwrap();
+    world.caught_up(&daemon);
+    world.trickle(40);
+    world.caught_up(&daemon);
+    let refused = undo(&daemon, 0, None).unwrap_err();
+    assert!(refused.message.contains(&format!("past {}", past.plan.head)), "{refused:?}");
+    daemon.promote().unwrap();
     world.finish(daemon);
 }
 

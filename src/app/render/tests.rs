@@ -1,5 +1,5 @@
 use super::*;
-use crate::control::api::Promotion;
+use crate::control::api::{Promotion, Undone};
 
 fn time(text: &str) -> Time {
     Time(text.parse().unwrap())
@@ -122,9 +122,13 @@ fn changes_are_told_one_a_line() {
     let nothing = Change { before: Lanes::default(), after: Lanes::default() };
     assert_eq!(look().lane_change(&nothing), "no lane here\n");
     let (before, after) = (lane(0, LaneState::Running), lane(0, LaneState::Running));
-    let rewound = Rewound { before, after, dry_run: true, to: 90, intervals: 2, messages: 10 };
+    let rewound = Rewound { before, after, dry_run: true, to: 90, intervals: 2, messages: 10, undone: None };
     let said = "library:0 would be rewound from offset 100 to offset 90: 2 intervals, 10 messages are read again\n";
     assert_eq!(look().rewound(&rewound), said);
+    let undone = Some(Undone { from: 60, intervals: 3, messages: 30 });
+    let said = "library:0 goes on at offset 90, its rewind to 60 is taken back: 3 intervals, 30 messages come back; \
+                2 intervals, 10 messages read since are taken out\n";
+    assert_eq!(look().rewound(&Rewound { dry_run: false, undone, ..rewound }), said);
 }
 
 #[test]

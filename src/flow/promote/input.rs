@@ -138,7 +138,7 @@ impl Input {
             let (from, length) = chunk.byte_range();
             from..from.saturating_add(length)
         });
-        self.reader.fetch(chunks.collect()).map_err(|error| unreadable(&self.path, &error))?;
+        self.reader.fetch(chunks.collect())?;
         let builder = builder.with_projection(mask).with_batch_size(batch_rows).with_row_groups(vec![group]);
         let builder = match selection {
             Some(selection) => builder.with_row_selection(selection),
@@ -194,15 +194,8 @@ pub fn dictionary_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// What a parser says of a file, with the answer of storage kept where that is the cause.
-fn unreadable(path: &LakePath, error: &(dyn std::error::Error + 'static)) -> Fault {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = cause {
-        if let Some(storage) = inner.downcast_ref::<StorageError>() {
-            return storage.clone().into();
-        }
-        cause = inner.source();
-    }
+/// What the parser says of a file.
+fn unreadable(path: &LakePath, error: &dyn std::error::Error) -> Fault {
     Fault::halt("promote.unreadable", format!("{path} cannot be read: {error}; see `forebay audit`"))
 }
 
@@ -226,7 +219,8 @@ impl ChunkFile {
     }
 
     /// Reads these column chunks into memory, those near each other at once, in place of what was there.
-    fn fetch(&self, mut chunks: Vec<Range<u64>>) -> Result<(), ParquetError> {
+    /// The parser finds them there: it would make one text of what storage answers.
+    fn fetch(&self, mut chunks: Vec<Range<u64>>) -> Result<(), StorageError> {
         let inner = &*self.inner;
         inner.held().clear();
         chunks.sort_unstable_by_key(|chunk| chunk.start);
@@ -240,28 +234,23 @@ impl ChunkFile {
             }
         }
         for piece in pieces {
-            let bytes = inner.read(piece.start, piece.end)?;
+            let bytes = inner.storage.read(&inner.path, piece.start, piece.end)?;
             inner.held().push((piece.start, bytes));
         }
         Ok(())
     }
 
-    /// From `start` to the end of the piece in memory that it lies in; `least` bytes out of storage outside of any.
-    fn from(&self, start: u64, least: u64) -> Result<Bytes, ParquetError> {
-        let inner = &*self.inner;
-        let held = inner.held().iter().find_map(|(from, bytes)| {
+    /// From `start` to the end of the piece in memory that it lies in.
+    fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
+        let held = self.inner.held().iter().find_map(|(from, bytes)| {
             let at = usize::try_from(start.checked_sub(*from)?).ok()?;
             (at < bytes.len()).then(|| bytes.slice(at..))
         });
-        held.map_or_else(|| inner.read(start, start.saturating_add(least).min(inner.bytes)), Ok)
+        held.ok_or_else(|| ParquetError::General(format!("byte {start} is in none of the column chunks")))
     }
 }
 
 impl ChunkFileInner {
-    fn read(&self, from: u64, to: u64) -> Result<Bytes, ParquetError> {
-        self.storage.read(&self.path, from, to).map_err(|error| ParquetError::External(Box::new(error)))
-    }
-
     fn held(&self) -> MutexGuard<'_, Vec<(u64, Bytes)>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,11 +266,11 @@ impl ChunkReader for ChunkFile {
     type T = Reader<Bytes>;
 
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        Ok(self.from(start, self.inner.bytes.saturating_sub(start))?.reader())
+        Ok(self.from(start)?.reader())
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let bytes = self.from(start, length as u64)?;
+        let bytes = self.from(start)?;
         if bytes.len() < length {
             return Err(ParquetError::EOF(format!("{} ends before byte {}", self.inner.path, start + length as u64)));
         }

@@ -49,10 +49,13 @@ impl Lanes {
         self.known.len() as u32
     }
 
-    /// The place of each among all, by topic and partition.
+    /// The place of each among all, by topic, incarnation of the topic, and partition.
     pub fn ranks(&self) -> Vec<u32> {
         let mut order: Vec<usize> = (0..self.known.len()).collect();
-        order.sort_by(|a, b| self.known[*a].cmp(&self.known[*b]));
+        order.sort_by_cached_key(|lane| {
+            let source = &self.known[*lane];
+            (source.in_kafka().topic, source.incarnation(), source.partition)
+        });
         let mut ranks = vec![0; self.known.len()];
         for (rank, number) in order.into_iter().enumerate() {
             ranks[number] = rank as u32;

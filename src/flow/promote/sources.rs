@@ -6,7 +6,7 @@ use regex::Regex;
 
 use super::delta::{LaneDelta, Rewind, lane_delta};
 use crate::fault::Fault;
-use crate::lake::chain::{LedgerFile, read_chain};
+use crate::lake::chain::{LedgerFile, read_chain, read_intents};
 use crate::lake::footer::{Zone, read_footer};
 use crate::lake::mutate;
 use crate::lake::names::{ledger_root, parse_ledger_partition};
@@ -76,6 +76,21 @@ pub fn read_lanes(
 ) -> Result<Vec<Lane>, Fault> {
     let mut lanes = Vec::new();
     for source in sources(storage, &table.topics, cursors)? {
+        lanes.push(read_lane(storage, source, cursors)?);
+    }
+    Ok(lanes)
+}
+
+/// How often a Kafka partition is looked at again while rewinds of it go on.
+const LOOKS: usize = 3;
+
+fn read_lane(
+    storage: &dyn Storage,
+    source: TopicPartition,
+    cursors: &BTreeMap<TopicPartition, Cursor>,
+) -> Result<Lane, Fault> {
+    let mut look = 1;
+    loop {
         // Rewinds are listed before the chain: the promise of `read_chain`.
         let state = read_chain(storage, &source)?;
         let rewinds: Vec<Rewind> = state
@@ -89,11 +104,16 @@ pub fn read_lanes(
             })
             .collect();
         let ranges: Vec<OffsetRange> = state.chain.live.iter().map(|file| file.name.range).collect();
-        let delta = lane_delta(&source, cursors.get(&source), &rewinds, &ranges)?;
-        let promoted = cursors.get(&source).map_or(0, |cursor| cursor.next);
-        lanes.push(Lane { source, chain: state.chain.live, promoted, delta });
+        match lane_delta(&source, cursors.get(&source), &rewinds, &ranges) {
+            Ok(delta) => {
+                let promoted = cursors.get(&source).map_or(0, |cursor| cursor.next);
+                return Ok(Lane { source, chain: state.chain.live, promoted, delta });
+            }
+            // A rewind that was published meanwhile explains why the chain does not fit.
+            Err(_) if look < LOOKS && read_intents(storage, &source)? != state.intents => look += 1,
+            Err(fault) => return Err(fault),
+        }
     }
-    Ok(lanes)
 }
 
 fn sources(

@@ -8,6 +8,8 @@ use crate::fault::{Domain, Fault, Verdict};
 pub const DENIED: &str = "kafka.denied";
 /// Event of a position that the broker does not have (any more).
 pub const OUT_OF_RANGE: &str = "kafka.offset-out-of-range";
+/// The cluster has no topic of that name.
+pub const UNKNOWN_TOPIC: &str = "kafka.unknown-topic";
 /// Event of a second daemon with the same `group.instance.id`.
 pub const DUPLICATE_INSTANCE: &str = "kafka.duplicate-instance";
 /// Event of a cluster that cannot be reached. librdkafka goes on trying by itself.
@@ -105,7 +107,7 @@ fn classify(code: Code) -> (Domain, Verdict, &'static str, &'static str) {
         | Code::UnknownTopic
         | Code::UnknownPartition
         | Code::UnknownTopicId
-        | Code::InvalidTopic => (User, Retry, "kafka.unknown-topic", "create the topic or correct topics"),
+        | Code::InvalidTopic => (User, Retry, UNKNOWN_TOPIC, "create the topic or correct topics"),
         Code::BadMessage | Code::InvalidMessage | Code::BadCompression | Code::UnsupportedCompressionType => {
             (External, Retry, "kafka.corrupt-message", "nothing was skipped; check the broker's disk")
         }

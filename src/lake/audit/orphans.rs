@@ -9,6 +9,7 @@ use crate::lake::footer::{self, IntervalFooter};
 use crate::lake::mutate;
 use crate::lake::names::{Home, IntervalName};
 use crate::lake::recover;
+use crate::lake::restore;
 use crate::model::offset::TopicPartition;
 use crate::storage::{Kind, LakePath, Storage};
 
@@ -16,7 +17,8 @@ use crate::storage::{Kind, LakePath, Storage};
 /// short: its manifest or intent is there, and the next owner finishes or removes what it names.
 ///
 /// The order of the looks matters. A manifest leaves the stage when its interval joins the chain, so manifests first,
-/// then the chain. A rewind moves its files before it is done, so intents first, then the file itself once more.
+/// then the chain. A rewind moves its files before it is done, so intents first, then the file itself once more. One that
+/// takes a rewind back brings files before their ledger file joins the chain, so its intent first, then the chain.
 pub(super) fn unexplained(storage: &dyn Storage, unnamed: Vec<LakePath>) -> Result<Vec<Violation>, LakeError> {
     let mut by_source: BTreeMap<Option<TopicPartition>, Vec<LakePath>> = BTreeMap::new();
     for path in unnamed {
@@ -57,6 +59,17 @@ fn explained(storage: &dyn Storage, source: &TopicPartition, paths: &[LakePath])
         }
     }
     let wanted: HashSet<&str> = paths.iter().map(LakePath::name).collect();
+    for intent in chain::read_intents(storage, source)?.iter().filter(|intent| !intent.is_done) {
+        let Some(rewind) = intent.name.undoes else { continue };
+        for ledger in recover::superseded_ledgers(storage, source, &home.superseded(rewind))? {
+            if wanted.contains(restore::name_after(&ledger.name, intent.name.epoch).file_name().as_str()) {
+                read_into(storage, &ledger.path, ledger.bytes, |footer| {
+                    let after = restore::footer_after(&footer, &ledger, intent.name.epoch);
+                    after.into_iter().for_each(|footer| add(&mut explained, footer));
+                })?;
+            }
+        }
+    }
     let live = match chain::read_chain(storage, source) {
         Ok(state) => state.chain.live,
         // What is broken is told by I1; its files still name theirs.
@@ -64,13 +77,13 @@ fn explained(storage: &dyn Storage, source: &TopicPartition, paths: &[LakePath])
         Err(error) => return Err(error),
     };
     for file in live.iter().filter(|file| wanted.contains(file.path.name())) {
-        read_into(storage, &file.path, file.bytes, &mut explained)?;
+        read_into(storage, &file.path, file.bytes, |footer| add(&mut explained, footer))?;
     }
     for intent in chain::read_intents(storage, source)?.iter().filter(|intent| !intent.is_done) {
         let superseded = home.superseded(intent.name.epoch);
-        for (path, bytes) in recover::superseded_ledgers(storage, source, &superseded)? {
-            if wanted.contains(path.name()) {
-                read_into(storage, &path, bytes, &mut explained)?;
+        for ledger in recover::superseded_ledgers(storage, source, &superseded)? {
+            if wanted.contains(ledger.path.name()) {
+                read_into(storage, &ledger.path, ledger.bytes, |footer| add(&mut explained, footer))?;
             }
         }
     }
@@ -81,10 +94,10 @@ fn read_into(
     storage: &dyn Storage,
     path: &LakePath,
     bytes: u64,
-    explained: &mut HashSet<String>,
+    mut take: impl FnMut(IntervalFooter),
 ) -> Result<(), LakeError> {
     match footer::read_footer(storage, path, bytes) {
-        Ok(footer) => add(explained, footer),
+        Ok(footer) => take(footer),
         // A damaged one is reported where the chain is read; one that was moved explains nothing.
         Err(LakeError::Corrupt { .. }) => {}
         Err(error) if error.storage_kind() == Some(Kind::NotFound) => {}

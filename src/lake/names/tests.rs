@@ -40,9 +40,11 @@ proptest! {
         let epoch = Epoch(epoch);
         let hint = HeadHint { date, range, epoch };
         prop_assert_eq!(HeadHint::parse(&hint.name()), Some(hint));
-        let rewind = RewindName { epoch, to: range.from(), head: range.to() };
-        prop_assert_eq!(RewindName::parse(&rewind.intent()), Some((rewind, false)));
-        prop_assert_eq!(RewindName::parse(&rewind.done()), Some((rewind, true)));
+        for undoes in [None, Some(Epoch(u64::from(bucket)))] {
+            let rewind = RewindName { epoch, to: range.from(), head: range.to(), undoes };
+            prop_assert_eq!(RewindName::parse(&rewind.intent()), Some((rewind, false)));
+            prop_assert_eq!(RewindName::parse(&rewind.done()), Some((rewind, true)));
+        }
         prop_assert_eq!(parse_floor(&floor_name(range.from(), epoch)), Some(range.from()));
         let part = PartName { seq: epoch.0, epoch, bucket, number };
         prop_assert_eq!(PartName::parse(&part.file_name()), Some(part));
@@ -83,6 +85,20 @@ fn the_longest_topic_fits_a_file_name_and_no_longer_one() {
     for bad in ["", ".", "..", "a/b", "a b", "a+b", "ä"] {
         assert!(topic_problem(bad).is_some(), "{bad}");
     }
+}
+
+#[test]
+fn an_incarnation_has_a_number_and_the_id_of_its_topic() {
+    assert_eq!((incarnation("library", 1), incarnation("library", 12)), ("library".into(), "library~12".into()));
+    let second = TopicPartition::new(incarnation("library", 2), 3);
+    assert_eq!((second.in_kafka(), second.incarnation()), (TopicPartition::new("library", 3), 2));
+    assert_eq!(second.in_kafka().incarnation(), 1);
+    let name = accepted_name(2, &plain_topic_id("x+Y/7").unwrap());
+    assert_eq!((name.as_str(), parse_accepted(&name)), ("0000000002+x-Y_7.json", Some((2, "x-Y_7"))));
+    assert!(plain_topic_id("a b").is_none() && plain_topic_id("").is_none());
+    assert!(parse_accepted("2+x.json").is_none() && parse_accepted("0000000002+x+y.json").is_none());
+    assert_eq!(Home::topic("library").accepted().as_str(), "_forebay/raw/library/topic/accepted");
+    assert_eq!(Home::parse_partition("topic"), None);
 }
 
 #[test]

@@ -11,11 +11,13 @@ use tokio::sync::oneshot;
 
 use super::messages::{
     BatchLost, DrainLane, EndGuard, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane,
+    TopicAccepted,
 };
 use super::stages::{LaneIdentity, Stages};
-use super::start::{Outcome, RewindOrder, StartJob};
-use crate::fault::Fault;
-use crate::lake::Rewound;
+use super::start::{Moved, Outcome, RewindOrder, StartJob};
+use crate::fault::{Fault, Verdict};
+use crate::flow::read::faults::OUT_OF_RANGE;
+use crate::lake::TOPIC_RECREATED;
 use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
@@ -47,7 +49,9 @@ pub struct LaneSupervisor {
     is_draining: bool,
     is_paused: bool,
     stop_at: Option<i64>,
-    rewind: Option<(RewindOrder, oneshot::Sender<Result<Rewound, Fault>>)>,
+    rewind: Option<(RewindOrder, oneshot::Sender<Result<Moved, Fault>>)>,
+    /// Whether the broker tells the id of the topic, by which a start sees that it was created again.
+    is_topic_known: bool,
     guard: EndGuard,
 }
 
@@ -86,6 +90,7 @@ impl LaneSupervisor {
             is_paused,
             stop_at: None,
             rewind: None,
+            is_topic_known: false,
             guard,
         }
     }
@@ -131,6 +136,15 @@ impl LaneSupervisor {
 
     /// A generation, or the attempt to start one, has ended with the `exit` of `part`: decide what comes next.
     fn ended(&mut self, part: &'static str, exit: &Exit, ctx: &mut Context<Self>) {
+        // A position that is gone under a running reader may be that of a topic that was created again. The next start
+        // asks for the topic and the watermarks, and says which it is.
+        let asked_again = match exit {
+            Exit::Failed(fault) if fault.event == OUT_OF_RANGE && part != LANE && self.is_topic_known => {
+                Some(Exit::Failed(Fault { verdict: Verdict::Retry, ..fault.clone() }))
+            }
+            _ => None,
+        };
+        let exit = asked_again.as_ref().unwrap_or(exit);
         let decision = self.policy.decide(exit, self.parts.clock.instant(), fastrand::f64());
         if decision == Decision::Ignore {
             return;
@@ -157,6 +171,10 @@ impl LaneSupervisor {
             Decision::ParkFor(delay) => {
                 events::lane_parked(&self.source, self.generation, self.policy.restarts(), delay);
                 self.start_after(delay, LaneState::Parked, ctx);
+            }
+            // Whoever accepts the topic may be served by another daemon of the group: we look now and then.
+            Decision::Halt(fault) if fault.event == TOPIC_RECREATED => {
+                self.start_after(self.parts.limits.parked_retry, LaneState::Halted, ctx);
             }
             Decision::Halt(_) => self.set_state(LaneState::Halted),
             // Who fenced us may have been a start that came too late, of an owner that the group has long forgotten:
@@ -247,6 +265,7 @@ impl Handler<Started> for LaneSupervisor {
         };
         let (epoch, head, end) = (opened.ledger.epoch(), opened.ledger.head(), opened.end);
         self.stop_at = opened.stop_at;
+        self.is_topic_known = opened.topic_id.is_some();
         events::lane_acquired(&self.source, self.generation, epoch, head);
         let state = if self.is_paused { LaneState::Paused } else { LaneState::Running };
         self.view.update(|view| {
@@ -317,6 +336,18 @@ impl Handler<Reassigned> for LaneSupervisor {
     }
 }
 
+impl Handler<TopicAccepted> for LaneSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: TopicAccepted, ctx: &mut Self::Context) {
+        let is_waiting = |view: &LaneView| view.last_fault.as_ref().is_some_and(|fault| fault.event == TOPIC_RECREATED);
+        if is_waiting(&self.view.get()) && self.stages.is_none() && self.starting.is_none() && !self.is_draining {
+            self.cancel_next_start(ctx);
+            self.start_generation(ctx);
+        }
+    }
+}
+
 impl Handler<BatchLost> for LaneSupervisor {
     type Result = ();
 
@@ -362,7 +393,7 @@ impl Handler<ResumeLane> for LaneSupervisor {
 }
 
 impl Handler<RewindLane> for LaneSupervisor {
-    type Result = ResponseFuture<Result<Rewound, Fault>>;
+    type Result = ResponseFuture<Result<Moved, Fault>>;
 
     fn handle(&mut self, order: RewindLane, ctx: &mut Self::Context) -> Self::Result {
         if self.rewind.is_some() || self.starting.is_some() || self.is_draining {

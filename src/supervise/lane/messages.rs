@@ -2,9 +2,8 @@
 
 use actix::prelude::{Message, Recipient};
 
-use super::start::RewindOrder;
+use super::start::{Moved, RewindOrder};
 use crate::fault::Fault;
-use crate::lake::Rewound;
 use crate::model::offset::TopicPartition;
 
 /// Finish what is in the lane, commit it, end.
@@ -32,6 +31,11 @@ pub struct ResumeLane;
 #[rtype(result = "()")]
 pub struct Reassigned;
 
+/// The topic was created again and an operator has accepted it: a lane that waits for that starts.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct TopicAccepted;
+
 /// A batch of the lane is lost in the parser pool: its generation cannot go on.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
@@ -44,9 +48,9 @@ pub struct BatchLost {
     pub fault: Fault,
 }
 
-/// Truncate the chain and read again from there, as the next generation.
+/// Truncate the chain and read again from there, or take the newest rewind back, as the next generation.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Rewound, Fault>")]
+#[rtype(result = "Result<Moved, Fault>")]
 pub struct RewindLane(pub RewindOrder);
 
 /// How a lane came to rest.

@@ -6,10 +6,13 @@
 mod actor;
 mod messages;
 mod observer;
+mod same_topic;
 mod stages;
 mod start;
 
 pub use actor::LaneSupervisor;
 pub(super) use actor::PARSER;
-pub use messages::{BatchLost, DrainLane, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane};
-pub use start::{RewindOrder, RewindTarget, preview_rewind};
+pub use messages::{
+    BatchLost, DrainLane, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane, TopicAccepted,
+};
+pub use start::{Direction, MovePlan, Moved, RewindOrder, RewindTarget, preview_rewind};

@@ -83,12 +83,13 @@ impl BufferObserver for LaneObserver {
             elapsed: interval.took,
         });
         let to = interval.range.to();
-        self.parts.session.commit_hint(&interval.source, to);
+        let in_kafka = interval.source.in_kafka();
+        self.parts.session.commit_hint(&in_kafka, to);
         self.view.update(|view| {
             if self.is_current(view) {
                 (view.committed, view.last_commit) = (Some(to), Some(interval.at));
                 view.lag = view.end.map(|end| (end - to).max(0));
-                metrics().set_lag(&interval.source, view.lag.unwrap_or(0));
+                metrics().set_lag(&in_kafka, view.lag.unwrap_or(0));
             }
         });
     }

@@ -8,8 +8,9 @@ use actix::prelude::Recipient;
 use crossbeam_channel::bounded;
 
 use super::observer::LaneObserver;
+use super::same_topic::SameTopic;
 use crate::fault::Fault;
-use crate::flow::buffer::commit::Backoff;
+use crate::flow::buffer::commit::{Backoff, Committer};
 use crate::flow::buffer::lake_committer::LakeCommitter;
 use crate::flow::buffer::report::BufferReport;
 use crate::flow::buffer::step::{BuffererParts, ParquetBuffererStep, ROW_GROUP_BYTES};
@@ -34,6 +35,8 @@ pub(super) struct Opened {
     pub(super) stop_at: Option<i64>,
     /// High watermark when it was opened.
     pub(super) end: i64,
+    /// Id of the topic, where the broker tells it.
+    pub(super) topic_id: Option<String>,
 }
 
 /// The running stages of one generation.
@@ -69,14 +72,21 @@ impl Stages {
     ) -> Result<Self, Fault> {
         let &LaneIdentity { source, table, generation, .. } = lane;
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
+        // What the lake calls it goes with the data; everybody else calls it as Kafka does.
+        let lineage = opened.ledger.source().clone();
         let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
         let (valid_in, valid_out) = bounded(VALID_BATCHES);
         let report = BufferReport::default();
+        let committer = LakeCommitter::new(opened.ledger);
+        let committer: Box<dyn Committer> = match opened.topic_id {
+            Some(id) => Box::new(SameTopic::new(committer, parts.broker.clone(), &source.topic, id)),
+            None => Box::new(committer),
+        };
         let bufferer = ParquetBuffererStep::new(BuffererParts {
-            source: source.clone(),
+            source: lineage.clone(),
             head,
             input: valid_out,
-            committer: Box::new(LakeCommitter::new(opened.ledger)),
+            committer,
             tables: Arc::clone(&parts.tables),
             spool: parts.spool.clone(),
             memory: parts.encoders.clone(),
@@ -97,7 +107,7 @@ impl Stages {
         let validator = ValidatorStep::new(validator, parsed_out, valid_in);
         let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), table, parsed_in, issued);
         let spec = ReaderSpec {
-            source: source.clone(),
+            source: lineage,
             generation,
             position: head,
             stop_at: opened.stop_at,

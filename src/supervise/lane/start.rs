@@ -9,7 +9,7 @@ use super::stages::Opened;
 use crate::fault::Fault;
 use crate::lake::fence::Owner;
 use crate::lake::ledger::LedgerWriter;
-use crate::lake::{self, LaneLedger, PendingInterval, RewindPlan, Rewound, StartPosition};
+use crate::lake::{self, LaneLedger, PendingInterval, RewindPlan, Rewound, StartPosition, UndoPlan, Undone};
 use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
 use crate::model::table::{OnOutOfRange, StartingOffsets};
 use crate::observe::events;
@@ -24,11 +24,20 @@ pub enum RewindTarget {
     Time(Timestamp),
 }
 
-/// An operator's order to truncate the chain of a lane and read it again.
+/// Which way a rewind goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Truncate the chain, to read again from there.
+    Back(RewindTarget),
+    /// Take the newest rewind back: the chain is what it was before, and the lane goes on at its old head.
+    Undo,
+}
+
+/// An operator's order to truncate the chain of a lane and read it again, or to take the newest such order back.
 #[derive(Debug, Clone)]
 pub struct RewindOrder {
-    /// Where to.
-    pub to: RewindTarget,
+    /// Which way, and where to.
+    pub to: Direction,
     /// Refuse unless the lane's committed position is this.
     pub expect: Option<i64>,
     /// Why; kept in storage.
@@ -39,7 +48,35 @@ pub struct RewindOrder {
 pub(super) struct Outcome {
     pub(super) opened: Result<Opened, Fault>,
     /// The answer to a rewind, where one was ordered. A refused rewind does not keep the lane from starting.
-    pub(super) rewound: Option<Result<Rewound, Fault>>,
+    pub(super) rewound: Option<Result<Moved, Fault>>,
+}
+
+/// What a rewind did.
+#[derive(Debug, Clone)]
+pub enum Moved {
+    /// The chain was truncated.
+    Back(Rewound),
+    /// The newest rewind was taken back.
+    Undone(Undone),
+}
+
+/// What a rewind would do.
+#[derive(Debug, Clone)]
+pub enum MovePlan {
+    /// The chain would be truncated.
+    Back(RewindPlan),
+    /// The newest rewind would be taken back.
+    Undo(UndoPlan),
+}
+
+impl Moved {
+    /// What was planned, and done.
+    pub fn into_plan(self) -> MovePlan {
+        match self {
+            Self::Back(rewound) => MovePlan::Back(rewound.plan),
+            Self::Undone(undone) => MovePlan::Undo(undone.plan),
+        }
+    }
 }
 
 fn apply_rewind(
@@ -48,12 +85,21 @@ fn apply_rewind(
     order: &RewindOrder,
     broker_low: i64,
     ledger: &mut LaneLedger,
-) -> Result<Rewound, Fault> {
-    let (head, reason) = (ledger.head(), &order.reason);
-    let target = order.to.resolve(parts, source)?;
-    let rewound = ledger.rewind(lake::RewindOrder { target, expect: order.expect, broker_low, reason })?;
-    events::rewound(source, head, rewound.plan.to, Epoch(rewound.epoch), reason);
-    Ok(rewound)
+) -> Result<Moved, Fault> {
+    let (head, expect, reason) = (ledger.head(), order.expect, &order.reason);
+    match order.to {
+        Direction::Back(to) => {
+            let target = to.resolve(parts, source)?;
+            let rewound = ledger.rewind(lake::RewindOrder { target, expect, broker_low, reason })?;
+            events::rewound(source, head, rewound.plan.to, Epoch(rewound.epoch), reason);
+            Ok(Moved::Back(rewound))
+        }
+        Direction::Undo => {
+            let undone = ledger.undo(lake::UndoOrder { expect, reason })?;
+            events::rewind_undone(source, head, undone.plan.to, Epoch(undone.epoch), reason);
+            Ok(Moved::Undone(undone))
+        }
+    }
 }
 
 /// What a rewind would do, without doing any of it.
@@ -61,11 +107,20 @@ fn apply_rewind(
 /// # Errors
 ///
 /// What would refuse the rewind.
-pub fn preview_rewind(parts: &Parts, source: &TopicPartition, order: &RewindOrder) -> Result<RewindPlan, Fault> {
-    let (broker_low, _) = parts.broker.watermarks(source)?;
-    let target = order.to.resolve(parts, source)?;
-    let order = lake::RewindOrder { target, expect: order.expect, broker_low, reason: &order.reason };
-    Ok(lake::plan_rewind(&*parts.storage, source, order)?)
+pub fn preview_rewind(parts: &Parts, source: &TopicPartition, order: &RewindOrder) -> Result<MovePlan, Fault> {
+    let (expect, reason) = (order.expect, &*order.reason);
+    let chain = lake::lineage(&*parts.storage, source, parts.broker.topic_id(&source.topic)?.as_deref())?;
+    Ok(match order.to {
+        Direction::Back(to) => {
+            let (broker_low, _) = parts.broker.watermarks(source)?;
+            let target = to.resolve(parts, source)?;
+            let order = lake::RewindOrder { target, expect, broker_low, reason };
+            MovePlan::Back(lake::plan_rewind(&*parts.storage, &chain, order)?)
+        }
+        Direction::Undo => {
+            MovePlan::Undo(lake::plan_undo(&*parts.storage, &chain, lake::UndoOrder { expect, reason })?)
+        }
+    })
 }
 
 impl RewindTarget {
@@ -143,15 +198,18 @@ fn record_loss(
     Ok(())
 }
 
-/// The configured start of a Kafka partition that has no chain.
+/// The configured start of a Kafka partition that has no chain. A topic that was created again is read from its first
+/// message: the configured offsets are those of the topic before, and `latest` would leave out what came in the meantime.
 struct ConfiguredStart<'a> {
     parts: &'a Parts,
 }
 
 impl StartPosition for ConfiguredStart<'_> {
     fn resolve(&self, source: &TopicPartition) -> Result<i64, Fault> {
-        let start = self.parts.table_of(&source.topic).map(|(_, table)| &table.starting_offsets);
-        self.parts.broker.start_position(source, start.unwrap_or(&StartingOffsets::Earliest))
+        let in_kafka = source.in_kafka();
+        let configured = self.parts.table_of(&in_kafka.topic).map(|(_, table)| &table.starting_offsets);
+        let start = configured.filter(|_| source.incarnation() == 1).unwrap_or(&StartingOffsets::Earliest);
+        self.parts.broker.start_position(&in_kafka, start)
     }
 }
 
@@ -176,7 +234,7 @@ impl StartJob {
         Outcome { opened, rewound }
     }
 
-    fn open(&self, rewound: &mut Option<Result<Rewound, Fault>>) -> Result<Opened, Fault> {
+    fn open(&self, rewound: &mut Option<Result<Moved, Fault>>) -> Result<Opened, Fault> {
         let (parts, source) = (&*self.parts, &self.source);
         self.still_ours()?;
         let marks = parts.broker.watermarks(source)?;
@@ -186,9 +244,10 @@ impl StartJob {
             taken_at: parts.clock.now(),
             ..parts.owner.clone()
         };
+        let chain = lake::lineage(&*parts.storage, source, owner.topic_id.as_deref())?;
         // The broker may have kept us waiting, and an epoch that is taken in error fences the rightful owner.
         self.still_ours()?;
-        let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, source, &ConfiguredStart { parts })?;
+        let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, &chain, &ConfiguredStart { parts })?;
         if let Some(order) = &self.rewind {
             *rewound = Some(apply_rewind(parts, source, order, marks.0, &mut ledger));
         }
@@ -197,7 +256,7 @@ impl StartJob {
         self.still_ours()?;
         let fetch = parts.session.open(source, head)?;
         let stop_at = parts.until_caught_up.then(|| self.stop_at.unwrap_or(marks.1));
-        Ok(Opened { ledger, fetch, stop_at, end: marks.1 })
+        Ok(Opened { ledger, fetch, stop_at, end: marks.1, topic_id: owner.topic_id })
     }
 
     fn still_ours(&self) -> Result<(), Fault> {

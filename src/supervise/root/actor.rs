@@ -326,7 +326,7 @@ impl Handler<BatchLost> for RootSupervisor {
     type Result = ();
 
     fn handle(&mut self, lost: BatchLost, _: &mut Self::Context) {
-        if let Some(lane) = self.lanes.get(&lost.source) {
+        if let Some(lane) = self.lanes.get(&lost.source.in_kafka()) {
             lane.address.do_send(lost);
         }
     }

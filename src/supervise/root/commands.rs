@@ -5,10 +5,9 @@ use actix::prelude::{Context, Handler, Message, MessageResult, ResponseFuture};
 use super::actor::{Mode, RootSupervisor};
 use super::tree;
 use crate::fault::Fault;
-use crate::lake::Rewound;
 use crate::model::offset::TopicPartition;
 use crate::model::status::Node;
-use crate::supervise::lane::{PauseLane, ResumeLane, RewindLane, RewindOrder};
+use crate::supervise::lane::{Moved, PauseLane, ResumeLane, RewindLane, RewindOrder, TopicAccepted};
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
 use crate::supervise::view::{FaultView, LaneView, PromotionView};
 use actix::Addr;
@@ -67,13 +66,19 @@ pub struct SetPaused {
 
 /// Asks for a rewind.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Rewound, Fault>")]
+#[rtype(result = "Result<Moved, Fault>")]
 pub struct RewindRequest {
     /// Which lane.
     pub source: TopicPartition,
     /// What is ordered.
     pub order: RewindOrder,
 }
+
+/// Says that a topic which was created again is accepted: its lanes here that wait for that start. Answers how many
+/// lanes the topic has here.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "usize")]
+pub struct AcceptTopic(pub String);
 
 /// Asks who owns a lane here, before a preview of a rewind is made.
 #[derive(Debug, Clone, Message)]
@@ -138,8 +143,17 @@ impl Selection {
     }
 }
 
+impl Handler<AcceptTopic> for RootSupervisor {
+    type Result = usize;
+
+    fn handle(&mut self, accepted: AcceptTopic, _: &mut Context<Self>) -> usize {
+        let of_topic = self.lanes.iter().filter(|(source, _)| *source.topic == *accepted.0);
+        of_topic.map(|(_, lane)| lane.address.do_send(TopicAccepted)).count()
+    }
+}
+
 impl Handler<RewindRequest> for RootSupervisor {
-    type Result = ResponseFuture<Result<Rewound, Fault>>;
+    type Result = ResponseFuture<Result<Moved, Fault>>;
 
     fn handle(&mut self, request: RewindRequest, _: &mut Context<Self>) -> Self::Result {
         let Some(lane) = self.lanes.get(&request.source) else {

@@ -7,6 +7,7 @@ use actix::prelude::{AsyncContext, Context, WrapFuture};
 
 use super::actor::{Mode, RootSupervisor};
 use crate::fault::Fault;
+use crate::lake::TOPIC_RECREATED;
 use crate::model::status::LaneState;
 use crate::supervise::promotion::PromoteNow;
 use crate::supervise::view::LaneView;
@@ -71,7 +72,9 @@ impl RootSupervisor {
             return self.end(Err(Fault::internal("root.every-lane-parked", message)));
         }
         // What keeps every lane from starting at all is no matter of lanes: whoever has started us shall hear of it.
-        if is_alive && !self.has_worked && live.all(|view| view.state == LaneState::Halted) {
+        // But a topic that was created again waits for a command, and that needs somebody to give it to.
+        let is_stuck = |view: &LaneView| view.state == LaneState::Halted && !waits_for_operator(view);
+        if is_alive && !self.has_worked && live.all(is_stuck) {
             let fault = first_fault(&views, LaneState::Halted);
             return fault.map_or((), |fault| self.end(Err(fault)));
         }
@@ -107,6 +110,11 @@ impl RootSupervisor {
         });
         ctx.spawn(promoted);
     }
+}
+
+/// Whether a lane halts because its topic must be accepted first.
+fn waits_for_operator(view: &LaneView) -> bool {
+    view.last_fault.as_ref().is_some_and(|fault| fault.event == TOPIC_RECREATED)
 }
 
 /// Why the first lane that is in this state is in it.
