@@ -120,26 +120,26 @@ fn against_mapping(document: &Document, path: &str, processed: &ProcessedSetting
             let help = "write required = true in the mapping: a record without its id cannot be told from another";
             document.problem(&key, format!("column {name} may be missing"), Some(help.into()));
         }
-        if is_float(column.kind) {
+        if is_float(&column.kind) {
             document.problem(&key, format!("column {name} is a float"), Some("take an exact type for an id".into()));
         }
     }
     if let Some(column) = processed.version.as_deref().and_then(|name| find("version", name))
-        && (is_float(column.kind) || column.kind == Kind::Bool)
+        && (is_float(&column.kind) || column.kind == Kind::Bool)
     {
         let message = format!("column {} has no order to tell versions by", column.name);
         let help = "take a whole number, decimal, date, timestamp or string".to_owned();
         document.problem(&format!("{path}.processed.version"), message, Some(help));
     }
     if let Some(column) = find("date", &processed.date)
-        && !matches!(column.kind, Kind::Date | Kind::Timestamp)
+        && !matches!(column.kind, Kind::Date | Kind::Timestamp(_) | Kind::LocalTimestamp(_))
     {
         let message = format!("column {} is neither a date nor a timestamp", column.name);
         document.problem(&format!("{path}.processed.date"), message, Some("take a column that is".into()));
     }
 }
 
-fn is_float(kind: Kind) -> bool {
+fn is_float(kind: &Kind) -> bool {
     matches!(kind, Kind::Float32 | Kind::Float64)
 }
 

@@ -1,10 +1,21 @@
 //! A mapping: how one message type becomes rows. Plain data, as read from the mapping file and already checked;
 //! the parser compiles it into its state machine.
 
+mod column;
+mod kind;
+mod lineage;
+mod path;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+pub use column::{Column, Repeat, Rounding, Trim, ValueRules};
+pub use kind::{BinaryText, Kind, Precision};
+pub use lineage::{CHILD_LINEAGE, LINEAGE, child_lineage_fields, lineage_fields};
+pub use path::{Condition, Name, Path, Step, Take};
 
 /// One message type and the columns of its table.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,10 +24,20 @@ pub struct Mapping {
     pub name: String,
     /// Version from the file.
     pub version: u32,
+    /// Whether a later version may do what older files cannot be read with.
+    pub compatibility: Compatibility,
     /// Expected root element.
     pub root: Option<Name>,
-    /// Steps from the root element to the row element; empty: the root is the row.
-    pub rows: Vec<Name>,
+    /// Elements that rows are made of, outermost first, each by its steps from the one before, the first from the root
+    /// element. A row is made of the innermost; one of an outer element that holds none of the next is a row as well.
+    /// Empty: the root is the row.
+    pub rows: Vec<Vec<Step>>,
+    /// What happens to a message with a document type declaration.
+    pub dtd: Dtd,
+    /// What happens to elements and attributes that no column takes.
+    pub unmapped: Unmapped,
+    /// Schema that whole messages have to follow.
+    pub xsd: Option<PathBuf>,
     /// What happens to a message with a bad row.
     pub on_bad_message: OnBadMessage,
     /// What happens to a row with a bad field.
@@ -27,127 +48,87 @@ pub struct Mapping {
     pub namespaces: BTreeMap<String, String>,
     /// The columns, in the order of the table.
     pub columns: Vec<Column>,
+    /// Tables of what occurs many times in a row.
+    pub children: Vec<Child>,
 }
 
-/// Name of an element or attribute by namespace URI.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name {
-    /// Namespace URI; none for a name in no namespace.
-    pub namespace: Option<Arc<str>>,
-    /// Local name.
-    pub local: Arc<str>,
-}
-
-/// One column.
+/// A child table: a row for each element of that kind in a row of its parent.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Column {
-    /// Name in the table.
+pub struct Child {
+    /// Name of the table.
     pub name: String,
-    /// Where its value is.
-    pub path: Path,
-    /// Its type.
-    pub kind: Kind,
-    /// Whether a message without it is a violation.
-    pub required: bool,
-    /// White space at the ends of the value.
-    pub trim: Trim,
+    /// Steps from the parent's row to the element.
+    pub rows: Vec<Step>,
+    /// The columns, with paths from the element; those with a leading slash from the root.
+    pub columns: Vec<Column>,
+    /// Tables of what occurs many times in a row of this one.
+    pub children: Vec<Self>,
 }
 
-/// Where a value is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Path {
-    /// Whether the steps begin at the root element (a leading `/`) and not at the row.
-    pub from_root: bool,
-    /// Elements to go down; empty: the row (or root) element itself.
-    pub steps: Vec<Name>,
-    /// What of that element.
-    pub take: Take,
-}
-
-/// What of an element is the value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Take {
-    /// Its own text, without that of its children.
-    Text,
-    /// All text in it, that of its descendants too: `string()`.
-    AllText,
-    /// An attribute.
-    Attribute(Name),
-}
-
-/// Type of a column.
+/// What a new version of a mapping may change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// UTF-8 text.
-    String,
-    /// `true`, `false`, `1`, `0`.
-    Bool,
-    /// Signed whole numbers.
-    Int8,
-    /// Signed whole numbers.
-    Int16,
-    /// Signed whole numbers.
-    Int32,
-    /// Signed whole numbers.
-    Int64,
-    /// IEEE 754, single precision.
-    Float32,
-    /// IEEE 754, double precision.
-    Float64,
-    /// Exact decimal of a precision (1 to 38 digits) and a scale.
-    Decimal(u8, i8),
-    /// Calendar date.
-    Date,
-    /// Instant in microseconds, UTC.
-    Timestamp,
-}
-
-impl Kind {
-    /// The Arrow type of the column.
-    pub fn data_type(self) -> DataType {
-        match self {
-            Self::String => DataType::Utf8,
-            Self::Bool => DataType::Boolean,
-            Self::Int8 => DataType::Int8,
-            Self::Int16 => DataType::Int16,
-            Self::Int32 => DataType::Int32,
-            Self::Int64 => DataType::Int64,
-            Self::Float32 => DataType::Float32,
-            Self::Float64 => DataType::Float64,
-            Self::Decimal(precision, scale) => DataType::Decimal128(precision, scale),
-            Self::Date => DataType::Date32,
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        }
-    }
-}
-
-/// White space at the ends of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trim {
-    /// Kept.
+pub enum Compatibility {
+    /// Old and new files can be read together: columns may be added, none may go or change its type.
+    Backward,
+    /// Anything; readers have to cope.
     None,
-    /// Removed at both ends.
-    Both,
-    /// Removed at both ends, and inner runs become one blank.
-    Collapse,
+}
+
+/// What happens to a message with a document type declaration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dtd {
+    /// It is refused.
+    Refuse,
+    /// One that only names an external subset is passed over, and nothing is fetched; an internal subset is refused.
+    IgnoreExternal,
+}
+
+/// What happens to elements and attributes that no column takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmapped {
+    /// Nothing.
+    Ignore,
+    /// They are counted by path.
+    Count,
+    /// They are violations.
+    Reject,
+    /// This column takes them, as a JSON object of path → text.
+    Collect(String),
 }
 
 /// Bounds on a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Payload bytes.
+    /// Payload bytes, before and after it is decoded to UTF-8.
     pub bytes: u64,
     /// Nesting of elements; the root is 1.
     pub depth: u32,
     /// Attributes of one element.
     pub attributes: u32,
-    /// Rows of one message.
+    /// Namespace declarations in scope.
+    pub bindings: u32,
+    /// Bytes of one name, prefix included.
+    pub name: u32,
+    /// Bytes of one value: text between two tags, an attribute, a comment, a processing instruction.
+    pub text: u64,
+    /// Children of one element.
+    pub children: u32,
+    /// Rows of one message, those of child tables counted.
     pub rows: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 10 << 20, depth: 256, attributes: 4096, rows: 100_000 }
+        Self {
+            bytes: 10 << 20,
+            depth: 256,
+            attributes: 4096,
+            bindings: 128,
+            name: 1024,
+            text: 10 << 20,
+            children: 1_000_000,
+            rows: 100_000,
+        }
     }
 }
 
@@ -169,27 +150,42 @@ pub enum OnBadField {
     Null,
 }
 
-/// Names of the columns that Forebay adds to RAW and Processed, in this order, after the mapped ones.
-pub const LINEAGE: [&str; 5] = ["kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp", "row_index"];
-
 impl Mapping {
-    /// Schema of the table in RAW: the mapped columns, then the lineage.
+    /// A mapping of version 1 with a row a message, and what holds when the file says nothing else.
+    pub fn new(name: impl Into<String>, columns: Vec<Column>) -> Self {
+        Self {
+            name: name.into(),
+            version: 1,
+            compatibility: Compatibility::Backward,
+            root: None,
+            rows: Vec::new(),
+            dtd: Dtd::Refuse,
+            unmapped: Unmapped::Ignore,
+            xsd: None,
+            on_bad_message: OnBadMessage::Quarantine,
+            on_bad_field: OnBadField::Quarantine,
+            limits: Limits::default(),
+            namespaces: BTreeMap::new(),
+            columns,
+            children: Vec::new(),
+        }
+    }
+
+    /// Schema of the table in RAW: the mapped columns, the one that collects what is unmapped, then the lineage.
     pub fn raw_schema(&self) -> SchemaRef {
-        let mapped =
-            self.columns.iter().map(|column| Field::new(&column.name, column.kind.data_type(), !column.required));
-        Arc::new(Schema::new(mapped.chain(lineage_fields()).collect::<Vec<_>>()))
+        let collected = match &self.unmapped {
+            Unmapped::Collect(name) => Some(Field::new(name, arrow::datatypes::DataType::Utf8, true)),
+            _ => None,
+        };
+        let mapped = self.columns.iter().map(Column::field);
+        Arc::new(Schema::new(mapped.chain(collected).chain(lineage_fields()).collect::<Vec<_>>()))
     }
 }
 
-/// The lineage columns as Arrow fields. The topic is dictionary-encoded in memory and plain text in files.
-pub fn lineage_fields() -> [Field; 5] {
-    let topic = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    [
-        Field::new(LINEAGE[0], topic, false),
-        Field::new(LINEAGE[1], DataType::Int32, false),
-        Field::new(LINEAGE[2], DataType::Int64, false),
-        Field::new(LINEAGE[3], timestamp, true),
-        Field::new(LINEAGE[4], DataType::Int32, false),
-    ]
+impl Child {
+    /// Schema of the table in RAW: the mapped columns, then the lineage. `is_nested`: its parent is a child table too.
+    pub fn raw_schema(&self, is_nested: bool) -> SchemaRef {
+        let mapped = self.columns.iter().map(Column::field);
+        Arc::new(Schema::new(mapped.chain(child_lineage_fields(is_nested)).collect::<Vec<_>>()))
+    }
 }

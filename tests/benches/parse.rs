@@ -5,7 +5,6 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot work has nothing better to do than to stop")]
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +12,7 @@ use std::time::{Duration, Instant};
 use forebay::flow::parse::{Parser, ParserTable};
 use forebay::model::batch::{RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
-use forebay::model::mapping::{Column, Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Path, Take, Trim};
+use forebay::model::mapping::{Column, Kind, Mapping, Name, Path, Precision, Step, Take};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
@@ -136,36 +135,27 @@ fn message(number: u64) -> String {
 
 fn library() -> Mapping {
     let name = |text: &str| Name { namespace: None, local: text.into() };
+    let step = |text: &str| Step::from(name(text));
     let column = |title: &str, path: &str, kind: Kind| {
         let steps = path.trim_start_matches('/').split('/').filter(|step| !step.is_empty());
         let (attributes, steps): (Vec<&str>, Vec<&str>) = steps.partition(|step| step.starts_with('@'));
         let take = attributes.first().map_or(Take::Text, |attribute| Take::Attribute(name(&attribute[1..])));
-        let path = Path { from_root: path.starts_with('/'), steps: steps.into_iter().map(name).collect(), take };
-        let trim = if kind == Kind::String { Trim::None } else { Trim::Both };
-        Column { name: title.into(), path, kind, required: title == "record_id", trim }
+        let path = Path { from_root: path.starts_with('/'), steps: steps.into_iter().map(step).collect(), take };
+        Column { required: title == "record_id", ..Column::new(title, path, kind) }
     };
-    Mapping {
-        name: "books.toml".into(),
-        version: 1,
-        root: Some(name("library")),
-        rows: vec![name("book")],
-        on_bad_message: OnBadMessage::Quarantine,
-        on_bad_field: OnBadField::Quarantine,
-        limits: Limits::default(),
-        namespaces: BTreeMap::new(),
-        columns: vec![
-            column("record_id", "record_id", Kind::Int64),
-            column("branch", "/@branch", Kind::String),
-            column("book_id", "@id", Kind::String),
-            column("lang", "@lang", Kind::String),
-            column("title", "title", Kind::String),
-            column("author_name", "author/name", Kind::String),
-            column("author_country", "author/country", Kind::String),
-            column("genre", "genre", Kind::String),
-            column("price", "price", Kind::Decimal(10, 2)),
-            column("currency", "price/@currency", Kind::String),
-            column("publication_year", "publication_year", Kind::Int32),
-            column("added", "added", Kind::Timestamp),
-        ],
-    }
+    let columns = vec![
+        column("record_id", "record_id", Kind::Int64),
+        column("branch", "/@branch", Kind::String),
+        column("book_id", "@id", Kind::String),
+        column("lang", "@lang", Kind::String),
+        column("title", "title", Kind::String),
+        column("author_name", "author/name", Kind::String),
+        column("author_country", "author/country", Kind::String),
+        column("genre", "genre", Kind::String),
+        column("price", "price", Kind::Decimal(10, 2)),
+        column("currency", "price/@currency", Kind::String),
+        column("publication_year", "publication_year", Kind::Int32),
+        column("added", "added", Kind::Timestamp(Precision::Micro)),
+    ];
+    Mapping { root: Some(name("library")), rows: vec![vec![step("book")]], ..Mapping::new("books.toml", columns) }
 }

@@ -23,7 +23,7 @@ use forebay::lake::{
     LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
 use forebay::model::batch::{LedgerRow, Outcome};
-use forebay::model::mapping::{Column, Kind, Limits, Mapping, OnBadField, OnBadMessage, Path, Take, Trim};
+use forebay::model::mapping::{Column, Kind, Mapping, Path, Precision, Take};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::table::{
     DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table, TopicChoice,
@@ -95,28 +95,18 @@ pub(crate) fn owner() -> Owner {
 
 pub(crate) fn column(name: &str, kind: Kind, required: bool) -> Column {
     let path = Path { from_root: false, steps: Vec::new(), take: Take::Text };
-    Column { name: name.into(), path, kind, required, trim: Trim::None }
+    Column { required, ..Column::new(name, path, kind) }
 }
 
 pub(crate) fn mapping(extra: &[(&str, Kind)]) -> Mapping {
     let mut columns = vec![
         column("id", Kind::Int64, true),
         column("version", Kind::Int32, false),
-        column("added", Kind::Timestamp, false),
+        column("added", Kind::Timestamp(Precision::Micro), false),
         column("value", Kind::String, false),
     ];
-    columns.extend(extra.iter().map(|(name, kind)| column(name, *kind, false)));
-    Mapping {
-        name: "books.toml".into(),
-        version: 1,
-        root: None,
-        rows: Vec::new(),
-        on_bad_message: OnBadMessage::Quarantine,
-        on_bad_field: OnBadField::Quarantine,
-        limits: Limits::default(),
-        namespaces: BTreeMap::new(),
-        columns,
-    }
+    columns.extend(extra.iter().map(|(name, kind)| column(name, kind.clone(), false)));
+    Mapping::new("books.toml", columns)
 }
 
 impl World {

@@ -1,7 +1,7 @@
 //! Types as a mapping writes them: `int64`, `decimal(10,2)`.
 
 use crate::config::problem::similar;
-use crate::model::mapping::Kind;
+use crate::model::mapping::{Kind, Precision};
 
 /// Types without parameters.
 const PLAIN: [(&str, Kind); 10] = [
@@ -14,7 +14,7 @@ const PLAIN: [(&str, Kind); 10] = [
     ("float32", Kind::Float32),
     ("float64", Kind::Float64),
     ("date", Kind::Date),
-    ("timestamp", Kind::Timestamp),
+    ("timestamp", Kind::Timestamp(Precision::Micro)),
 ];
 
 /// Types that a later version will know.
@@ -42,7 +42,7 @@ const FOREIGN: [(&str, &str); 14] = [
 pub(super) fn parse(text: &str) -> Result<Kind, (String, String)> {
     let text = text.trim();
     if let Some((_, kind)) = PLAIN.iter().find(|(name, _)| *name == text) {
-        return Ok(*kind);
+        return Ok(kind.clone());
     }
     let name = text.split(['(', '<']).next().unwrap_or_default().trim();
     if name == "decimal" {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::problem::did_you_mean;
-use crate::model::mapping::{Name, Path, Take};
+use crate::model::mapping::{Name, Path, Step, Take};
 
 /// What is wrong with a name or path, and what would be right where that is known.
 pub(super) type Wrong = (String, Option<String>);
@@ -29,7 +29,7 @@ pub(super) fn parse_name(text: &str, namespaces: &BTreeMap<String, String>) -> R
 }
 
 /// Steps down elements: `a/b`; `.` is no step.
-pub(super) fn parse_steps(text: &str, namespaces: &BTreeMap<String, String>) -> Result<Vec<Name>, Wrong> {
+pub(super) fn parse_steps(text: &str, namespaces: &BTreeMap<String, String>) -> Result<Vec<Step>, Wrong> {
     if text == "." {
         return Ok(Vec::new());
     }
@@ -37,7 +37,7 @@ pub(super) fn parse_steps(text: &str, namespaces: &BTreeMap<String, String>) -> 
         let help = format!("write {:?}: it begins below the root anyway", text.trim_start_matches('/'));
         return Err(("begins with a slash".to_owned(), Some(help)));
     }
-    text.split('/').map(|step| parse_step(step, namespaces)).collect()
+    text.split('/').map(|step| parse_step(step, namespaces).map(Step::from)).collect()
 }
 
 /// A path to a value.
@@ -73,7 +73,7 @@ pub(super) fn parse(text: &str, namespaces: &BTreeMap<String, String>) -> Result
     if steps.len() > MAX_STEPS {
         return Err((format!("has more than {MAX_STEPS} steps"), None));
     }
-    let steps = steps.into_iter().map(|step| parse_step(step, namespaces)).collect::<Result<_, _>>()?;
+    let steps = steps.into_iter().map(|step| parse_step(step, namespaces).map(Step::from)).collect::<Result<_, _>>()?;
     Ok(Path { from_root, steps, take: take.unwrap_or(Take::Text) })
 }
 
@@ -144,7 +144,11 @@ mod tests {
 
     fn parsed(text: &str) -> (bool, Vec<String>, Take) {
         let path = parse(text, &namespaces()).unwrap();
-        (path.from_root, path.steps.iter().map(|step| step.local.to_string()).collect(), path.take)
+        (
+            path.from_root,
+            path.steps.iter().map(|step| step.name.as_ref().unwrap().local.to_string()).collect(),
+            path.take,
+        )
     }
 
     #[test]
@@ -163,7 +167,7 @@ mod tests {
     #[test]
     fn a_prefix_stands_for_its_uri() {
         let path = parse("cbc:ID/@xml:lang", &namespaces()).unwrap();
-        assert_eq!(path.steps[0].namespace.as_deref(), Some("urn:basic"));
+        assert_eq!(path.steps[0].name.as_ref().unwrap().namespace.as_deref(), Some("urn:basic"));
         let Take::Attribute(name) = path.take else { panic!("not an attribute") };
         assert_eq!(name.namespace.as_deref(), Some("http://www.w3.org/XML/1998/namespace"));
         let (message, help) = parse("cbd:ID", &namespaces()).unwrap_err();
@@ -188,7 +192,7 @@ mod tests {
         #[test]
         fn no_text_makes_the_path_reader_fail_otherwise_than_with_an_answer(text in "[ab:/@.*\\[\\]()é\u{0}-z]{0,40}") {
             if let Ok(path) = parse(&text, &namespaces()) {
-                prop_assert!(path.steps.iter().all(|step| is_ncname(&step.local)));
+                prop_assert!(path.steps.iter().all(|step| step.name.as_ref().is_none_or(|name| is_ncname(&name.local))));
             }
         }
     }

@@ -8,7 +8,10 @@ use super::path::{Wrong, is_ncname, parse, parse_name, parse_steps};
 use crate::config::document::Document;
 use crate::config::problem::Problem;
 use crate::config::section::{Item, Section};
-use crate::model::mapping::{Column, Kind, LINEAGE, Limits, Mapping, Name, OnBadField, OnBadMessage, Path, Take, Trim};
+use crate::model::mapping::{
+    Column, Compatibility, Dtd, Kind, LINEAGE, Limits, Mapping, Name, OnBadField, OnBadMessage, Path, Step, Take, Trim,
+    Unmapped,
+};
 
 /// Keys of a column that a later version will know.
 const LATER: [&str; 13] = [
@@ -68,12 +71,17 @@ fn read_root(document: &Document, name: String) -> Option<Mapping> {
         name,
         version: u32::try_from(version?).ok()?,
         root,
-        rows,
+        compatibility: Compatibility::Backward,
+        rows: if rows.is_empty() { Vec::new() } else { vec![rows] },
+        dtd: Dtd::Refuse,
+        unmapped: Unmapped::Ignore,
+        xsd: None,
         on_bad_message,
         on_bad_field,
         limits,
         namespaces,
         columns: columns.into_iter().map(|(column, _)| column).collect(),
+        children: Vec::new(),
     })
 }
 
@@ -102,7 +110,7 @@ fn read_namespaces(section: &Section<'_>) -> BTreeMap<String, String> {
     namespaces
 }
 
-fn read_message(section: Section<'_>, namespaces: &BTreeMap<String, String>) -> (Option<Name>, Vec<Name>) {
+fn read_message(section: Section<'_>, namespaces: &BTreeMap<String, String>) -> (Option<Name>, Vec<Step>) {
     let root = section.get("root").and_then(|item| {
         let name = parse_name(item.text()?.trim(), namespaces);
         answer(&item, name)
@@ -187,7 +195,9 @@ fn read_column(section: Section<'_>, namespaces: &BTreeMap<String, String>) -> O
     section.finish();
     let kind = kind?;
     let trim = trim.unwrap_or(if kind == Kind::String { Trim::None } else { Trim::Both });
-    Some(Column { name: name?, path: path?, kind, required, trim })
+    let mut column = Column::new(name?, path?, kind);
+    (column.required, column.rules.trim) = (required, trim);
+    Some(column)
 }
 
 fn read_column_name(item: &Item<'_>) -> Option<String> {
@@ -215,7 +225,7 @@ fn is_reserved(name: &str) -> bool {
 fn check_columns(
     document: &Document,
     columns: &[(Column, String)],
-    rows: &[Name],
+    rows: &[Step],
     namespaces: &BTreeMap<String, String>,
 ) {
     for (index, (column, place)) in columns.iter().enumerate() {
@@ -233,7 +243,7 @@ fn check_columns(
 }
 
 /// For a path from the root that leads into the row element: how to write it from there.
-fn inside_row(path: &Path, rows: &[Name], namespaces: &BTreeMap<String, String>) -> Option<String> {
+fn inside_row(path: &Path, rows: &[Step], namespaces: &BTreeMap<String, String>) -> Option<String> {
     if !path.from_root || rows.is_empty() || !path.steps.starts_with(rows) {
         return None;
     }
@@ -241,10 +251,11 @@ fn inside_row(path: &Path, rows: &[Name], namespaces: &BTreeMap<String, String>)
         let prefix = namespaces.iter().find(|(_, uri)| Some(uri.as_str()) == name.namespace.as_deref());
         prefix.map_or_else(|| name.local.to_string(), |(prefix, _)| format!("{prefix}:{}", name.local))
     };
-    let mut parts: Vec<String> = path.steps[rows.len()..].iter().map(shown).collect();
+    let mut parts: Vec<String> =
+        path.steps[rows.len()..].iter().map(|step| step.name.as_ref().map_or_else(|| "*".to_owned(), shown)).collect();
     match &path.take {
-        Take::Text if parts.is_empty() => parts.push(".".to_owned()),
-        Take::Text => {}
+        Take::Text | Take::Element if parts.is_empty() => parts.push(".".to_owned()),
+        Take::Text | Take::Element => {}
         Take::AllText => parts.push("string()".to_owned()),
         Take::Attribute(name) => parts.push(format!("@{}", shown(name))),
     }

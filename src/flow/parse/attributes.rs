@@ -7,6 +7,7 @@ use std::ops::Range;
 use hashbrown::HashSet;
 
 use super::chars::is_space;
+use super::names::{NameId, OTHER};
 
 /// One attribute, as byte ranges of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(super) struct Attribute {
     pub(super) name: Range<usize>,
     /// What stands between the quotes.
     pub(super) value: Range<usize>,
+    /// Its name as the mapping numbers it, once that is looked up.
+    pub(super) id: NameId,
 }
 
 /// What is wrong with a tag, and at which byte of the message.
@@ -68,7 +71,7 @@ pub(super) fn scan(message: &str, range: Range<usize>, found: &mut Vec<Attribute
         if bytes[at] == b'<' {
             return Err(Defect { at, what: "an attribute value holds <, which must be written &lt;" });
         }
-        found.push(Attribute { name, value: start..at });
+        found.push(Attribute { name, value: start..at, id: OTHER });
         at += 1;
     }
     match repeated(message, found) {

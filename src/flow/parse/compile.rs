@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::names::{NameId, OTHER, Vocabulary};
 use crate::fault::Fault;
-use crate::model::mapping::{Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Take, Trim};
+use crate::model::mapping::{Column, Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Step, Take, Trim};
 
 /// A place in the tree of paths that the mapping speaks of.
 pub(super) type StateId = u16;
@@ -84,7 +84,7 @@ impl Program {
     pub(super) fn compile(mapping: &Mapping) -> Result<Self, Fault> {
         let mut builder = Builder::default();
         let root = builder.child(DOCUMENT, mapping.root.as_ref())?;
-        let row = builder.descend(root, &mapping.rows)?;
+        let row = mapping.rows.iter().try_fold(root, |state, steps| builder.descend(state, steps))?;
         builder.states[usize::from(row)].is_row = true;
         let mut columns = Vec::with_capacity(mapping.columns.len());
         let (mut message_columns, mut row_columns) = (Vec::new(), Vec::new());
@@ -93,7 +93,7 @@ impl Program {
             let base = if column.path.from_root { root } else { row };
             let state = builder.descend(base, &column.path.steps)?;
             match &column.path.take {
-                Take::Text => builder.states[usize::from(state)].text.push(id),
+                Take::Text | Take::Element => builder.states[usize::from(state)].text.push(id),
                 Take::AllText => builder.states[usize::from(state)].all_text.push(id),
                 Take::Attribute(name) => {
                     let name = builder.vocabulary.intern(name).ok_or_else(|| too_large(mapping))?;
@@ -109,9 +109,9 @@ impl Program {
             columns.push(ColumnPlan {
                 name: column.name.clone(),
                 path: written(column),
-                kind: column.kind,
+                kind: column.kind.clone(),
                 required: column.required,
-                trim: column.trim,
+                trim: column.rules.trim,
                 message_slot,
             });
         }
@@ -175,8 +175,8 @@ impl Builder {
         Ok(child)
     }
 
-    fn descend(&mut self, from: StateId, steps: &[Name]) -> Result<StateId, Fault> {
-        steps.iter().try_fold(from, |state, step| self.child(state, Some(step)))
+    fn descend(&mut self, from: StateId, steps: &[Step]) -> Result<StateId, Fault> {
+        steps.iter().try_fold(from, |state, step| self.child(state, step.name.as_ref()))
     }
 
     fn table(&self, names: usize) -> Vec<StateId> {
@@ -196,13 +196,14 @@ fn too_large(mapping: &Mapping) -> Fault {
     Fault::halt("mapping.too-large", format!("mapping {}: more than 65,535 columns or names", mapping.name))
 }
 
-fn written(column: &crate::model::mapping::Column) -> String {
+fn written(column: &Column) -> String {
     let mut path = if column.path.from_root { String::from("/") } else { String::new() };
-    let steps: Vec<&str> = column.path.steps.iter().map(|step| &*step.local).collect();
+    let steps: Vec<&str> =
+        column.path.steps.iter().map(|step| step.name.as_ref().map_or("*", |name| &*name.local)).collect();
     path.push_str(&steps.join("/"));
     let take = match &column.path.take {
-        Take::Text if steps.is_empty() => "text()".to_owned(),
-        Take::Text => return path,
+        Take::Text | Take::Element if steps.is_empty() => "text()".to_owned(),
+        Take::Text | Take::Element => return path,
         Take::AllText => "string()".to_owned(),
         Take::Attribute(name) => format!("@{}", name.local),
     };

@@ -2,9 +2,9 @@
 
 use super::chars::trim;
 use super::compile::ColumnId;
+use super::flatten::Flatten;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::text::collapse;
-use super::walk::Walk;
 use crate::model::mapping::{Kind, OnBadField, Trim};
 use crate::model::violation::Code;
 
@@ -35,7 +35,7 @@ impl Tally {
     }
 }
 
-impl Walk<'_> {
+impl Flatten<'_> {
     /// A row element begins.
     pub(super) fn begin_row(&mut self, at: usize) -> Result<(), Box<Found>> {
         let limit = self.program.limits.rows;
@@ -111,7 +111,7 @@ impl Walk<'_> {
             return self.empty(column, place);
         }
         if let Err(reason) = buffer.push(value) {
-            let (code, kind) = describe(plan.kind);
+            let (code, kind) = describe(&plan.kind);
             let what = match reason {
                 "out of the range" => format!("{reason} of {kind}"),
                 "too long for" | "more digits after the point than" | "more digits before the point than" => {
@@ -200,8 +200,8 @@ impl Walk<'_> {
     }
 }
 
-fn describe(kind: Kind) -> (Code, String) {
-    match kind {
+fn describe(kind: &Kind) -> (Code, String) {
+    match *kind {
         Kind::Bool => (Code::TYPE_BOOL, "bool".to_owned()),
         Kind::Int8 => (Code::TYPE_INT, "int8".to_owned()),
         Kind::Int16 => (Code::TYPE_INT, "int16".to_owned()),
@@ -211,7 +211,7 @@ fn describe(kind: Kind) -> (Code, String) {
         Kind::Float64 => (Code::TYPE_FLOAT, "float64".to_owned()),
         Kind::Decimal(precision, scale) => (Code::TYPE_DECIMAL, format!("decimal({precision},{scale})")),
         Kind::Date => (Code::TYPE_DATE, "date".to_owned()),
-        Kind::Timestamp => (Code::TYPE_TIMESTAMP, "timestamp".to_owned()),
-        Kind::String => (Code::LIMIT_BYTES, "string".to_owned()),
+        Kind::Timestamp(_) => (Code::TYPE_TIMESTAMP, "timestamp".to_owned()),
+        _ => (Code::LIMIT_BYTES, "string".to_owned()),
     }
 }

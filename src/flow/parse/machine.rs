@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use super::attributes::Attribute;
 use super::chars;
-use super::compile::{ColumnId, Program};
+use super::compile::{ColumnId, Program, StateId};
 use super::fields::Tally;
+use super::flatten::Flatten;
 use super::found::{Found, MAX_VIOLATIONS, Place};
 use super::names::Names;
 use super::rows::Rows;
 use super::text::Gathered;
-use super::walk::{Frame, Walk};
+use super::walk::{Walk, WalkMemory};
 use crate::model::batch::Outcome;
 use crate::model::mapping::OnBadMessage;
 use crate::model::violation::Code;
@@ -39,19 +39,19 @@ pub(super) struct Flattened {
 #[derive(Debug)]
 pub(super) struct Machine {
     pub(super) program: Arc<Program>,
-    pub(super) names: Names,
-    pub(super) scratch: Scratch,
+    names: Names,
+    walk: WalkMemory,
+    scratch: Scratch,
 }
 
 /// Memory that is used again for each message.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
-    /// The open elements.
-    pub(super) frames: Vec<Frame>,
+    /// The states around the open elements.
+    pub(super) states: Vec<StateId>,
     /// Text being gathered; the first `open` are in use.
     pub(super) captures: Vec<Capture>,
     pub(super) open: usize,
-    pub(super) attributes: Vec<Attribute>,
     pub(super) value: String,
     pub(super) collapsed: String,
     /// Violations of fields and rows.
@@ -82,7 +82,7 @@ impl Machine {
     /// A machine for a program.
     pub(super) fn new(program: Arc<Program>) -> Self {
         let names = Names::new(Arc::clone(&program.vocabulary));
-        Self { program, names, scratch: Scratch::default() }
+        Self { program, names, walk: WalkMemory::default(), scratch: Scratch::default() }
     }
 
     /// Reads one message and appends its rows. A message that ends in quarantine leaves no row.
@@ -142,9 +142,9 @@ impl Machine {
         let survey = chars::survey(text).map_err(|at| {
             Found::fatal(Code::XML_CHARACTER, at, "the message holds a character that XML does not allow")
         })?;
-        let mut walk = Walk::new(&program, text, survey, &mut self.names, &mut self.scratch, rows);
-        walk.run()?;
-        let tally = walk.end_message();
+        let mut flatten = Flatten::new(&program, text, survey, &mut self.scratch, rows);
+        Walk::new(text, survey, &program.limits, &mut self.names, &mut self.walk, &mut flatten).run()?;
+        let tally = flatten.end_message();
         let added = rows.len() - tally.rows_before;
         let shared: usize = rows.shared.iter().map(super::columns::ColumnBuffer::text_bytes).sum();
         let allowed = (FREE_EXPANSION + MAX_EXPANSION * payload.len()).min(LONGEST_EXPANSION);

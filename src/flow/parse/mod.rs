@@ -3,8 +3,8 @@
 //! ```text
 //! mapping ─▶ compile ─▶ Program ─┐ (one for a table, shared)
 //!                                ▼
-//! RawBatch ─▶ Parser ─▶ Machine ─▶ Walk ─▶ columns ─▶ ParsedBatch
-//!             (batch)   (message)  (event)  (value)
+//! RawBatch ─▶ Parser ─▶ Machine ─▶ Walk ─▶ Flatten ─▶ columns ─▶ ParsedBatch
+//!             (batch)   (message)  (event)  (element)  (value)
 //! ```
 //!
 //! * [`Parser`] takes a batch apart into messages and puts their rows together.
@@ -24,6 +24,7 @@ mod columns;
 mod compile;
 mod declaration;
 mod fields;
+mod flatten;
 mod found;
 mod lease;
 mod locate;

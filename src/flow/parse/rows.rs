@@ -35,7 +35,7 @@ pub(super) struct Finished {
 impl Rows {
     /// No rows yet.
     pub(super) fn new(program: &Program) -> Self {
-        let buffer = |id: usize| ColumnBuffer::new(program.columns[id].kind);
+        let buffer = |id: usize| ColumnBuffer::new(&program.columns[id].kind);
         Self {
             columns: (0..program.columns.len()).map(buffer).collect(),
             shared: program.message_columns.iter().map(|&id| buffer(usize::from(id))).collect(),

@@ -1,77 +1,98 @@
-//! The way through one message, event by event: its shape as a document, and the step from state to state.
+//! The way through one message, event by event: its shape as a document, and every rule of well-formedness.
 //!
 //! quick-xml goes on after errors of well-formedness and lets much pass that XML does not allow; here the first error
-//! ends the reading, and what quick-xml does not look at is checked.
+//! ends the reading, and what quick-xml does not look at is checked. What the message says is handed to a [`Sink`].
 
 use std::ops::Range;
 
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::attributes;
+use super::attributes::{self, Attribute};
 use super::chars::{Survey, is_space};
-use super::compile::{DOCUMENT, NOWHERE, Program, StateId};
 use super::declaration;
-use super::fields::Tally;
-use super::found::{Found, Place};
-use super::machine::{Capture, Scratch};
-use super::names::{NO_SCOPE, NameId, Names, Resolved, ScopeId, declared_prefix};
+use super::found::Found;
+use super::names::{NO_SCOPE, NameId, Names, OTHER, Resolved, ScopeId, declared_prefix};
 use super::refusals::{bad_name, broken, check_target, dtd, text_outside};
-use super::rows::Rows;
-use super::text::{attribute_value, push_normalised, resolve};
+use super::text::{attribute_value, resolve};
+use crate::model::mapping::Limits;
 use crate::model::violation::Code;
+
+/// Nothing, or what ends the reading of a message.
+pub(super) type Checked = Result<(), Box<Found>>;
+
+/// Takes what a message says, as far as it is well-formed.
+pub(super) trait Sink {
+    /// A start tag; that of an empty element is followed by [`Sink::close`] at once.
+    ///
+    /// # Errors
+    ///
+    /// A limit that is the sink's.
+    fn open(&mut self, tag: &Tag<'_>) -> Checked;
+
+    /// Character data inside the root element, as it stands at `range` of the message: line ends are not made one kind.
+    fn text(&mut self, range: Range<usize>);
+
+    /// A character inside the root element that is written as a reference.
+    fn character(&mut self, character: char);
+
+    /// The innermost open element ends, and its start tag began `at`; `after` is the byte after its end.
+    fn close(&mut self, at: usize, after: usize);
+}
+
+/// A start tag.
+#[derive(Debug)]
+pub(super) struct Tag<'t> {
+    /// Where its `<` stands.
+    pub(super) at: usize,
+    /// Its name.
+    pub(super) name: NameId,
+    /// How many elements are open, it included.
+    pub(super) depth: usize,
+    /// Its attributes, declarations of namespaces among them.
+    pub(super) attributes: &'t [Attribute],
+}
+
+/// Memory that is used again for each message.
+#[derive(Debug, Default)]
+pub(super) struct WalkMemory {
+    frames: Vec<Frame>,
+    attributes: Vec<Attribute>,
+}
 
 /// An open element.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Frame {
-    state: StateId,
+struct Frame {
     scope: ScopeId,
     /// Where its start tag begins.
     at: usize,
 }
 
 /// The reading of one message.
-pub(super) struct Walk<'w> {
-    pub(super) program: &'w Program,
-    pub(super) message: &'w str,
+pub(super) struct Walk<'w, S> {
+    message: &'w str,
     survey: Survey,
+    limits: &'w Limits,
     names: &'w mut Names,
-    pub(super) scratch: &'w mut Scratch,
-    pub(super) rows: &'w mut Rows,
-    pub(super) tally: Tally,
-    /// State and scope inside the innermost open element.
-    state: StateId,
+    memory: &'w mut WalkMemory,
+    sink: &'w mut S,
+    /// Scope inside the innermost open element.
     scope: ScopeId,
     has_root: bool,
 }
 
-type Checked = Result<(), Box<Found>>;
-
-impl<'w> Walk<'w> {
+impl<'w, S: Sink> Walk<'w, S> {
     /// At the beginning of `message`.
     pub(super) fn new(
-        program: &'w Program,
         message: &'w str,
         survey: Survey,
+        limits: &'w Limits,
         names: &'w mut Names,
-        scratch: &'w mut Scratch,
-        rows: &'w mut Rows,
+        memory: &'w mut WalkMemory,
+        sink: &'w mut S,
     ) -> Self {
-        scratch.frames.clear();
-        scratch.open = 0;
-        let tally = Tally::new(rows.len());
-        Self {
-            program,
-            message,
-            survey,
-            names,
-            scratch,
-            rows,
-            tally,
-            state: DOCUMENT,
-            scope: NO_SCOPE,
-            has_root: false,
-        }
+        memory.frames.clear();
+        Self { message, survey, limits, names, memory, sink, scope: NO_SCOPE, has_root: false }
     }
 
     /// Goes through the whole message.
@@ -90,7 +111,7 @@ impl<'w> Walk<'w> {
             match event {
                 Ok(Event::Text(_)) => self.text(at..after)?,
                 Ok(Event::Start(tag)) => self.open(at, tag.name().as_ref().len(), after - 1, false)?,
-                Ok(Event::End(_)) => self.close(),
+                Ok(Event::End(_)) => self.close(after),
                 Ok(Event::Empty(tag)) => self.open(at, tag.name().as_ref().len(), after - 2, true)?,
                 Ok(Event::GeneralRef(_)) => self.reference(at, &self.message[at + 1..after - 1])?,
                 Ok(Event::CData(_)) => self.cdata(at, at + "<![CDATA[".len()..after - "]]>".len())?,
@@ -109,7 +130,7 @@ impl<'w> Walk<'w> {
     }
 
     fn end(&self) -> Checked {
-        match self.scratch.frames.last() {
+        match self.memory.frames.last() {
             Some(_) => {
                 let what = "the message ends before all its elements are closed";
                 Err(Found::fatal(Code::XML_UNCLOSED, self.message.len(), what))
@@ -124,12 +145,12 @@ impl<'w> Walk<'w> {
             return Err(Found::fatal(Code::XML_DECLARATION, at, "an XML declaration stands where none may be"));
         }
         let inside = at + "<?xml".len()..after - "?>".len();
-        declaration::check(self.message, inside.start, inside.end, self.survey.is_ascii, &mut self.scratch.attributes)
+        declaration::check(self.message, inside.start, inside.end, self.survey.is_ascii, &mut self.memory.attributes)
     }
 
     #[inline]
     fn text(&mut self, range: Range<usize>) -> Checked {
-        if self.scratch.frames.is_empty() {
+        if self.memory.frames.is_empty() {
             return self.outside_root(range);
         }
         if self.survey.has_cdata_end
@@ -141,7 +162,7 @@ impl<'w> Walk<'w> {
                 "text holds ]]>, which must be written ]]&gt;",
             ));
         }
-        self.gather(&range);
+        self.sink.text(range);
         Ok(())
     }
 
@@ -153,43 +174,20 @@ impl<'w> Walk<'w> {
     }
 
     fn cdata(&mut self, at: usize, range: Range<usize>) -> Checked {
-        if self.scratch.frames.is_empty() {
+        if self.memory.frames.is_empty() {
             return Err(text_outside(at));
         }
-        self.gather(&range);
+        self.sink.text(range);
         Ok(())
     }
 
     fn reference(&mut self, at: usize, name: &str) -> Checked {
-        if self.scratch.frames.is_empty() {
+        if self.memory.frames.is_empty() {
             return Err(text_outside(at));
         }
         let character = resolve(name).map_err(|what| Found::fatal(Code::XML_REFERENCE, at, what))?;
-        self.each_capture(|message, capture| capture.gathered.join(message).push(character));
+        self.sink.character(character);
         Ok(())
-    }
-
-    #[inline]
-    fn gather(&mut self, range: &Range<usize>) {
-        if self.scratch.open == 0 {
-            return;
-        }
-        if self.survey.has_carriage_return && self.message[range.clone()].contains('\r') {
-            let text = &self.message[range.clone()];
-            self.each_capture(|message, capture| push_normalised(text, capture.gathered.join(message)));
-        } else {
-            self.each_capture(|message, capture| capture.gathered.add(message, range.clone()));
-        }
-    }
-
-    #[inline]
-    fn each_capture(&mut self, mut add: impl FnMut(&str, &mut Capture)) {
-        let depth = self.scratch.frames.len();
-        for capture in &mut self.scratch.captures[..self.scratch.open] {
-            if capture.takes_all || capture.depth == depth {
-                add(self.message, capture);
-            }
-        }
     }
 
     /// A start tag, or an empty-element tag, from `<` at `at` to `end`, where `>` or `/>` stands.
@@ -198,171 +196,76 @@ impl<'w> Walk<'w> {
         let name_end = at + 1 + name_len;
         let name = &self.message[at + 1..name_end];
         let outer = self.scope;
-        let has_attributes = name_end != end;
-        if has_attributes {
+        self.memory.attributes.clear();
+        if name_end != end {
             if name.is_empty() {
                 return Err(bad_name(Resolved::Malformed, at, "element"));
             }
             self.scan_attributes(name_end..end)?;
         }
-        let id = match self.names.element(self.scope, name) {
+        let name = match self.names.element(self.scope, name) {
             Resolved::Name(id) => id,
             bad => return Err(bad_name(bad, at, "element")),
         };
-        let state = self.enter(at, id)?;
-        self.scratch.frames.push(Frame { state: self.state, scope: outer, at });
-        let depth = self.scratch.frames.len();
-        if depth > self.program.limits.depth as usize {
-            let what = format!("elements are nested deeper than {} levels (limits.depth)", self.program.limits.depth);
+        if self.memory.frames.is_empty() {
+            if self.has_root {
+                return Err(Found::fatal(Code::XML_SECOND_ROOT, at, "a second element follows the root element"));
+            }
+            self.has_root = true;
+        }
+        self.memory.frames.push(Frame { scope: outer, at });
+        let depth = self.memory.frames.len();
+        if depth > self.limits.depth as usize {
+            let what = format!("elements are nested deeper than {} levels (limits.depth)", self.limits.depth);
             return Err(Found::fatal(Code::LIMIT_DEPTH, at, what));
         }
-        self.state = state;
-        let program = self.program;
-        let what = program.state(state);
-        if what.is_row {
-            self.begin_row(at)?;
-        }
-        if !what.text.is_empty() {
-            self.capture(depth, false);
-        }
-        if !what.all_text.is_empty() {
-            self.capture(depth, true);
-        }
-        if has_attributes {
-            self.take_attributes(state)?;
-        }
+        self.sink.open(&Tag { at, name, depth, attributes: &self.memory.attributes })?;
         if is_empty {
-            self.close();
+            self.close(end + "/>".len());
         }
         Ok(())
-    }
-
-    /// The state inside a child of that name, with the checks on the root.
-    #[inline]
-    fn enter(&mut self, at: usize, name: NameId) -> Result<StateId, Box<Found>> {
-        if !self.scratch.frames.is_empty() {
-            return Ok(self.program.step(self.state, name));
-        }
-        if self.has_root {
-            return Err(Found::fatal(Code::XML_SECOND_ROOT, at, "a second element follows the root element"));
-        }
-        self.has_root = true;
-        let state = self.program.step(DOCUMENT, name);
-        if state == NOWHERE {
-            let expected = self.program.root.as_ref().map(|root| match &root.namespace {
-                Some(namespace) => format!("{} of {namespace}", root.local),
-                None => root.local.to_string(),
-            });
-            let what = format!("the root element is not the one expected, {}", expected.unwrap_or_default());
-            self.report(Found::at(Code::SHAPE_ROOT, at, what));
-            self.tally.is_spoiled = true;
-        }
-        Ok(state)
-    }
-
-    fn capture(&mut self, depth: usize, takes_all: bool) {
-        let scratch = &mut *self.scratch;
-        if scratch.open == scratch.captures.len() {
-            scratch.captures.push(Capture::default());
-        }
-        let capture = &mut scratch.captures[scratch.open];
-        capture.depth = depth;
-        capture.takes_all = takes_all;
-        capture.gathered.clear();
-        scratch.open += 1;
     }
 
     fn scan_attributes(&mut self, range: Range<usize>) -> Checked {
-        let scratch = &mut *self.scratch;
-        attributes::scan(self.message, range.clone(), &mut scratch.attributes)
+        let attributes = &mut self.memory.attributes;
+        attributes::scan(self.message, range.clone(), attributes)
             .map_err(|defect| Found::fatal(Code::XML_ATTRIBUTE, defect.at, defect.what))?;
-        let limit = self.program.limits.attributes;
-        if scratch.attributes.len() > limit as usize {
+        let limit = self.limits.attributes;
+        if attributes.len() > limit as usize {
             let what = format!("an element has more than {limit} attributes (limits.attributes)");
             return Err(Found::fatal(Code::LIMIT_ATTRIBUTES, range.start, what));
         }
-        if scratch.attributes.iter().any(|attribute| declared_prefix(&self.message[attribute.name.clone()]).is_some()) {
+        if attributes.iter().any(|attribute| declared_prefix(&self.message[attribute.name.clone()]).is_some()) {
             self.scope = self
                 .names
-                .declare(self.scope, self.message, &scratch.attributes)
+                .declare(self.scope, self.message, attributes)
                 .map_err(|defect| Found::fatal(Code::XML_NAMESPACE, defect.at, defect.what))?;
         }
-        Ok(())
-    }
-
-    fn take_attributes(&mut self, state: StateId) -> Checked {
-        let program = self.program;
-        let wanted = &program.state(state).attributes;
-        let attributes = std::mem::take(&mut self.scratch.attributes);
-        for attribute in &attributes {
+        for attribute in attributes {
             let name = &self.message[attribute.name.clone()];
-            let raw = &self.message[attribute.value.clone()];
-            let bad_value =
-                |(at, what): (usize, &str)| Found::fatal(Code::XML_REFERENCE, attribute.value.start + at, what);
             if declared_prefix(name).is_some() {
+                attribute.id = OTHER;
                 continue;
             }
-            let id = match self.names.attribute(self.scope, name) {
+            attribute.id = match self.names.attribute(self.scope, name) {
                 Resolved::Name(id) => id,
                 bad => return Err(bad_name(bad, attribute.name.start, "attribute")),
             };
-            if !wanted.iter().any(|&(wanted, _)| wanted == id) {
-                attribute_value(raw, None).map_err(bad_value)?;
-                continue;
-            }
-            let place = Place { at: attribute.value.start, attribute: Some(attribute.name.clone()) };
-            let is_plain = !raw.bytes().any(|byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r'));
-            let mut value = std::mem::take(&mut self.scratch.value);
-            let text = if is_plain {
-                raw
-            } else {
-                value.clear();
-                attribute_value(raw, Some(&mut value)).map_err(bad_value)?;
-                &value
-            };
-            for &(_, column) in wanted.iter().filter(|(wanted, _)| *wanted == id) {
-                self.put(column, text, &place);
-            }
-            self.scratch.value = value;
+            let raw = &self.message[attribute.value.clone()];
+            attribute_value(raw, None)
+                .map_err(|(at, what)| Found::fatal(Code::XML_REFERENCE, attribute.value.start + at, what))?;
         }
-        self.scratch.attributes = attributes;
         Ok(())
     }
 
     /// An end tag. quick-xml has seen to it that it is that of the innermost open element.
     #[inline]
-    fn close(&mut self) {
-        let depth = self.scratch.frames.len();
-        let Some(frame) = self.scratch.frames.pop() else { return };
-        let program = self.program;
-        let what = program.state(self.state);
-        // Captures close in the opposite order of their opening.
-        if !what.all_text.is_empty() {
-            self.finish_capture(&what.all_text, depth, frame.at);
-        }
-        if !what.text.is_empty() {
-            self.finish_capture(&what.text, depth, frame.at);
-        }
-        if what.is_row {
-            self.end_row(frame.at);
-        }
-        self.state = frame.state;
+    fn close(&mut self, after: usize) {
+        let Some(frame) = self.memory.frames.pop() else { return };
+        self.sink.close(frame.at, after);
         if self.scope != frame.scope {
             self.names.leave(self.scope);
             self.scope = frame.scope;
         }
-    }
-
-    #[inline]
-    fn finish_capture(&mut self, columns: &[u16], depth: usize, at: usize) {
-        self.scratch.open -= 1;
-        let open = self.scratch.open;
-        debug_assert_eq!(self.scratch.captures[open].depth, depth);
-        let gathered = std::mem::take(&mut self.scratch.captures[open].gathered);
-        let place = Place::at(gathered.start().unwrap_or(at));
-        for &column in columns {
-            self.put(column, gathered.text(self.message), &place);
-        }
-        self.scratch.captures[open].gathered = gathered;
     }
 }

@@ -12,7 +12,7 @@ use crate::flow::parse::tests::{batch, codes_of, column, library, mapping};
 use crate::flow::parse::{Parser, ParserTable};
 use crate::model::batch::{Outcome, ParsedBatch, RawBatch, ValidBatch};
 use crate::model::budget::MemoryBudget;
-use crate::model::mapping::{Kind, Mapping, OnBadMessage};
+use crate::model::mapping::{Kind, Mapping, OnBadMessage, Precision};
 use crate::model::offset::OffsetRange;
 use crate::model::table::{
     DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table, TopicChoice,
@@ -46,8 +46,11 @@ fn table(mapping: Mapping, processed: Option<ProcessedSettings>) -> Table {
 }
 
 fn dated() -> Mapping {
-    let columns =
-        vec![column("id", "id", Kind::Int64), column("day", "day", Kind::Date), column("at", "at", Kind::Timestamp)];
+    let columns = vec![
+        column("id", "id", Kind::Int64),
+        column("day", "day", Kind::Date),
+        column("at", "at", Kind::Timestamp(Precision::Micro)),
+    ];
     mapping(Some("m"), "r", columns)
 }
 

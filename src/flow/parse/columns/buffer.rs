@@ -60,9 +60,8 @@ macro_rules! with_vector {
 
 impl ColumnBuffer {
     /// An empty column.
-    pub(crate) fn new(kind: Kind) -> Self {
-        let values = match kind {
-            Kind::String => Values::Text { offsets: vec![0], bytes: Vec::new() },
+    pub(crate) fn new(kind: &Kind) -> Self {
+        let values = match *kind {
             Kind::Bool => Values::Bool(BooleanBufferBuilder::new(0)),
             Kind::Int8 => Values::Int8(Vec::new()),
             Kind::Int16 => Values::Int16(Vec::new()),
@@ -72,7 +71,8 @@ impl ColumnBuffer {
             Kind::Float64 => Values::Float64(Vec::new()),
             Kind::Decimal(precision, scale) => Values::Decimal(Vec::new(), precision, scale),
             Kind::Date => Values::Date(Vec::new()),
-            Kind::Timestamp => Values::Timestamp(Vec::new()),
+            Kind::Timestamp(_) => Values::Timestamp(Vec::new()),
+            _ => Values::Text { offsets: vec![0], bytes: Vec::new() },
         };
         Self { values, validity: arrow::array::builder::NullBufferBuilder::new(0) }
     }
@@ -227,6 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::mapping::Precision;
 
     #[test]
     fn a_value_that_does_not_fit_leaves_no_trace() {
@@ -236,9 +237,9 @@ mod tests {
             (Kind::Float64, "1", "x"),
             (Kind::Decimal(4, 2), "1.25", "1.255"),
             (Kind::Date, "2026-10-15", "2026-10-32"),
-            (Kind::Timestamp, "2026-10-15T00:00:00", "2026-10-15"),
+            (Kind::Timestamp(Precision::Micro), "2026-10-15T00:00:00", "2026-10-15"),
         ] {
-            let mut column = ColumnBuffer::new(kind);
+            let mut column = ColumnBuffer::new(&kind);
             assert!(column.push(bad).is_err());
             assert_eq!(column.len(), 0);
             column.push(good).unwrap();
@@ -252,9 +253,9 @@ mod tests {
 
     #[test]
     fn a_value_is_repeated_with_its_validity() {
-        let mut parent = ColumnBuffer::new(Kind::String);
+        let mut parent = ColumnBuffer::new(&Kind::String);
         parent.push("L7").unwrap();
-        let mut column = ColumnBuffer::new(Kind::String);
+        let mut column = ColumnBuffer::new(&Kind::String);
         column.push("first").unwrap();
         column.push_repeated(&parent, 3);
         parent.truncate(0);
@@ -271,9 +272,9 @@ mod tests {
             ops in proptest::collection::vec(
                 prop_oneof![any::<Option<i32>>().prop_map(Ok), (0_usize..40).prop_map(Err)], 0..60)
         ) {
-            let mut text = ColumnBuffer::new(Kind::String);
-            let mut number = ColumnBuffer::new(Kind::Int32);
-            let mut decimal = ColumnBuffer::new(Kind::Decimal(12, 2));
+            let mut text = ColumnBuffer::new(&Kind::String);
+            let mut number = ColumnBuffer::new(&Kind::Int32);
+            let mut decimal = ColumnBuffer::new(&Kind::Decimal(12, 2));
             let mut expected: Vec<Option<i32>> = Vec::new();
             for op in ops {
                 match op {

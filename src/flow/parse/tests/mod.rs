@@ -6,7 +6,6 @@ mod rows;
 mod ubl;
 mod verdicts;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
@@ -15,7 +14,9 @@ use arrow::util::display::array_value_to_string;
 use super::{Parser, ParserTable};
 use crate::model::batch::{ParsedBatch, RawBatch, RawMessage, Verdict};
 use crate::model::budget::MemoryBudget;
-use crate::model::mapping::{Column, Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Path, Take, Trim};
+use crate::model::mapping::{
+    Column, Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Path, Precision, Take, Trim,
+};
 use crate::model::offset::{OffsetRange, TopicPartition};
 
 pub(in crate::flow) const LIBRARY: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -57,26 +58,17 @@ pub(in crate::flow) fn column(name_of: &str, path: &str, kind: Kind) -> Column {
             "string()" => take = Take::AllText,
             step => match step.strip_prefix('@') {
                 Some(attribute) => take = Take::Attribute(name(attribute)),
-                None => steps.push(name(step)),
+                None => steps.push(name(step).into()),
             },
         }
     }
-    let trim = if kind == Kind::String { Trim::None } else { Trim::Both };
-    Column { name: name_of.into(), path: Path { from_root, steps, take }, kind, required: false, trim }
+    Column::new(name_of, Path { from_root, steps, take }, kind)
 }
 
 pub(in crate::flow) fn mapping(root: Option<&str>, rows: &str, columns: Vec<Column>) -> Mapping {
-    Mapping {
-        name: "test.toml".into(),
-        version: 1,
-        root: root.map(name),
-        rows: rows.split(' ').filter(|step| !step.is_empty()).map(name).collect(),
-        on_bad_message: OnBadMessage::Quarantine,
-        on_bad_field: OnBadField::Quarantine,
-        limits: Limits::default(),
-        namespaces: BTreeMap::new(),
-        columns,
-    }
+    let steps: Vec<_> = rows.split(' ').filter(|step| !step.is_empty()).map(|step| name(step).into()).collect();
+    let rows = if steps.is_empty() { Vec::new() } else { vec![steps] };
+    Mapping { root: root.map(name), rows, ..Mapping::new("test.toml", columns) }
 }
 
 pub(in crate::flow) fn library() -> Mapping {
@@ -89,7 +81,7 @@ pub(in crate::flow) fn library() -> Mapping {
         column("price", "price", Kind::Decimal(10, 2)),
         column("currency", "price @currency", Kind::String),
         column("publication_year", "publication_year", Kind::Int32),
-        column("added", "added", Kind::Timestamp),
+        column("added", "added", Kind::Timestamp(Precision::Micro)),
     ];
     columns[0].required = true;
     mapping(Some("library"), "book", columns)

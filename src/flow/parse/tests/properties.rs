@@ -111,7 +111,7 @@ fn books() -> Mapping {
             column("lang", "@lang", Kind::String),
             column("price", "p price", Kind::Decimal(12, 2)),
             column("day", "day", Kind::Date),
-            column("added", "added", Kind::Timestamp),
+            column("added", "added", Kind::Timestamp(Precision::Micro)),
             column("empty", "empty", Kind::Float32),
         ],
     )

@@ -89,8 +89,8 @@ fn white_space_is_trimmed_as_the_column_says_and_empty_is_null() {
         column("collapse", "c", Kind::String),
         column("number", "d", Kind::Int8),
     ];
-    columns[1].trim = Trim::Both;
-    columns[2].trim = Trim::Collapse;
+    columns[1].rules.trim = Trim::Both;
+    columns[2].rules.trim = Trim::Collapse;
     let mapping = mapping(None, "", columns);
     let (_, rows) = parse_one(&mapping, "<m><a> x </a><b>\n x  y\t</b><c> x \n y </c><d> 7 </d></m>");
     assert_eq!(rows, [" x |x  y|x y|7"]);

@@ -211,7 +211,7 @@ fn a_bad_value_of_the_root_spoils_every_row() {
 #[test]
 fn limits_hold() {
     let mut mapping = library();
-    mapping.limits = Limits { bytes: 200, depth: 3, attributes: 2, rows: 2 };
+    mapping.limits = Limits { bytes: 200, depth: 3, attributes: 2, rows: 2, ..Limits::default() };
     for (message, code) in [
         (format!("<library>{}</library>", " ".repeat(200)), "limit.bytes"),
         ("<library><a><b><c/></b></a></library>".to_owned(), "limit.depth"),

@@ -19,7 +19,7 @@ use crate::flow::buffer::report::IntervalCommitted;
 use crate::lake::footer::{IntervalFooter, Sums, Zone};
 use crate::model::batch::{DeadLetter, LedgerRow, Outcome, RawBatch, RawMessage, TableRows};
 use crate::model::budget::MemoryBudget;
-use crate::model::mapping::{Column, Kind, Limits, Mapping, OnBadField, OnBadMessage, Path, Take, Trim};
+use crate::model::mapping::{Column, Kind, Mapping, Path, Take};
 use crate::model::offset::OffsetRange;
 use crate::model::table::{OnOutOfRange, RawSettings, StartingOffsets, TopicChoice};
 use crate::model::violation::{Code, Violation};
@@ -32,24 +32,9 @@ pub(super) fn source() -> TopicPartition {
 }
 
 pub(super) fn table(raw: RawSettings) -> Table {
-    let column = Column {
-        name: "id".to_owned(),
-        path: Path { from_root: false, steps: Vec::new(), take: Take::Text },
-        kind: Kind::Int64,
-        required: true,
-        trim: Trim::Both,
-    };
-    let mapping = Mapping {
-        name: "books.toml".to_owned(),
-        version: 7,
-        root: None,
-        rows: Vec::new(),
-        on_bad_message: OnBadMessage::Quarantine,
-        on_bad_field: OnBadField::Quarantine,
-        limits: Limits::default(),
-        namespaces: Default::default(),
-        columns: vec![column],
-    };
+    let path = Path { from_root: false, steps: Vec::new(), take: Take::Text };
+    let column = Column { required: true, ..Column::new("id", path, Kind::Int64) };
+    let mapping = Mapping { version: 7, ..Mapping::new("books.toml", vec![column]) };
     Table {
         name: "books".into(),
         topics: TopicChoice::List(vec!["library".to_owned()]),
