@@ -9,7 +9,7 @@ use arrow::array::{
 use arrow::datatypes::{Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::compile::{ColumnId, Program};
+use super::compile::{Program, TableId};
 use super::locate::{self, Located};
 use super::machine::Machine;
 use super::rows::Rows;
@@ -25,7 +25,8 @@ const PART_BYTES: usize = 512 << 20;
 #[derive(Debug, Clone)]
 pub struct ParserTable {
     pub(super) program: Arc<Program>,
-    schema: SchemaRef,
+    /// Its own, then those of its child tables.
+    schemas: Arc<[SchemaRef]>,
 }
 
 impl ParserTable {
@@ -35,20 +36,22 @@ impl ParserTable {
     ///
     /// A mapping with more paths, names or columns than a program can number (65,535 each).
     pub fn compile(mapping: &Mapping) -> Result<Self, Fault> {
-        Ok(Self { program: Arc::new(Program::compile(mapping)?), schema: mapping.raw_schema() })
+        let children = mapping.descendants().into_iter().map(|(child, depth)| child.raw_schema(depth > 1));
+        let schemas = std::iter::once(mapping.raw_schema()).chain(children).collect();
+        Ok(Self { program: Arc::new(Program::compile(mapping)?), schemas })
     }
 
     /// Where the values of the mapping's column `column` are in a message: reads it once more, for people's sake.
     pub fn locate(&self, payload: &[u8], column: usize) -> Located {
-        let plan = self.program.columns.get(column);
-        let (Some(plan), Ok(column)) = (plan, ColumnId::try_from(column)) else { return Located::default() };
+        let columns = self.program.tables.first().map(|table| &table.columns);
+        let Some(&column) = columns.and_then(|columns| columns.get(column)) else { return Located::default() };
         let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
-        Located::new(payload, &trace, plan.message_slot.is_some())
+        Located::new(payload, &trace)
     }
 
     /// The schema of its rows in RAW.
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.schemas[0]
     }
 }
 
@@ -75,6 +78,8 @@ pub type Probe = Box<dyn Fn(&RawMessage) + Send>;
 /// the batch from then on.
 pub struct Parser {
     tables: Arc<[ParserTable]>,
+    /// For each table the index of its first child table.
+    children: Vec<TableIndex>,
     workshops: Vec<Option<Workshop>>,
     probe: Option<Probe>,
 }
@@ -86,10 +91,18 @@ struct Workshop {
 }
 
 impl Parser {
-    /// A parser for the tables of the daemon, by [`TableIndex`].
+    /// A parser for the tables of the daemon, by [`TableIndex`]. Child tables have the indices after them: those of the
+    /// first table in the order of [`Mapping::descendants`], then those of the second, and so on.
     pub fn new(tables: Arc<[ParserTable]>) -> Self {
         let workshops = tables.iter().map(|_| None).collect();
-        Self { tables, workshops, probe: None }
+        let mut next = tables.len();
+        let first_child = |table: &ParserTable| {
+            let first = next;
+            next += table.schemas.len() - 1;
+            TableIndex::try_from(first).unwrap_or(TableIndex::MAX)
+        };
+        let children = tables.iter().map(first_child).collect();
+        Self { tables, children, workshops, probe: None }
     }
 
     /// The same parser with a look at each message before it is parsed.
@@ -152,19 +165,39 @@ impl Parser {
             let flat = workshop.machine.flatten(payload, &mut workshop.rows);
             let violations = if flat.found.is_empty() { Vec::new() } else { locate::violations(payload, flat.found) };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
-            if workshop.rows.longest_text() > PART_BYTES {
-                parts.push(finish(raw, index, &compiled.schema, &mut workshop.rows)?);
+            if workshop.rows.buffers.longest() > PART_BYTES {
+                self.finish(raw, index, &compiled, &mut workshop.rows, &mut parts)?;
             }
         }
         if let Some(progress) = care.progress {
             progress.store(NO_MESSAGE, Ordering::Release);
         }
-        if workshop.rows.len() > 0 {
-            parts.push(finish(raw, index, &compiled.schema, &mut workshop.rows)?);
-        }
+        self.finish(raw, index, &compiled, &mut workshop.rows, &mut parts)?;
         self.workshops[usize::from(index)] = Some(workshop);
         let bytes = parts.iter().map(|part| part.rows.get_array_memory_size() + part.message.len() * 4).sum::<usize>();
         Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, permit: raw.permit.beside(bytes as u64) })
+    }
+
+    /// Closes a part of a table and of each of its child tables.
+    fn finish(
+        &self,
+        raw: &RawBatch,
+        index: TableIndex,
+        compiled: &ParserTable,
+        rows: &mut Rows,
+        parts: &mut Vec<TableRows>,
+    ) -> Result<(), Fault> {
+        let first_child = self.children.get(usize::from(index)).copied().unwrap_or(TableIndex::MAX);
+        for (table, schema) in (0..).zip(compiled.schemas.iter()) {
+            if rows.len(table) > 0 {
+                let (rows, message) = build(raw, schema, rows, table).map_err(|error| {
+                    Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source))
+                })?;
+                let table = if table == 0 { index } else { first_child.saturating_add(table - 1) };
+                parts.push(TableRows { table, rows, message });
+            }
+        }
+        Ok(())
     }
 
     /// Takes the workshop of a table out of its place; a parse that panics leaves none behind.
@@ -205,16 +238,15 @@ fn whole_message(code: Code, message: &str) -> Violation {
     }
 }
 
-/// Closes a part of a table: the mapped columns, then the lineage.
-fn finish(raw: &RawBatch, table: TableIndex, schema: &SchemaRef, rows: &mut Rows) -> Result<TableRows, Fault> {
-    build(raw, schema, rows)
-        .map(|(rows, message)| TableRows { table, rows, message })
-        .map_err(|error| Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source)))
-}
-
-fn build(raw: &RawBatch, schema: &SchemaRef, rows: &mut Rows) -> Result<(RecordBatch, Vec<u32>), ArrowError> {
-    let count = rows.len();
-    let finished = rows.finish()?;
+/// The mapped columns, then the lineage.
+fn build(
+    raw: &RawBatch,
+    schema: &SchemaRef,
+    rows: &mut Rows,
+    table: TableId,
+) -> Result<(RecordBatch, Vec<u32>), ArrowError> {
+    let count = rows.len(table);
+    let finished = rows.finish(table)?;
     let message_of = |&index: &u32| &raw.messages[index as usize];
     let topics: ArrayRef = Arc::new(StringArray::from(vec![&*raw.source.topic]));
     let topic = DictionaryArray::<Int32Type>::try_new(Int32Array::from(vec![0; count]), topics)?;
@@ -227,5 +259,11 @@ fn build(raw: &RawBatch, schema: &SchemaRef, rows: &mut Rows) -> Result<(RecordB
     columns.push(Arc::new(Int64Array::from(offset)));
     columns.push(Arc::new(timestamp.with_timezone("UTC")));
     columns.push(Arc::new(Int32Array::from(finished.row_index)));
+    if table != 0 {
+        columns.push(Arc::new(Int32Array::from(finished.ordinal)));
+    }
+    if !finished.parent_ordinal.is_empty() {
+        columns.push(Arc::new(Int32Array::from(finished.parent_ordinal)));
+    }
     Ok((RecordBatch::try_new(Arc::clone(schema), columns)?, finished.message))
 }

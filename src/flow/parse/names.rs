@@ -25,7 +25,7 @@ pub(super) type ScopeId = u32;
 /// Where no element has declared a namespace.
 pub(super) const NO_SCOPE: ScopeId = 0;
 
-const XML_URI: &str = "http://www.w3.org/XML/1998/namespace";
+pub(super) const XML_URI: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_URI: &str = "http://www.w3.org/2000/xmlns/";
 
 /// Names remembered at most; a message with more of them is read without remembering the rest.

@@ -2,6 +2,12 @@
 
 mod buffer;
 mod cast;
+mod interim;
 mod iso;
+mod nested;
 
-pub(super) use buffer::ColumnBuffer;
+pub(super) use interim::{Caster, Memory, Refused, Value};
+pub(super) use nested::Buffers;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! What buffers take comes back, also after some of it was forgotten.
