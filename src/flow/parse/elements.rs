@@ -8,12 +8,12 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::attributes::{self, Attribute};
-use super::columns::Value;
 use super::compile::ColumnId;
 use super::flatten::Flatten;
 use super::names::declared_prefix;
 use super::namespaces::{declarations, display, split, start_tag};
 use super::text::{attribute_value, push_normalised, resolve};
+use crate::lexical::Value;
 use crate::model::mapping::Kind;
 
 impl Flatten<'_> {

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::columns::{Refused, Value};
 use super::compile::{ColumnId, ColumnPlan, ScopeKind};
 use super::elements;
 use super::flatten::Flatten;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::scratch::{INACTIVE, Kept};
+use crate::lexical::{Refused, Value};
 use crate::model::mapping::{OnBadField, Repeat};
 use crate::model::violation::Code;
 

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::columns::Memory;
 use super::compile::{ColumnId, Program, ScopeId, StateId};
 use super::found::{Found, Place};
 use super::namespaces::Namespaces;
 use super::rows::Rows;
 use super::text::Gathered;
+use crate::lexical::Memory;
 
 /// The base of a scope in which nothing counts: a struct that occurred once too often, or is nil.
 pub(super) const INACTIVE: usize = usize::MAX;

@@ -17,7 +17,7 @@ use arrow::datatypes::{FieldRef, Fields};
 use arrow::error::ArrowError;
 
 use super::super::compile::{BufferId, Shape};
-use super::Value;
+use crate::lexical::Value;
 use crate::model::mapping::{Kind, Precision};
 
 /// Most elements (or text bytes) that a finished buffer leaves room for in advance.

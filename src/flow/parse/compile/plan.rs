@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::{FieldRef, Fields};
 
 use super::states::{Moves, StateId};
-use crate::flow::parse::columns::Caster;
 use crate::flow::parse::names::{NameId, Vocabulary};
+use crate::lexical::Caster;
 use crate::model::mapping::{Kind, Limits, Name, OnBadField, OnBadMessage, Repeat};
 
 /// Index of a column, of the table or of one of its child tables, or of a field of a struct.

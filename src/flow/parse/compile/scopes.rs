@@ -9,7 +9,7 @@ use super::plan::{
     BufferId, ColumnId, ColumnPlan, MESSAGE, Program, ScopeId, ScopeKind, ScopePlan, Shape, Share, TableId, TablePlan,
 };
 use super::states::determine;
-use crate::flow::parse::columns::Caster;
+use crate::lexical::Caster;
 use crate::model::mapping::{Child, Column, Kind, Mapping, Name, Repeat, Take};
 
 /// The namespace of `xsi:nil`.
@@ -291,7 +291,10 @@ impl Builder {
 }
 
 fn caster(column: &Column) -> Result<Caster, TooLarge> {
-    Caster::new(&column.kind, &column.rules).map_err(|_| format!("the rules of {} cannot be run", column.name))
+    Caster::new(&column.kind, &column.rules).map_err(|wrong| {
+        let first = wrong.first().map_or("they cannot be run", |wrong| wrong.message.as_str());
+        format!("the rules of the column {}: {first}", column.name)
+    })
 }
 
 /// Bytes of a value in its column, without those of text.

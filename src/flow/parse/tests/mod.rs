@@ -1,7 +1,11 @@
 //! The parser through its public face: batches in, rows and verdicts out.
 
+mod elements;
+mod groups;
+mod paths;
 mod pool;
 mod properties;
+mod repeats;
 mod rows;
 mod ubl;
 mod verdicts;
