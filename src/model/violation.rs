@@ -41,6 +41,7 @@ codes! {
     SHAPE_ROOT = "shape.root", "the root element is not the one the mapping expects";
     SHAPE_REPEAT = "shape.repeat", "an element occurs more than once where the mapping allows one";
     SHAPE_NIL = "shape.nil", "an element that is xsi:nil has content";
+    SHAPE_UNMAPPED = "shape.unmapped", "an element, an attribute or text that no column takes";
     SHAPE_UNROUTED = "shape.unrouted", "no table takes this message";
     TYPE_BOOL = "type.bool", "not a boolean";
     TYPE_INT = "type.int", "not a whole number of the column's width";

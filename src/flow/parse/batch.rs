@@ -10,11 +10,12 @@ use arrow::datatypes::{Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 
 use super::compile::{Program, TableId};
+use super::drift::Counted;
 use super::locate::{self, Located};
 use super::machine::Machine;
 use super::rows::Rows;
 use crate::fault::Fault;
-use crate::model::batch::{Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
+use crate::model::batch::{DriftCount, Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
 use crate::model::mapping::Mapping;
 use crate::model::violation::{Code, Violation};
 
@@ -140,8 +141,10 @@ impl Parser {
         };
         let Some((index, (compiled, mut workshop))) = table else {
             verdicts.extend(raw.messages.iter().map(unrouted));
-            return Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, permit: raw.permit.beside(0) });
+            let permit = raw.permit.beside(0);
+            return Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift: Vec::new(), permit });
         };
+        let mut drift = Vec::new();
         for (number, message) in (0_u32..).zip(&raw.messages) {
             let Some(payload) = &message.payload else {
                 verdicts.push(Verdict { outcome: Outcome::Tombstone, table: None, rows: 0, violations: Vec::new() });
@@ -158,6 +161,7 @@ impl Parser {
                 probe(message);
             }
             if care.is_isolated {
+                drift.extend(self.drift(index, &mut workshop.machine));
                 workshop.machine = Machine::new(Arc::clone(&compiled.program));
             }
             let payload = raw.slice(payload);
@@ -173,9 +177,25 @@ impl Parser {
             progress.store(NO_MESSAGE, Ordering::Release);
         }
         self.finish(raw, index, &compiled, &mut workshop.rows, &mut parts)?;
+        drift.extend(self.drift(index, &mut workshop.machine));
         self.workshops[usize::from(index)] = Some(workshop);
         let bytes = parts.iter().map(|part| part.rows.get_array_memory_size() + part.message.len() * 4).sum::<usize>();
-        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, permit: raw.permit.beside(bytes as u64) })
+        let permit = raw.permit.beside(bytes as u64);
+        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift, permit })
+    }
+
+    /// The table index of a table of a mapping.
+    fn index_of(&self, index: TableIndex, table: TableId) -> TableIndex {
+        let first_child = self.children.get(usize::from(index)).copied().unwrap_or(TableIndex::MAX);
+        if table == 0 { index } else { first_child.saturating_add(table - 1) }
+    }
+
+    fn drift(&self, index: TableIndex, machine: &mut Machine) -> Vec<DriftCount> {
+        let count = |counted: Counted| {
+            let Counted { table, kind, path, count, example } = counted;
+            DriftCount { table: self.index_of(index, table), kind, path, count, example }
+        };
+        machine.take_drift().into_iter().map(count).collect()
     }
 
     /// Closes a part of a table and of each of its child tables.
@@ -187,13 +207,12 @@ impl Parser {
         rows: &mut Rows,
         parts: &mut Vec<TableRows>,
     ) -> Result<(), Fault> {
-        let first_child = self.children.get(usize::from(index)).copied().unwrap_or(TableIndex::MAX);
         for (table, schema) in (0..).zip(compiled.schemas.iter()) {
             if rows.len(table) > 0 {
                 let (rows, message) = build(raw, schema, rows, table).map_err(|error| {
                     Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source))
                 })?;
-                let table = if table == 0 { index } else { first_child.saturating_add(table - 1) };
+                let table = self.index_of(index, table);
                 parts.push(TableRows { table, rows, message });
             }
         }

@@ -6,7 +6,9 @@ mod plan;
 mod scopes;
 mod states;
 
-pub(super) use plan::{BufferId, ColumnId, ColumnPlan, MESSAGE, Program, ScopeId, ScopeKind, Shape, State, TableId};
+pub(super) use plan::{
+    BufferId, ColumnId, ColumnPlan, MESSAGE, Program, ScopeId, ScopeKind, Shape, State, TableId, Watch,
+};
 pub(super) use states::{DOCUMENT, NOWHERE, StateId};
 
 use scopes::Builder;

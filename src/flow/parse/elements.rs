@@ -294,7 +294,6 @@ impl TreeReader<'_, '_> {
         let inside = self.declared.iter().rev().find(|(_, declared, _)| declared == prefix);
         match inside {
             Some((_, _, uri)) => Some(uri.clone()).filter(|uri| !uri.is_empty()),
-            None if prefix == "xml" => Some(super::names::XML_URI.to_owned()),
             None => self.flatten.scratch.namespaces.uri(self.flatten.message, prefix),
         }
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::attributes::Attribute;
 use super::chars::Survey;
-use super::compile::{DOCUMENT, MESSAGE, NOWHERE, Program, State, StateId};
+use super::compile::{DOCUMENT, MESSAGE, NOWHERE, Program, State, StateId, Watch};
 use super::elements::has_content;
 use super::fields::Given;
 use super::found::{Found, Place};
@@ -60,6 +60,7 @@ impl<'w> Flatten<'w> {
         scratch.own_open = 0;
         scratch.all_open = 0;
         scratch.namespaces.clear();
+        scratch.unmapped.clear();
         let tally = Tally { may_grow, ..Tally::default() };
         let mut flatten = Self { program, message, survey, scratch, rows, tally, state: DOCUMENT };
         flatten.begin_instance(MESSAGE, 0);
@@ -199,11 +200,17 @@ impl Sink for Flatten<'_> {
         self.scratch.frames.push(Frame { outer: self.state, at: tag.at, is_nil: false });
         self.state = state;
         let what = program.state(state);
-        if what.is_quiet { Ok(()) } else { self.enter(what, tag) }
+        if !what.is_quiet {
+            self.enter(what, tag)?;
+        }
+        if program.watch == Watch::Off { Ok(()) } else { self.watch_open(tag, state) }
     }
 
     #[inline]
     fn text(&mut self, range: Range<usize>) {
+        if self.program.watch != Watch::Off {
+            self.watch_text(range.clone(), self.survey.has_carriage_return);
+        }
         let depth = self.scratch.frames.len();
         let message = self.message;
         let own = self.scratch.own[..self.scratch.own_open].last_mut().filter(|capture| capture.depth == depth);
@@ -219,6 +226,9 @@ impl Sink for Flatten<'_> {
     }
 
     fn character(&mut self, character: char) {
+        if self.program.watch != Watch::Off {
+            self.watch_character(character);
+        }
         let depth = self.scratch.frames.len();
         let message = self.message;
         let own = self.scratch.own[..self.scratch.own_open].last_mut().filter(|capture| capture.depth == depth);
@@ -230,6 +240,9 @@ impl Sink for Flatten<'_> {
     fn close(&mut self, at: usize, after: usize) {
         let program = self.program;
         let what = program.state(self.state);
+        if program.watch != Watch::Off {
+            self.watch_close(at);
+        }
         if !what.is_quiet {
             self.leave(what, at, after);
         }

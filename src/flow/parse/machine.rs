@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::chars;
 use super::compile::{ColumnId, MESSAGE, Program};
+use super::drift::Counted;
 use super::flatten::{Flatten, Tally};
 use super::found::{Found, MAX_VIOLATIONS};
 use super::names::Names;
@@ -82,6 +83,11 @@ impl Machine {
         // At most limits.rows, which is a u32.
         let added = u32::try_from(rows.len(0) - before).unwrap_or(u32::MAX);
         Flattened { outcome, rows: added, found }
+    }
+
+    /// What came that no column takes since this was last asked.
+    pub(super) fn take_drift(&mut self) -> Vec<Counted> {
+        self.scratch.unmapped.drift.take()
     }
 
     /// Looks for the values of a column in a message.

@@ -20,9 +20,11 @@
 mod attributes;
 mod batch;
 mod chars;
+mod collect;
 mod columns;
 mod compile;
 mod declaration;
+mod drift;
 mod elements;
 mod fields;
 mod flatten;
@@ -38,6 +40,7 @@ mod rows;
 mod scopes;
 mod scratch;
 mod text;
+mod unmapped;
 mod walk;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};

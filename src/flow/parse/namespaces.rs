@@ -2,7 +2,7 @@
 //! ones, asks for them, and each start tag is looked at once for it.
 
 use super::attributes::{self, Attribute};
-use super::names::declared_prefix;
+use super::names::{XML_URI, declared_prefix};
 use super::text::attribute_value;
 
 /// Declarations by open element, outermost first.
@@ -74,7 +74,15 @@ impl Namespaces {
 
     /// The namespace that a prefix (empty: none) stands for.
     pub(super) fn uri(&self, message: &str, prefix: &str) -> Option<String> {
-        let levels = self.levels[..self.valid].iter().rev();
+        self.uri_within(message, self.valid, prefix)
+    }
+
+    /// The same for the outermost `depth` elements alone.
+    pub(super) fn uri_within(&self, message: &str, depth: usize, prefix: &str) -> Option<String> {
+        if prefix == "xml" {
+            return Some(XML_URI.to_owned());
+        }
+        let levels = self.levels[..depth.min(self.valid)].iter().rev();
         let found = levels
             .flat_map(|level| &level.declared)
             .find(|declared| declared_prefix(&message[declared.name.clone()]) == Some(prefix))?;
@@ -124,6 +132,9 @@ pub(super) fn split(name: &str) -> (&str, &str) {
 /// A name as people read it: with the mapping's own prefix, or the URI in braces where it has none.
 pub(super) fn display(prefixes: &[(String, String)], uri: Option<&str>, local: &str) -> String {
     let Some(uri) = uri else { return local.to_owned() };
+    if uri == XML_URI {
+        return format!("xml:{local}");
+    }
     match prefixes.iter().find(|(_, known)| known == uri) {
         Some((prefix, _)) => format!("{prefix}:{local}"),
         None => format!("{{{uri}}}{local}"),

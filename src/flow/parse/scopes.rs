@@ -1,6 +1,6 @@
 //! Where scopes begin and end: rows, row groups, rows of child tables, structs, and the message itself.
 
-use super::compile::{ColumnId, MESSAGE, ScopeId, ScopeKind, State, TableId};
+use super::compile::{ColumnId, MESSAGE, ScopeId, ScopeKind, State, TableId, Watch};
 use super::fields::Given;
 use super::flatten::{Flatten, Tally};
 use super::found::{Found, Place};
@@ -87,8 +87,7 @@ impl Flatten<'_> {
     fn end_row(&mut self, scope: ScopeId, table: TableId, at: usize) {
         self.finish_columns(scope, at);
         if self.scratch.instances[usize::from(scope)].is_spoiled {
-            self.tally.bad_rows += 1;
-            return self.rows.take_back(self.program, scope, &self.scratch.marks);
+            return self.take_back(scope);
         }
         let parent = self.program.tables[usize::from(table)].parent;
         let ordinal = |table: TableId| {
@@ -124,10 +123,19 @@ impl Flatten<'_> {
             }
         }
         if instance.is_spoiled {
-            self.tally.bad_rows += 1;
-            return self.rows.take_back(self.program, scope, &self.scratch.marks);
+            return self.take_back(scope);
         }
+        let mark = self.scratch.marks[self.program.scope(MESSAGE).mark];
+        self.scratch.unmapped.entries.end_group(scope, self.rows.len(0) - mark);
         self.share(scope, at);
+    }
+
+    /// What came in a scope is too bad to be kept.
+    fn take_back(&mut self, scope: ScopeId) {
+        self.tally.bad_rows += 1;
+        self.rows.take_back(self.program, scope, &self.scratch.marks);
+        let mark = self.scratch.marks[self.program.scope(MESSAGE).mark];
+        self.scratch.unmapped.entries.truncate(self.rows.len(0) - mark);
     }
 
     /// Gives the values that rows share to all that came in this scope.
@@ -260,6 +268,9 @@ impl Flatten<'_> {
         }
         if !self.tally.is_spoiled {
             self.share(MESSAGE, at);
+            if let Watch::Collect(buffer) = self.program.watch {
+                self.fill_collected(buffer, at);
+            }
         }
         match self.tally.fatal.take() {
             Some(fatal) => Err(fatal),

@@ -7,6 +7,7 @@ use super::found::{Found, Place};
 use super::namespaces::Namespaces;
 use super::rows::Rows;
 use super::text::Gathered;
+use super::unmapped::Unmapped;
 use crate::lexical::Memory;
 
 /// The base of a scope in which nothing counts: a struct that occurred once too often, or is nil.
@@ -32,6 +33,7 @@ pub(super) struct Scratch {
     /// What is kept of columns until their scope ends.
     pub(super) pending: Vec<Pending>,
     pub(super) namespaces: Namespaces,
+    pub(super) unmapped: Unmapped,
     pub(super) value: String,
     pub(super) memory: Memory,
     /// Violations of fields and rows.

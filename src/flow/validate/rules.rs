@@ -74,7 +74,7 @@ impl Rules {
     ///
     /// An internal fault: rows of a table that there is not.
     pub fn apply(&self, parsed: ParsedBatch, now: Timestamp) -> Result<ValidBatch, Fault> {
-        let ParsedBatch { raw, mut verdicts, tables, permit } = parsed;
+        let ParsedBatch { raw, mut verdicts, tables, permit, .. } = parsed;
         let mut places = Places::new();
         let mut kept: Vec<Vec<bool>> = Vec::with_capacity(tables.len());
         let mut spoiled = vec![false; raw.messages.len()];

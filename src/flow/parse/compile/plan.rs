@@ -49,6 +49,10 @@ pub(in crate::flow::parse) struct Program {
     pub(in crate::flow::parse) prefixes: Vec<(String, String)>,
     /// `xsi:nil`.
     pub(in crate::flow::parse) nil: NameId,
+    /// The attributes of the XML Schema instance namespace, which are never unmapped, and those that conditions ask for.
+    pub(in crate::flow::parse) spoken_of: Vec<NameId>,
+    /// What happens to what no column takes.
+    pub(in crate::flow::parse) watch: Watch,
     /// The root element as the mapping names it, when it expects a certain one.
     pub(in crate::flow::parse) root: Option<Name>,
     /// Bounds on a message.
@@ -57,6 +61,19 @@ pub(in crate::flow::parse) struct Program {
     pub(in crate::flow::parse) on_bad_message: OnBadMessage,
     /// What a bad field does to its row.
     pub(in crate::flow::parse) on_bad_field: OnBadField,
+}
+
+/// What happens to what no column takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::flow::parse) enum Watch {
+    /// Nothing, and it is not looked at.
+    Off,
+    /// It is counted by path.
+    Count,
+    /// It is a violation.
+    Reject,
+    /// It goes into this buffer of the first table.
+    Collect(BufferId),
 }
 
 /// What is to be done in an element.

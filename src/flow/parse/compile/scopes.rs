@@ -7,10 +7,11 @@ use arrow::datatypes::DataType;
 use super::paths::{NodeId, OUTSIDE, Paths, TooLarge, written};
 use super::plan::{
     BufferId, ColumnId, ColumnPlan, MESSAGE, Program, ScopeId, ScopeKind, ScopePlan, Shape, Share, TableId, TablePlan,
+    Watch,
 };
 use super::states::determine;
 use crate::lexical::Caster;
-use crate::model::mapping::{Child, Column, Kind, Mapping, Name, Repeat, Take};
+use crate::model::mapping::{Child, Column, Kind, Mapping, Name, Repeat, Take, Unmapped};
 
 /// The namespace of `xsi:nil`.
 pub(in crate::flow::parse) const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -55,12 +56,28 @@ impl Builder {
     }
 
     pub(super) fn build(mut self, mapping: &Mapping) -> Result<Program, TooLarge> {
-        let nil = self.paths.name(&Name { namespace: Some(Arc::from(XSI)), local: Arc::from("nil") })?;
+        let xsi = |local: &str| Name { namespace: Some(Arc::from(XSI)), local: Arc::from(local) };
+        let nil = self.paths.name(&xsi("nil"))?;
+        let mut spoken_of = vec![nil];
+        for local in ["type", "schemaLocation", "noNamespaceSchemaLocation"] {
+            spoken_of.push(self.paths.name(&xsi(local))?);
+        }
         self.root = self.paths.child(OUTSIDE, mapping.root.as_ref(), None)?;
         self.scope(ScopeKind::Message)?;
         let around = self.row_groups(mapping)?;
         let (row, node) = around.last().copied().unwrap_or((MESSAGE, self.root));
         self.table(&mapping.columns, &mapping.children, None, &around, (row, node))?;
+        let watch = match &mapping.unmapped {
+            Unmapped::Ignore => Watch::Off,
+            Unmapped::Count => Watch::Count,
+            Unmapped::Reject => Watch::Reject,
+            Unmapped::Collect(_) => {
+                let buffer = self.shape(Shape::Leaf(Kind::String))?;
+                self.tables[0].buffers.push(buffer);
+                Watch::Collect(buffer)
+            }
+        };
+        spoken_of.extend(self.paths.predicates.iter().map(|predicate| predicate.attribute));
         let tables = number(self.tables.len())?;
         for scope in &mut self.scopes {
             if matches!(scope.kind, ScopeKind::Message | ScopeKind::Group | ScopeKind::Row) {
@@ -86,6 +103,8 @@ impl Builder {
             marks,
             prefixes: mapping.namespaces.clone().into_iter().collect(),
             nil,
+            spoken_of,
+            watch,
             root: mapping.root.clone(),
             limits: mapping.limits,
             on_bad_message: mapping.on_bad_message,

@@ -8,6 +8,7 @@ mod properties;
 mod repeats;
 mod rows;
 mod ubl;
+mod unmapped;
 mod verdicts;
 
 use std::sync::Arc;

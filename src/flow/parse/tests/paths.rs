@@ -3,13 +3,13 @@
 use super::*;
 use crate::model::mapping::{Condition, Repeat, Step};
 
-/// Steps as mapping files write them: `a`, `*`, `a[@k='v']`, separated by blanks.
+/// Steps as mapping files write them: `a`, `*`, `a[@k='v']`, separated by blanks; a blank in a value as `_`.
 fn steps(path: &str) -> Vec<Step> {
     let step = |text: &str| {
         let (element, condition) = match text.strip_suffix("']").and_then(|text| text.split_once("[@")) {
             Some((element, condition)) => {
                 let (attribute, value) = condition.split_once("='").unwrap();
-                (element, Some(Condition { attribute: name(attribute), value: value.into() }))
+                (element, Some(Condition { attribute: name(attribute), value: value.replace('_', " ").into() }))
             }
             None => (text, None),
         };
@@ -56,7 +56,7 @@ fn conditions_choose_rows() {
 
 #[test]
 fn conditions_are_about_names_with_namespaces_and_normalised_values() {
-    let column = at("v", "a[@{urn:k}k='x y']", Repeat::List);
+    let column = at("v", "a[@{urn:k}k='x_y']", Repeat::List);
     let message = "<m xmlns:p='urn:k'><a p:k='x\ny'>1</a><a k='x y'>2</a><a p:k='x  y'>3</a><a xmlns:q='urn:k' q:k='x y'>4</a></m>";
     assert_eq!(parse_one(&mapping(None, "", vec![column]), message).1, ["[1, 4]"]);
 }
