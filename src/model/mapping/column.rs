@@ -118,6 +118,17 @@ impl Column {
         Field::new(&self.name, self.data_type(), !self.required)
     }
 
+    /// Its type as a mapping writes it.
+    pub fn type_name(&self) -> String {
+        match self.repeat {
+            Repeat::List => format!("list<{}>", self.kind),
+            Repeat::Count => Kind::Int64.to_string(),
+            Repeat::Join(_) => Kind::String.to_string(),
+            Repeat::Json => Kind::Json.to_string(),
+            Repeat::Only | Repeat::First | Repeat::Last | Repeat::Index(_) => self.kind.to_string(),
+        }
+    }
+
     /// The Arrow type of the column.
     pub fn data_type(&self) -> DataType {
         match self.repeat {

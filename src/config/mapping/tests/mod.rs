@@ -1,0 +1,1 @@
+//! The mapping language through its public face: a text in, a mapping or problems out.
