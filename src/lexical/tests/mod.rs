@@ -1,0 +1,3 @@
+//! Every type, rule and message, through the public face.
+
+mod plain;
