@@ -45,7 +45,7 @@ fn read(section: Section<'_>, scope: &Scope<'_>, names: &mut Names, nesting: usi
     };
     let fields = read_fields(&section, kind.as_ref().map(|kind| &kind.kind), written.as_ref(), scope, nesting);
     let rules = rules::read(&section);
-    if required && rules.rules.default.is_some() {
+    if required && rules.has_default() {
         let help = "keep one: a default stands for what is missing, so nothing ever is".to_owned();
         section.problem("default", "the column is required besides", Some(help));
     }
@@ -60,11 +60,8 @@ fn read(section: Section<'_>, scope: &Scope<'_>, names: &mut Names, nesting: usi
     let (path::Written { path, has_function }, kind, repeat) = (written?, kind?.kind, repeat?);
     let path = Path { take: take(path_item.as_ref()?, path.take, has_function, &kind, &repeat)?, ..path };
     let kind = if let Kind::Struct(_) = kind { Kind::Struct(Arc::from(fields)) } else { kind };
-    let mut column = Column::new(name?, path, kind);
-    let trim = rules.trim.unwrap_or(column.rules.trim);
-    (column.required, column.repeat, column.rules) = (required, repeat, rules.rules);
-    column.rules.trim = trim;
-    Some(column)
+    let rules = rules.into_rules(&kind);
+    Some(Column { name: name?, path, kind, required, repeat, rules })
 }
 
 /// The fields of a struct, and what is wrong where the type is none or has none.

@@ -1,6 +1,7 @@
 //! The steps from text to value: what a column says of them, and whether they agree with each other and its type.
 
 use crate::config::section::{Item, Section, quoted};
+use crate::lexical::{Caster, Wrong};
 use crate::model::mapping::{Kind, Repeat, Rounding, Trim, ValueRules};
 
 /// Most characters that a bound on lengths may name: places in a text column are 31 bits.
@@ -8,10 +9,10 @@ const MAX_LENGTH: i64 = i32::MAX as i64;
 
 /// The rules of a column as they stand in the file.
 pub(super) struct Given {
-    /// What could be read.
-    pub(super) rules: ValueRules,
+    /// What could be read, less `trim`.
+    rules: ValueRules,
     /// What is to be done with white space, where it is said.
-    pub(super) trim: Option<Trim>,
+    trim: Option<Trim>,
     /// The keys that are there.
     keys: Vec<&'static str>,
     /// Whether all of them could be read.
@@ -110,6 +111,11 @@ fn group(item: &Item<'_>) -> Option<Option<char>> {
 }
 
 impl Given {
+    /// Whether something stands for a missing value.
+    pub(super) fn has_default(&self) -> bool {
+        self.keys.contains(&"default")
+    }
+
     /// Notes what is wrong with the rules for values of that kind.
     pub(super) fn judge(&self, section: &Section<'_>, kind: &Kind, repeat: &Repeat) {
         let none = match (kind, repeat) {
@@ -123,8 +129,22 @@ impl Given {
             }
             return;
         }
-        if !self.is_complete {
-            return;
+        if *kind == Kind::Xml && self.trim.is_some_and(|trim| trim != Trim::None) {
+            section.problem("trim", "type xml takes the element as it is", Some("remove it".to_owned()));
         }
+        // What could not be read is told already, and what is left of the rules may not mean what was meant.
+        if self.is_complete
+            && let Err(wrong) =
+                Caster::new(kind, &ValueRules { trim: self.trim.unwrap_or(Trim::of(kind)), ..self.rules.clone() })
+        {
+            for Wrong { key, message, help } in wrong {
+                section.problem(key, message, help);
+            }
+        }
+    }
+
+    /// The rules of a column of that type.
+    pub(super) fn into_rules(self, kind: &Kind) -> ValueRules {
+        ValueRules { trim: self.trim.unwrap_or(Trim::of(kind)), ..self.rules }
     }
 }
