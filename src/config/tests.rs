@@ -1,5 +1,7 @@
 //! The configuration through its public face: files in, settings or problems out.
 
+mod sharing;
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;

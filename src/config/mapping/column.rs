@@ -54,7 +54,8 @@ fn read(section: Section<'_>, scope: &Scope<'_>, names: &mut Names, nesting: usi
     }
     if let (Some(kind), Some(repeat)) = (&kind, &repeat) {
         judge_repeat(&section, kind, repeat, repeat_item.as_ref(), type_item.as_ref());
-        rules.judge(&section, &kind.kind, repeat);
+        let is_whole = written.as_ref().is_some_and(|written| !written.has_function);
+        rules.judge(&section, &kind.kind, repeat, is_whole);
     }
     section.finish();
     let (path::Written { path, has_function }, kind, repeat) = (written?, kind?.kind, repeat?);

@@ -116,11 +116,15 @@ impl Given {
         self.keys.contains(&"default")
     }
 
-    /// Notes what is wrong with the rules for values of that kind.
-    pub(super) fn judge(&self, section: &Section<'_>, kind: &Kind, repeat: &Repeat) {
+    /// Notes what is wrong with the rules for values of that kind. `is_whole`: the element is taken, and not its text.
+    pub(super) fn judge(&self, section: &Section<'_>, kind: &Kind, repeat: &Repeat, is_whole: bool) {
         let none = match (kind, repeat) {
             (_, Repeat::Count) => Some(("repeat = \"count\" counts, and reads no text", "remove it")),
             (Kind::Struct(_), _) => Some(("a struct has no text of its own", "write it at its fields")),
+            (Kind::String, Repeat::Json) if is_whole => Some((
+                "repeat = \"json\" takes the element with all that is in it",
+                "end the path with text() to take its text alone",
+            )),
             _ => None,
         };
         if let Some((message, help)) = none {

@@ -75,7 +75,7 @@ impl<'m> Scope<'m> {
     ///
     /// # Errors
     ///
-    /// A path from the root that leads through elements of which some are rows and some are not.
+    /// A path from the root that leads through elements that may be rows, and does not say so as the rows do.
     pub(super) fn is_single(&self, path: &Path) -> Result<bool, Wrong> {
         if !path.from_root {
             return Ok(path.steps.is_empty());
@@ -83,24 +83,19 @@ impl<'m> Scope<'m> {
         let mut inside = 0;
         for group in self.groups.iter().flatten() {
             let Some(way) = path.steps.get(..group.len()) else { break };
-            if group.iter().zip(way).all(|(row, step)| covers(row, step)) {
+            if group == way {
                 inside = group.len();
             } else if group.iter().zip(way).any(|(row, step)| excludes(row, step)) {
                 break;
             } else {
                 let rows = shown_steps(group, self.namespaces);
-                let message = format!("leads into elements that are rows ({rows}) and into others");
+                let message = format!("leads into elements that may be rows ({rows}) or not");
                 let help = format!("begin it with \"/{rows}\", or with steps that no row has");
                 return Err((message, Some(help)));
             }
         }
         Ok(path.steps.len() == inside)
     }
-}
-
-/// Whether every element that `step` leads to is one that `row` leads to.
-fn covers(row: &Step, step: &Step) -> bool {
-    (row.name.is_none() || row.name == step.name) && (row.condition.is_none() || row.condition == step.condition)
 }
 
 /// Whether no element is one of both.

@@ -43,7 +43,9 @@ fn compare(old: &Table<'_>, new: &Table<'_>, found: &mut Vec<String>) {
     for before in old.schema.fields() {
         let name = before.name();
         let Some(after) = by_name.get(&name.to_ascii_lowercase()) else {
-            found.push(format!("column {name}{of} would go; keep it, with a path that nothing has if need be"));
+            let is_mapped = old.columns.iter().any(|column| column.name == *name);
+            let help = if is_mapped { "keep it, with a path that nothing has if need be" } else { "keep its name" };
+            found.push(format!("column {name}{of} would go; {help}"));
             continue;
         };
         if after.name() != name {
@@ -117,3 +119,6 @@ fn plain_name(data_type: &DataType) -> String {
         _ => "headers".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ impl Lineage {
             Field::new(row_index, DataType::Int32, false),
         ];
         fields.extend(self.key.as_ref().map(|name| Field::new(name.to_string(), DataType::Binary, true)));
-        fields.extend(self.headers.as_ref().map(|name| Field::new(name.to_string(), headers(), false)));
+        fields.extend(self.headers.as_ref().map(|name| Field::new(name.to_string(), headers(), true)));
         fields
     }
 

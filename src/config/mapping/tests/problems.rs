@@ -178,6 +178,11 @@ fn repeats() {
 #[test]
 fn elements_and_texts() {
     of_column(
+        "path = \"a\"\ntype = \"string\"\nrepeat = \"json\"\nmax_length = 3",
+        "10: column.max_length: repeat = \"json\" takes the element with all that is in it; end the path with text() to take its text alone",
+    );
+    column("path = \"a/text()\"\ntype = \"string\"\nrepeat = \"json\"\nmax_length = 3");
+    of_column(
         "path = \"a/@b\"\ntype = \"xml\"",
         "7: column.path: leads to an attribute, and type xml needs an element; end the path with the element",
     );
@@ -241,17 +246,17 @@ fn paths_belong_to_the_row_they_lead_through() {
     good("\"book\"", "/magazine/title");
     good("\"book[@k='a']\"", "/book[@k='b']/title");
     good("\"book[@k='a']\"", "/book[@k='a']/title");
-    good("\"*\"", "/book/title");
     good("[\"order\", \"order/line\"]", "/order/@id");
     good("\"order/line\"", "/order/@id");
     let mixed = |rows: &str, path: &str, shown: &str| {
         let what = format!(
-            "m.toml:8: column.path: leads into elements that are rows ({shown}) and into others; \
+            "m.toml:8: column.path: leads into elements that may be rows ({shown}) or not; \
              begin it with \"/{shown}\", or with steps that no row has"
         );
         assert_eq!(with(rows, path, ""), [what], "{rows} {path}");
     };
     mixed("\"book\"", "/*/title", "book");
+    mixed("\"*\"", "/book/title", "*");
     mixed("\"book[@k='a']\"", "/book/title", "book[@k='a']");
     mixed("\"book[@k='a']\"", "/book[@j='a']/title", "book[@k='a']");
     mixed("[\"order\", \"order/line\"]", "/order/*/@id", "order/line");
