@@ -1,5 +1,6 @@
 //! The configuration through its public face: files in, settings or problems out.
 
+mod readme;
 mod sharing;
 
 use std::path::{Path, PathBuf};
