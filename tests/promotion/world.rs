@@ -127,6 +127,7 @@ impl World {
         let table = Table {
             name: TABLE.into(),
             topics: TopicChoice::List(vec!["alpha".into(), "library".into()]),
+            when: None,
             mapping: Arc::new(mapping(&[])),
             starting_offsets: StartingOffsets::Earliest,
             on_offset_out_of_range: OnOutOfRange::Fail,
