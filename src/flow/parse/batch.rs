@@ -37,7 +37,7 @@ impl ParserTable {
     ///
     /// A mapping with more paths, names or columns than a program can number (65,535 each).
     pub fn compile(mapping: &Mapping) -> Result<Self, Fault> {
-        let children = mapping.descendants().into_iter().map(|(child, depth)| child.raw_schema(depth > 1));
+        let children = mapping.descendants().into_iter().map(|(child, depth)| child.raw_schema(depth > 1, &mapping.lineage));
         let schemas = std::iter::once(mapping.raw_schema()).chain(children).collect();
         Ok(Self { program: Arc::new(Program::compile(mapping)?), schemas })
     }
