@@ -59,7 +59,7 @@ impl DaemonSteering {
     }
 
     fn tables_of(&self, snapshot: &Snapshot) -> Tables {
-        let names = self.parts.tables.iter().map(|table| table.name.to_string());
+        let names = self.parts.catalog.all().iter().map(|table| table.name.to_string());
         let view = |(name, tally): (String, &view::Shared<view::Tally>)| {
             let tally = tally.get();
             TableView {

@@ -34,8 +34,10 @@ mod locate;
 mod machine;
 mod names;
 mod namespaces;
+mod peek;
 mod pool;
 mod refusals;
+mod route;
 mod rows;
 mod scopes;
 mod scratch;
@@ -47,6 +49,7 @@ pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
+pub use route::Route;
 
 #[cfg(test)]
 pub(in crate::flow) mod tests;

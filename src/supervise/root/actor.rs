@@ -142,7 +142,7 @@ impl RootSupervisor {
     fn start_lane(&mut self, source: &TopicPartition, ctx: &Context<Self>) {
         self.assignments += 1;
         let assignment = self.assignments;
-        let table = self.parts.table_of(&source.topic).map(|(_, table)| table.name.to_string());
+        let table = self.parts.tables_of(&source.topic);
         let before = self.lanes.get(source).map(|lane| lane.view.get().generation);
         let generation = before.or_else(|| self.generations.get(source).copied()).unwrap_or(0);
         let view = Shared::new(LaneView { generation, ..LaneView::new(source, table) });
