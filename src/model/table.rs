@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use regex::Regex;
 
+use super::batch::TableIndex;
 use super::mapping::Mapping;
 use super::offset::TopicPartition;
 
@@ -26,6 +28,35 @@ pub struct Table {
     pub raw: RawSettings,
     /// How it is promoted; none: RAW only.
     pub processed: Option<ProcessedSettings>,
+}
+
+/// A table that has rows: one of the configuration, or a child table of one.
+#[derive(Debug, Clone)]
+pub struct RowTable {
+    /// Name in the lake.
+    pub name: Arc<str>,
+    /// The table of the configuration that it is or belongs to, which has the settings for its files.
+    pub top: TableIndex,
+    /// Schema of its rows in RAW.
+    pub schema: SchemaRef,
+}
+
+/// Every table that has rows, by [`TableIndex`]: those of the configuration, then their child tables, those of the first
+/// in the order of [`Mapping::descendants`], then those of the second, and so on. None when there are more than can be
+/// numbered.
+pub fn row_tables(tables: &[Table]) -> Option<Vec<RowTable>> {
+    let mut all = Vec::new();
+    for (top, table) in (0..).zip(tables) {
+        all.push(RowTable { name: Arc::clone(&table.name), top, schema: table.mapping.raw_schema() });
+    }
+    for (top, table) in (0..).zip(tables) {
+        let children = table.mapping.descendants().into_iter();
+        all.extend(children.map(|(child, depth)| {
+            let (name, schema) = (Arc::from(child.name.as_str()), child.raw_schema(depth > 1));
+            RowTable { name, top, schema }
+        }));
+    }
+    (all.len() <= usize::from(TableIndex::MAX)).then_some(all)
 }
 
 /// Which topics feed a table.

@@ -29,6 +29,7 @@ mod elements;
 mod fields;
 mod flatten;
 mod found;
+mod instances;
 mod lease;
 mod locate;
 mod machine;
@@ -37,7 +38,7 @@ mod namespaces;
 mod pool;
 mod refusals;
 mod rows;
-mod scopes;
+
 mod scratch;
 mod text;
 mod unmapped;

@@ -84,7 +84,8 @@ impl Flatten<'_> {
             unmapped.texts.push(Gathered::default());
         }
         unmapped.texts[tag.depth - 1].clear();
-        let is_covered = outer.is_some_and(|outer| outer.covers);
+        // Of a message with another root nothing is looked at.
+        let is_covered = outer.map_or(state == NOWHERE, |outer| outer.covers);
         let mut seen = Seen {
             scope: outer.map_or(MESSAGE, |outer| outer.scope),
             row: outer.map_or(0, |outer| outer.row),
@@ -124,8 +125,11 @@ impl Flatten<'_> {
                 return Ok(());
             }
         }
-        for attribute in tag.attributes {
-            self.watch_attribute(attribute, what, tag.depth);
+        // An element that is taken as it is has its attributes in it.
+        if what.elements.is_empty() {
+            for attribute in tag.attributes {
+                self.watch_attribute(attribute, what, tag.depth);
+            }
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod pool;
 mod properties;
 mod repeats;
 mod rows;
+mod shapes;
 mod ubl;
 mod unmapped;
 mod verdicts;
