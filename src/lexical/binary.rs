@@ -33,13 +33,13 @@ fn base64(text: &str, plain: &mut String, bytes: &mut Vec<u8>) -> Result<(), Ref
     };
     STANDARD.decode_vec(text, bytes).map_err(|error| {
         let what = match error {
-            base64::DecodeError::InvalidByte(..) => "not base64: it has a character that base64 does not know",
+            base64::DecodeError::InvalidByte(_, byte) if byte != b'=' => {
+                "not base64: it has a character that base64 does not know"
+            }
             base64::DecodeError::InvalidLastSymbol(..) => {
                 "not base64: its last character has bits that belong to no byte"
             }
-            base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => {
-                "not base64: it ends too early or its padding (=) is missing"
-            }
+            _ => "not base64: it ends too early, or its padding (=) is missing or wrong",
         };
         Refused::new(Code::TYPE_BINARY, what)
     })

@@ -40,8 +40,12 @@ impl Caster {
     pub fn new(kind: &Kind, rules: &ValueRules) -> Result<Self, Vec<Wrong>> {
         let mut wrong = Vec::new();
         check::check(kind, rules, &mut wrong);
-        let usable = check::usable(kind, rules);
-        let Some(cast) = Cast::compile(kind, &usable, &mut wrong) else { return Err(wrong) };
+        let mut usable = check::usable(kind, rules);
+        let cast = Cast::compile(kind, &usable, &mut wrong).unwrap_or_else(|| {
+            // Nothing says what a value would be. The rest is checked all the same.
+            (usable.allowed, usable.min, usable.max, usable.default) = (Vec::new(), None, None, None);
+            Cast::Text
+        });
         let bounds = Rules::compile(&cast, &usable, &mut wrong);
         let default = usable.default.as_deref().and_then(|text| match Kept::of(&cast, text) {
             Ok(kept) => {
