@@ -95,7 +95,7 @@ impl Cast {
                 None => Err(scalar.misplaced_groups()),
             },
             Self::Binary(form) => binary::read(*form, text, plain, bytes).map(Value::Bytes),
-            Self::Json => json::check(text).map(|()| Value::Text(text)),
+            Self::Json => json::check(text, bytes).map(|()| Value::Text(text)),
         }
     }
 }

@@ -66,6 +66,6 @@ pub struct Memory {
     pub(super) collapsed: String,
     /// A number with the marks of XML Schema; base64 without white space.
     pub(super) plain: String,
-    /// Decoded bytes.
+    /// Decoded bytes; what is open in a JSON document.
     pub(super) bytes: Vec<u8>,
 }

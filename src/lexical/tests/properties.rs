@@ -351,6 +351,21 @@ proptest! {
     }
 
     #[test]
+    fn a_text_is_json_when_serde_says_so(
+        text in prop_oneof![
+            "[\\[\\]{}\":, 0-2tn\\\\-]{0,12}",
+            "-?[0-9]{0,3}(\\.[0-9]{0,2})?([eE][-+]?[0-9]{0,2})?",
+            "\\{\"a\": ?(1|\\[(1,)?2\\]|\\{\\}|tru?e|null|false),? ?\"\\\\?[bu\u{e9}\\n\\\\/][0-9a-f]{3,4}\"(:0)?\\} ?",
+        ],
+        cut in proptest::option::of(0_usize..20),
+    ) {
+        let text = cut.and_then(|cut| text.get(..cut)).unwrap_or(&text);
+        prop_assume!(!text.is_empty());
+        let expected = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        prop_assert_eq!(takes(&caster(&Kind::Json, |_| {}), text), expected, "{:?}", text);
+    }
+
+    #[test]
     fn white_space_is_gone_and_nothing_else(text in "[ab \t\n\r\u{a0}]{0,20}") {
         let words: Vec<&str> = text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()).collect();
         let collapsed = words.join(" ");
