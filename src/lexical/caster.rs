@@ -71,16 +71,17 @@ impl Caster {
     /// # Errors
     ///
     /// The first step that refuses it.
-    #[inline]
+    // Thin: most columns have no more than what is seen here. Out of line it would cost as much as reading a number.
+    #[inline(always)]
     pub fn cast<'t>(&'t self, text: &'t str, memory: &'t mut Memory) -> Result<Value<'t>, Refused> {
         let Memory { collapsed, plain, bytes } = memory;
         let text = trimmed(text, self.trim, collapsed);
         if text.is_empty() || (!self.null_values.is_empty() && self.is_null(text)) {
             return Ok(self.missing());
         }
-        let value = self.cast.cast(text, plain, bytes)?;
+        let value = self.cast.cast(text, plain, bytes).map_err(|refused| *refused)?;
         if let Some(rules) = &self.rules {
-            rules.check(value, text)?;
+            rules.check(value, text).map_err(|refused| *refused)?;
         }
         Ok(value)
     }
@@ -98,7 +99,7 @@ impl Caster {
 
 impl Kept {
     /// The value that a text of the mapping is.
-    pub(super) fn of(cast: &Cast, text: &str) -> Result<Self, Refused> {
+    pub(super) fn of(cast: &Cast, text: &str) -> Result<Self, Box<Refused>> {
         let (mut plain, mut bytes) = (String::new(), Vec::new());
         Ok(match cast.cast(text, &mut plain, &mut bytes)? {
             Value::Text(text) => Self::Text(text.into()),

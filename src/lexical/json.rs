@@ -18,7 +18,7 @@ enum Next {
 }
 
 /// Looks at the whole text. `open` holds what is open on the way: an opening bracket or brace each.
-pub(super) fn check(text: &str, open: &mut Vec<u8>) -> Result<(), Refused> {
+pub(super) fn check(text: &str, open: &mut Vec<u8>) -> Result<(), Box<Refused>> {
     open.clear();
     let bytes = text.as_bytes();
     document(bytes, open).map_err(|at| {

@@ -76,7 +76,7 @@ impl Rules {
     }
 
     /// Whether a value, and the text that it was, keeps the rules.
-    pub(super) fn check(&self, value: Value<'_>, text: &str) -> Result<(), Refused> {
+    pub(super) fn check(&self, value: Value<'_>, text: &str) -> Result<(), Box<Refused>> {
         if let Some(allowed) = &self.allowed {
             allowed.check(value)?;
         }
@@ -89,7 +89,7 @@ impl Rules {
         self.check_range(value)
     }
 
-    fn check_length(&self, value: Value<'_>) -> Result<(), Refused> {
+    fn check_length(&self, value: Value<'_>) -> Result<(), Box<Refused>> {
         if self.min_length == 0 && self.max_length == u64::MAX {
             return Ok(());
         }
@@ -112,7 +112,7 @@ impl Rules {
         Err(Refused::new(Code::RULE_LENGTH, what))
     }
 
-    fn check_range(&self, value: Value<'_>) -> Result<(), Refused> {
+    fn check_range(&self, value: Value<'_>) -> Result<(), Box<Refused>> {
         if self.min.is_none() && self.max.is_none() {
             return Ok(());
         }
@@ -144,7 +144,7 @@ impl Allowed {
         Some(Self { values, shown: listed(texts).into() })
     }
 
-    fn check(&self, value: Value<'_>) -> Result<(), Refused> {
+    fn check(&self, value: Value<'_>) -> Result<(), Box<Refused>> {
         match self.values.binary_search_by(|allowed| order(allowed.value(), value)) {
             Ok(_) => Ok(()),
             Err(_) => Err(Refused::new(Code::RULE_ENUM, format!("none of those that are allowed: {}", self.shown))),
