@@ -98,14 +98,15 @@ impl Rules {
             Value::Text(text) if text.len() as u64 <= self.max_length && text.len() as u64 / 4 >= self.min_length => {
                 return Ok(());
             }
-            Value::Text(text) => (text.chars().count() as u64, "characters"),
-            Value::Bytes(bytes) => (bytes.len() as u64, "bytes"),
+            Value::Text(text) => (text.chars().count() as u64, "character"),
+            Value::Bytes(bytes) => (bytes.len() as u64, "byte"),
             _ => return Ok(()),
         };
+        let plural = if length == 1 { "" } else { "s" };
         let what = if length < self.min_length {
-            format!("{length} {unit} long, shorter than {} (min_length)", self.min_length)
+            format!("{length} {unit}{plural} long, shorter than {} (min_length)", self.min_length)
         } else if length > self.max_length {
-            format!("{length} {unit} long, longer than {} (max_length)", self.max_length)
+            format!("{length} {unit}{plural} long, longer than {} (max_length)", self.max_length)
         } else {
             return Ok(());
         };

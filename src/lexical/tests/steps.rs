@@ -125,13 +125,13 @@ fn lengths_are_characters_and_bytes() {
             ("ab", "Text(\"ab\")"),
             ("\u{e9}\u{e9}\u{e9}\u{e9}", "Text(\"\u{e9}\u{e9}\u{e9}\u{e9}\")"),
             ("\u{1f600}\u{1f600}\u{1f600}\u{1f600}", "Text(\"\u{1f600}\u{1f600}\u{1f600}\u{1f600}\")"),
-            ("\u{1f600}", "rule.length: 1 characters long, shorter than 2 (min_length)"),
+            ("\u{1f600}", "rule.length: 1 character long, shorter than 2 (min_length)"),
             ("abcde", "rule.length: 5 characters long, longer than 4 (max_length)"),
             ("", "Null"),
         ],
     );
     let bytes = caster(&Kind::Binary(BinaryText::Hex), |rules| rules.min_length = Some(2));
-    table(&bytes, &[("0102", "Bytes([1, 2])"), ("01", "rule.length: 1 bytes long, shorter than 2 (min_length)")]);
+    table(&bytes, &[("0102", "Bytes([1, 2])"), ("01", "rule.length: 1 byte long, shorter than 2 (min_length)")]);
     let json = caster(&Kind::Json, |rules| rules.max_length = Some(4));
     table(
         &json,

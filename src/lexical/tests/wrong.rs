@@ -163,7 +163,7 @@ fn a_default_keeps_its_own_rules() {
         ),
         (
             wrong(&Kind::String, |rules| (rules.default, rules.max_length) = (Some("0".into()), Some(0))),
-            "1 characters long, longer than 0 (max_length)",
+            "1 character long, longer than 0 (max_length)",
         ),
     ] {
         assert_eq!(found, [format!("default: \"0\" is {what}; {HELP_TEXT}")]);
