@@ -43,7 +43,7 @@ impl ParserTable {
         let plan = self.program.columns.get(column);
         let (Some(plan), Ok(column)) = (plan, ColumnId::try_from(column)) else { return Located::default() };
         let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
-        Located::new(payload, &trace, plan.message_slot.is_some())
+        Located::new(payload, &trace, plan.message_slot.is_some(), &self.program.limits)
     }
 
     /// The schema of its rows in RAW.
@@ -150,7 +150,11 @@ impl Parser {
             let payload = raw.slice(payload);
             workshop.rows.current = number;
             let flat = workshop.machine.flatten(payload, &mut workshop.rows);
-            let violations = if flat.found.is_empty() { Vec::new() } else { locate::violations(payload, flat.found) };
+            let violations = if flat.found.is_empty() {
+                Vec::new()
+            } else {
+                locate::violations(payload, flat.found, &compiled.program.limits)
+            };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
             if workshop.rows.longest_text() > PART_BYTES {
                 parts.push(finish(raw, index, &compiled.schema, &mut workshop.rows)?);

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::names::{NameId, OTHER, Vocabulary};
 use crate::fault::Fault;
-use crate::model::mapping::{Column, Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Step, Take, Trim};
+use crate::model::mapping::{Column, Dtd, Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Step, Take, Trim};
 
 /// A place in the tree of paths that the mapping speaks of.
 pub(super) type StateId = u16;
@@ -39,6 +39,8 @@ pub(super) struct Program {
     pub(super) root: Option<Name>,
     /// Bounds on a message.
     pub(super) limits: Limits,
+    /// What happens to a message with a document type declaration.
+    pub(super) dtd: Dtd,
     /// What a bad row does to its message.
     pub(super) on_bad_message: OnBadMessage,
     /// What a bad field does to its row.
@@ -126,6 +128,7 @@ impl Program {
             row_columns,
             root: mapping.root.clone(),
             limits: mapping.limits,
+            dtd: mapping.dtd,
             on_bad_message: mapping.on_bad_message,
             on_bad_field: mapping.on_bad_field,
         })

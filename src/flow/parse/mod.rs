@@ -23,6 +23,8 @@ mod chars;
 mod columns;
 mod compile;
 mod declaration;
+mod decode;
+mod doctype;
 mod fields;
 mod flatten;
 mod found;
@@ -33,13 +35,17 @@ mod names;
 mod pool;
 mod refusals;
 mod rows;
+mod scopes;
 mod text;
+mod vocabulary;
 mod walk;
+mod well_formed;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
+pub use well_formed::WellFormed;
 
 #[cfg(test)]
 pub(in crate::flow) mod tests;

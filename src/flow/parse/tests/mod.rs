@@ -3,6 +3,7 @@
 mod pool;
 mod properties;
 mod rows;
+mod strict;
 mod ubl;
 mod verdicts;
 
