@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 /// A document that is well-formed, namespaces included.
-pub fn good(random: &mut Rng) -> String {
+pub(crate) fn good(random: &mut Rng) -> String {
     let mut out = String::new();
     if random.bool() {
         out.push_str(pick(
@@ -194,7 +194,7 @@ const TOKENS: &[&str] = &[
 ];
 
 /// A document with something changed in one to three places.
-pub fn damaged(random: &mut Rng) -> Vec<u8> {
+pub(crate) fn damaged(random: &mut Rng) -> Vec<u8> {
     let mut bytes = good(random).into_bytes();
     for _ in 0..=random.usize(..3) {
         let at = random.usize(..=bytes.len());

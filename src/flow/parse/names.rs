@@ -40,6 +40,15 @@ struct Known {
     is_attribute: bool,
     raw: Box<str>,
     resolved: Resolved,
+    /// The name that came after this one last time: most often it does so again.
+    next: u32,
+}
+
+impl Known {
+    #[inline]
+    fn is(&self, scope: ScopeId, is_attribute: bool, raw: &str) -> bool {
+        self.scope == scope && self.is_attribute == is_attribute && *self.raw == *raw
+    }
 }
 
 /// Everything remembered of names.
@@ -47,7 +56,10 @@ struct Known {
 pub(super) struct Names {
     vocabulary: Arc<Vocabulary>,
     hasher: DefaultHashBuilder,
-    known: HashTable<Known>,
+    known: Vec<Known>,
+    index: HashTable<u32>,
+    /// The name before.
+    last: u32,
     scopes: Scopes,
 }
 
@@ -58,7 +70,9 @@ impl Names {
             scopes: Scopes::new(Arc::clone(&vocabulary)),
             vocabulary,
             hasher: DefaultHashBuilder::default(),
-            known: HashTable::new(),
+            known: Vec::new(),
+            index: HashTable::new(),
+            last: 0,
         }
     }
 
@@ -67,6 +81,8 @@ impl Names {
         self.scopes.abandon();
         if self.scopes.is_full() || self.known.len() >= MAX_NAMES {
             self.known.clear();
+            self.index.clear();
+            self.last = 0;
             self.scopes.forget();
         }
     }
@@ -121,26 +137,48 @@ impl Names {
         if scope >= MAX_SCOPES {
             return self.look_up(scope, is_attribute, raw);
         }
-        let hash = hash(&self.hasher, scope, is_attribute, raw);
-        let known = self
-            .known
-            .find(hash, |known| known.scope == scope && known.is_attribute == is_attribute && *known.raw == *raw);
-        match known {
-            Some(known) => known.resolved,
-            None => self.learn(hash, scope, is_attribute, raw),
+        let expected = self.known.get(self.last as usize).map_or(0, |last| last.next);
+        if let Some(known) = self.known.get(expected as usize)
+            && known.is(scope, is_attribute, raw)
+        {
+            self.last = expected;
+            return known.resolved;
         }
+        self.search(scope, is_attribute, raw)
     }
 
-    #[cold]
-    fn learn(&mut self, hash: u64, scope: ScopeId, is_attribute: bool, raw: &str) -> Resolved {
-        let resolved = self.look_up(scope, is_attribute, raw);
-        if self.known.len() < MAX_NAMES && raw.len() <= LONGEST_NAME {
-            let hasher = &self.hasher;
-            let known = Known { scope, is_attribute, raw: raw.into(), resolved };
-            self.known
-                .insert_unique(hash, known, |known| self::hash(hasher, known.scope, known.is_attribute, &known.raw));
+    fn search(&mut self, scope: ScopeId, is_attribute: bool, raw: &str) -> Resolved {
+        let hash = hash(&self.hasher, scope, is_attribute, raw);
+        let found = self.index.find(hash, |&id| self.known[id as usize].is(scope, is_attribute, raw));
+        let id = match found {
+            Some(&id) => id,
+            None => match self.learn(hash, scope, is_attribute, raw) {
+                Ok(id) => id,
+                Err(not_kept) => return not_kept,
+            },
+        };
+        if let Some(last) = self.known.get_mut(self.last as usize) {
+            last.next = id;
         }
-        resolved
+        self.last = id;
+        self.known[id as usize].resolved
+    }
+
+    /// The number of a name that is new, or what it is where it is not remembered.
+    #[cold]
+    fn learn(&mut self, hash: u64, scope: ScopeId, is_attribute: bool, raw: &str) -> Result<u32, Resolved> {
+        let resolved = self.look_up(scope, is_attribute, raw);
+        if self.known.len() >= MAX_NAMES || raw.len() > LONGEST_NAME {
+            return Err(resolved);
+        }
+        let id = self.known.len() as u32;
+        self.known.push(Known { scope, is_attribute, raw: raw.into(), resolved, next: 0 });
+        let (hasher, known) = (&self.hasher, &self.known);
+        self.index.insert_unique(hash, id, |&id| {
+            let known = &known[id as usize];
+            self::hash(hasher, known.scope, known.is_attribute, &known.raw)
+        });
+        Ok(id)
     }
 
     fn look_up(&self, scope: ScopeId, is_attribute: bool, raw: &str) -> Resolved {
