@@ -138,7 +138,7 @@ pub(super) fn origins(payload: &[u8], form: Form, offsets: &[usize]) -> Vec<usiz
     }
     // A decoder cannot go back. So the second one stays behind by a chunk, and takes those byte by byte that hold a place.
     let (mut ahead, mut behind) = (Decoding::new(form.charset), Decoding::new(form.charset));
-    let (mut scratch, mut written, mut read) = (String::new(), 0, form.mark);
+    let (mut scratch, mut character, mut written, mut read) = (String::new(), String::new(), 0, form.mark);
     let mut found = Vec::with_capacity(offsets.len());
     for chunk in payload[form.mark..].chunks(CHUNK) {
         let Some(&next) = offsets.get(found.len()) else { break };
@@ -153,7 +153,7 @@ pub(super) fn origins(payload: &[u8], form: Form, offsets: &[usize]) -> Vec<usiz
             while offsets.get(found.len()).is_some_and(|&offset| offset <= written) {
                 found.push(read);
             }
-            written += behind.length(std::slice::from_ref(byte), false, &mut scratch).0;
+            written += behind.length(std::slice::from_ref(byte), false, &mut character).0;
             read += 1;
         }
         if !is_good {
@@ -284,11 +284,15 @@ fn measure(charset: Charset, body: &[u8]) -> (usize, bool) {
 
 /// The first `length` bytes of the text, which [`measure`] has found good.
 fn transcode(charset: Charset, body: &[u8], length: usize) -> String {
-    // Decoders want room for the longest character even before the shortest.
-    let mut text = String::with_capacity(length + 16);
-    let mut decoding = Decoding::new(charset);
+    let mut text = String::with_capacity(length);
+    let (mut decoding, mut scratch) = (Decoding::new(charset), String::new());
     for chunk in body.chunks(CHUNK) {
-        if text.len() >= length || !decoding.feed(chunk, false, &mut text) {
+        let is_good = decoding.feed(chunk, false, &mut scratch);
+        if text.len() + scratch.len() > length {
+            break;
+        }
+        text.push_str(&scratch);
+        if !is_good {
             break;
         }
     }
@@ -296,53 +300,59 @@ fn transcode(charset: Charset, body: &[u8], length: usize) -> String {
 }
 
 /// A decoder in the middle of its work.
-struct Decoding {
-    decoder: Option<Decoder>,
-    has_controls: bool,
+enum Decoding {
+    /// The characters of an encoding of single bytes.
+    Table(Box<[Option<char>; 256]>),
+    Stream(Decoder),
 }
 
 impl Decoding {
     fn new(charset: Charset) -> Self {
-        let decoder = match charset {
-            Charset::Utf8 | Charset::Ascii => None,
-            Charset::Listed(encoding) | Charset::WithControls(encoding, _) => {
-                Some(encoding.new_decoder_without_bom_handling())
+        match charset {
+            Charset::Utf8 | Charset::Ascii => Self::Stream(UTF_8.new_decoder_without_bom_handling()),
+            Charset::Listed(encoding) => Self::Stream(encoding.new_decoder_without_bom_handling()),
+            Charset::WithControls(encoding, _) => {
+                let mut table = Box::new([None; 256]);
+                for (byte, character) in (0_u8..=255).zip(table.iter_mut()) {
+                    let single = [byte];
+                    let text = encoding.decode_without_bom_handling_and_without_replacement(&single);
+                    *character = match byte {
+                        0x80..=0x9F => Some(char::from(byte)),
+                        _ => text.and_then(|text| text.chars().next()),
+                    };
+                }
+                Self::Table(table)
             }
-        };
-        Self { decoder, has_controls: matches!(charset, Charset::WithControls(..)) }
-    }
-
-    /// Decodes more bytes; whether they were good. What is good before a bad one is decoded.
-    fn feed(&mut self, mut bytes: &[u8], is_last: bool, out: &mut String) -> bool {
-        while self.has_controls
-            && let Some(at) = bytes.iter().position(|byte| matches!(byte, 0x80..=0x9F))
-        {
-            if !self.decode(&bytes[..at], false, out) {
-                return false;
-            }
-            out.push(char::from(bytes[at]));
-            bytes = &bytes[at + 1..];
         }
-        self.decode(bytes, is_last, out)
     }
 
-    fn decode(&mut self, mut bytes: &[u8], is_last: bool, out: &mut String) -> bool {
-        let Some(decoder) = &mut self.decoder else { return true };
-        loop {
-            let (result, read) = decoder.decode_to_string_without_replacement(bytes, out, is_last);
-            bytes = &bytes[read..];
-            match result {
-                DecoderResult::InputEmpty => return true,
-                DecoderResult::OutputFull => out.reserve(16),
-                DecoderResult::Malformed(..) => return false,
-            }
+    /// Decodes more bytes, in place of what `out` holds; whether they were good. What is good before a bad one is
+    /// decoded. All of `out` is written at each call, so it should not be larger than the bytes need.
+    fn feed(&mut self, mut bytes: &[u8], is_last: bool, out: &mut String) -> bool {
+        out.clear();
+        out.reserve(bytes.len() * 3 + 16);
+        match self {
+            Self::Table(table) => bytes.iter().all(|&byte| match table[usize::from(byte)] {
+                Some(character) => {
+                    out.push(character);
+                    true
+                }
+                None => false,
+            }),
+            Self::Stream(decoder) => loop {
+                let (result, read) = decoder.decode_to_string_without_replacement(bytes, out, is_last);
+                bytes = &bytes[read..];
+                match result {
+                    DecoderResult::InputEmpty => return true,
+                    DecoderResult::OutputFull => out.reserve(16),
+                    DecoderResult::Malformed(..) => return false,
+                }
+            },
         }
     }
 
     /// The same for the length of the text alone.
     fn length(&mut self, bytes: &[u8], is_last: bool, scratch: &mut String) -> (usize, bool) {
-        scratch.clear();
-        scratch.reserve(bytes.len() * 3 + 16);
         let is_good = self.feed(bytes, is_last, scratch);
         (scratch.len(), is_good)
     }

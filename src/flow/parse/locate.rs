@@ -244,6 +244,9 @@ impl Tree {
             let siblings = self.siblings.get(&element.parent).into_iter().flatten();
             let is_one_of_many =
                 siblings.into_iter().any(|(counted, count)| *count > 1 && text[counted.clone()] == *name);
+            // What is longer than a path does not have to be copied to be shortened.
+            let end = name.char_indices().nth(MAX_PATH).map_or(name.len(), |(end, _)| end);
+            let name = &name[..end];
             steps.push(if is_one_of_many { format!("/{name}[{}]", element.index) } else { format!("/{name}") });
             next = element.parent;
         }
