@@ -47,7 +47,7 @@ impl ParserTable {
         let columns = self.program.tables.first().map(|table| &table.columns);
         let Some(&column) = columns.and_then(|columns| columns.get(column)) else { return Located::default() };
         let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
-        Located::new(payload, &trace)
+        Located::new(payload, &trace, &self.program.limits)
     }
 
     /// The schema of its rows in RAW.
@@ -167,7 +167,11 @@ impl Parser {
             let payload = raw.slice(payload);
             workshop.rows.current = number;
             let flat = workshop.machine.flatten(payload, &mut workshop.rows);
-            let violations = if flat.found.is_empty() { Vec::new() } else { locate::violations(payload, flat.found) };
+            let violations = if flat.found.is_empty() {
+                Vec::new()
+            } else {
+                locate::violations(payload, flat.found, &compiled.program.limits)
+            };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
             if workshop.rows.buffers.longest() > PART_BYTES {
                 self.finish(raw, index, &compiled, &mut workshop.rows, &mut parts)?;

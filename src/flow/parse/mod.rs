@@ -24,6 +24,8 @@ mod collect;
 mod columns;
 mod compile;
 mod declaration;
+mod decode;
+mod doctype;
 mod drift;
 mod elements;
 mod fields;
@@ -38,16 +40,19 @@ mod namespaces;
 mod pool;
 mod refusals;
 mod rows;
-
+mod scopes;
 mod scratch;
 mod text;
 mod unmapped;
+mod vocabulary;
 mod walk;
+mod well_formed;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
+pub use well_formed::WellFormed;
 
 #[cfg(test)]
 pub(in crate::flow) mod tests;

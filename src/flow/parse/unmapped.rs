@@ -16,8 +16,9 @@ use super::compile::{MESSAGE, NOWHERE, ScopeId, ScopeKind, State, StateId, Watch
 use super::drift::{Drift, ROOT};
 use super::flatten::Flatten;
 use super::found::{Found, Place, shortened};
-use super::names::{OTHER, declared_prefix};
+use super::names::OTHER;
 use super::namespaces::{display, split, start_tag};
+use super::scopes::declared_prefix;
 use super::text::{Gathered, push_normalised};
 use super::walk::{Checked, Tag};
 use crate::model::batch::DriftKind;
@@ -139,7 +140,7 @@ impl Flatten<'_> {
             && (what.attributes.iter().any(|(taken, _)| *taken == attribute.id)
                 || self.program.spoken_of.contains(&attribute.id));
         let raw = &self.message[attribute.name.clone()];
-        if is_taken || declared_prefix(raw).is_some() {
+        if is_taken || declared_prefix(self.message, attribute).is_some() {
             return;
         }
         let value = attribute.value.clone();
@@ -224,7 +225,7 @@ impl Flatten<'_> {
         let message = self.message;
         for attribute in tag.attributes {
             let name = &message[attribute.name.clone()];
-            if declared_prefix(name).is_some() {
+            if declared_prefix(message, attribute).is_some() {
                 let hasher = &self.scratch.unmapped.hasher;
                 seen.declarations = hasher.hash_one((seen.declarations, name, &message[attribute.value.clone()]));
             }

@@ -8,6 +8,7 @@ mod properties;
 mod repeats;
 mod rows;
 mod shapes;
+mod strict;
 mod ubl;
 mod unmapped;
 mod verdicts;
