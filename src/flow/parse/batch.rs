@@ -49,7 +49,7 @@ impl ParserTable {
         let columns = self.program.tables.first().map(|table| &table.columns);
         let Some(&column) = columns.and_then(|columns| columns.get(column)) else { return Located::default() };
         let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
-        Located::new(payload, &trace)
+        Located::new(payload, &trace, &self.program.limits)
     }
 
     /// The schema of its rows in RAW.
@@ -169,7 +169,7 @@ impl Parser {
                     continue;
                 }
                 Choice::Unreadable(found) => {
-                    verdicts.push(quarantined(None, locate::violations(payload, vec![*found])));
+                    verdicts.push(quarantined(None, vec![peek.violation(payload, *found)]));
                     continue;
                 }
             };
@@ -187,7 +187,11 @@ impl Parser {
             }
             workshop.rows.current = number;
             let flat = workshop.machine.flatten(payload, &mut workshop.rows);
-            let violations = if flat.found.is_empty() { Vec::new() } else { locate::violations(payload, flat.found) };
+            let violations = if flat.found.is_empty() {
+                Vec::new()
+            } else {
+                locate::violations(payload, flat.found, &workshop.compiled.program.limits)
+            };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
             if workshop.rows.buffers.longest() > PART_BYTES {
                 self.finish(raw, workshop, &mut parts)?;

@@ -54,8 +54,23 @@ impl Entries {
         open.for_each(|(_, range, _)| range.end = rows);
     }
 
-    /// The object of a row; `own` is what of its own entries has not been written yet.
-    fn write<'e>(&'e self, row: usize, own: &mut &'e [(usize, Entry)], out: &mut String) {
+    /// The object of a row; `own` and `shared` are what of the entries has not been looked at yet, and `around` what of
+    /// those that are shared lies around the row before.
+    fn write<'e>(
+        row: usize,
+        own: &mut &'e [(usize, Entry)],
+        shared: &mut &'e [(ScopeId, Range<usize>, Entry)],
+        around: &mut Vec<(usize, &'e Entry)>,
+        out: &mut String,
+    ) {
+        around.retain(|(end, _)| *end > row);
+        while let Some(((_, range, entry), rest)) = shared.split_first().filter(|((_, range, _), _)| range.start <= row)
+        {
+            if range.end > row {
+                around.push((range.end, entry));
+            }
+            *shared = rest;
+        }
         let mut keys: Vec<(&str, Vec<&str>)> = Vec::new();
         let mut places: HashMap<&'e str, usize> = HashMap::new();
         let mut add = |entry: &'e Entry| {
@@ -71,7 +86,7 @@ impl Entries {
             }
             *own = rest;
         }
-        self.shared.iter().filter(|(_, range, _)| range.contains(&row)).for_each(|(_, _, entry)| add(entry));
+        around.iter().for_each(|(_, entry)| add(entry));
         for (number, (key, texts)) in keys.iter().enumerate() {
             out.push(if number == 0 { '{' } else { ',' });
             push_json_string(key, out);
@@ -95,13 +110,14 @@ impl Entries {
 impl Flatten<'_> {
     /// The message ends: every row of it gets what was collected; one with nothing gets a null.
     pub(super) fn fill_collected(&mut self, buffer: BufferId, at: usize) {
-        let entries = std::mem::take(&mut self.scratch.unmapped.entries);
-        let mut own = &entries.own[..];
+        let mut entries = std::mem::take(&mut self.scratch.unmapped.entries);
+        entries.shared.sort_by_key(|(_, range, _)| range.start);
+        let (mut own, mut shared, mut around) = (&entries.own[..], &entries.shared[..], Vec::new());
         let mut text = std::mem::take(&mut self.scratch.value);
         let mark = self.scratch.marks[self.program.scope(MESSAGE).mark];
         for row in 0..self.rows.len(0) - mark {
             text.clear();
-            entries.write(row, &mut own, &mut text);
+            Entries::write(row, &mut own, &mut shared, &mut around, &mut text);
             self.grow(text.len(), at);
             let value = if text.is_empty() { Value::Null } else { Value::Text(&text) };
             if self.tally.fatal.is_some() {

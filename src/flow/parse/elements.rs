@@ -10,8 +10,8 @@ use quick_xml::events::Event;
 use super::attributes::{self, Attribute};
 use super::compile::ColumnId;
 use super::flatten::Flatten;
-use super::names::declared_prefix;
 use super::namespaces::{declarations, display, split, start_tag};
+use super::scopes::declared_prefix;
 use super::text::{attribute_value, push_normalised, resolve};
 use crate::lexical::Value;
 use crate::model::mapping::Kind;
@@ -32,7 +32,7 @@ impl Flatten<'_> {
         self.follow_namespaces(element.start);
         let (name_end, _) = start_tag(self.message, element.start);
         let (mut memory, mut own) = (Vec::new(), Vec::new());
-        declarations(self.message, element.start, &mut memory, &mut own);
+        declarations(self.message, &self.program.limits, element.start, &mut memory, &mut own);
         out.push_str(&self.message[element.start..name_end]);
         self.scratch.namespaces.write(self.message, &own, out);
         push_normalised(&self.message[name_end..element.end], out);
@@ -50,7 +50,7 @@ impl Flatten<'_> {
     pub(super) fn follow_namespaces(&mut self, at: usize) {
         let scratch = &mut *self.scratch;
         let around = scratch.frames.iter().map(|frame| frame.at).take_while(|&start| start < at);
-        scratch.namespaces.follow(self.message, around);
+        scratch.namespaces.follow(self.message, &self.program.limits, around);
     }
 }
 
@@ -233,7 +233,7 @@ impl TreeReader<'_, '_> {
         let name_end = at + 1 + name.len();
         let mut attributes = std::mem::take(&mut self.attributes);
         // The tag was found good when the message was read.
-        if attributes::scan(text, name_end..end, &mut attributes).is_err() {
+        if attributes::scan(text, name_end..end, &self.flatten.program.limits, &mut attributes).is_err() {
             attributes.clear();
         }
         let depth = self.open.len();
@@ -244,14 +244,14 @@ impl TreeReader<'_, '_> {
             if meant.is_ok() { value } else { String::new() }
         };
         for attribute in &attributes {
-            if let Some(prefix) = declared_prefix(&text[attribute.name.clone()]) {
+            if let Some(prefix) = declared_prefix(text, attribute) {
                 self.declared.push((depth, prefix.to_owned(), value(attribute)));
             }
         }
         let mut node = Node { name: self.name(name, false), ..Node::default() };
         for attribute in &attributes {
             let raw = &text[attribute.name.clone()];
-            if declared_prefix(raw).is_some() {
+            if declared_prefix(text, attribute).is_some() {
                 continue;
             }
             let (prefix, local) = split(raw);

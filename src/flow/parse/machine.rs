@@ -11,9 +11,9 @@ use super::names::Names;
 use super::rows::Rows;
 use super::scratch::{Scratch, Trace};
 use super::walk::{Walk, WalkMemory};
+use super::well_formed::admit;
 use crate::model::batch::Outcome;
 use crate::model::mapping::OnBadMessage;
-use crate::model::violation::Code;
 
 /// Bytes that a message may add to columns beyond its own text, for each byte of it: a value of the message is repeated
 /// in each of its rows, a default stands where nothing does, a struct has fields that its element does not have; and a
@@ -21,9 +21,6 @@ use crate::model::violation::Code;
 const MAX_EXPANSION: usize = 128;
 const FREE_EXPANSION: usize = 1 << 16;
 const LONGEST_EXPANSION: usize = 1 << 30;
-
-/// Longest payload whatever the limits of the mapping say: offsets in a text column are 31 bits.
-const MAX_PAYLOAD: u64 = 1 << 30;
 
 /// What became of one message.
 #[derive(Debug)]
@@ -100,29 +97,12 @@ impl Machine {
 
     fn read(&mut self, payload: &[u8], rows: &mut Rows) -> Result<Tally, Box<Found>> {
         let program = Arc::clone(&self.program);
-        let limit = program.limits.bytes.min(MAX_PAYLOAD);
-        if payload.len() as u64 > limit {
-            let what = format!("the payload has {} bytes, and limits.bytes allows {limit}", payload.len());
-            return Err(Found::fatal(Code::LIMIT_BYTES, 0, what));
-        }
-        if payload.is_empty() {
-            return Err(Found::fatal(Code::XML_EMPTY, 0, "the payload is empty"));
-        }
-        let text = std::str::from_utf8(without_bom(payload)).map_err(|error| {
-            let what = "the payload is not UTF-8; only UTF-8 is read";
-            Found::fatal(Code::XML_ENCODING, error.valid_up_to(), what)
-        })?;
-        let survey = chars::survey(text).map_err(|at| {
-            Found::fatal(Code::XML_CHARACTER, at, "the message holds a character that XML does not allow")
-        })?;
-        let may_grow = (FREE_EXPANSION + MAX_EXPANSION * payload.len()).min(LONGEST_EXPANSION);
-        let mut flatten = Flatten::new(&program, text, survey, may_grow, &mut self.scratch, rows);
-        Walk::new(text, survey, &program.limits, &mut self.names, &mut self.walk, &mut flatten).run()?;
+        let text = admit(payload, &program.limits)?;
+        let survey = chars::survey(&text)?;
+        let may_grow = (FREE_EXPANSION + MAX_EXPANSION * text.len()).min(LONGEST_EXPANSION);
+        let mut flatten = Flatten::new(&program, &text, survey, may_grow, &mut self.scratch, rows);
+        let rules = (&program.limits, program.dtd);
+        Walk::new(&text, survey, rules, &mut self.names, &mut self.walk, &mut flatten).run()?;
         flatten.end_message()
     }
-}
-
-/// The payload without a byte order mark of UTF-8.
-pub(super) fn without_bom(payload: &[u8]) -> &[u8] {
-    payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload)
 }

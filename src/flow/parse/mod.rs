@@ -24,11 +24,14 @@ mod collect;
 mod columns;
 mod compile;
 mod declaration;
+mod decode;
+mod doctype;
 mod drift;
 mod elements;
 mod fields;
 mod flatten;
 mod found;
+mod instances;
 mod lease;
 mod locate;
 mod machine;
@@ -43,13 +46,16 @@ mod scopes;
 mod scratch;
 mod text;
 mod unmapped;
+mod vocabulary;
 mod walk;
+mod well_formed;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
 pub use route::Route;
+pub use well_formed::WellFormed;
 
 #[cfg(test)]
 pub(in crate::flow) mod tests;

@@ -2,8 +2,9 @@
 //! ones, asks for them, and each start tag is looked at once for it.
 
 use super::attributes::{self, Attribute};
-use super::names::{XML_URI, declared_prefix};
+use super::scopes::{XML_URI, declared_prefix};
 use super::text::attribute_value;
+use crate::model::mapping::Limits;
 
 /// Declarations by open element, outermost first.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ impl Namespaces {
     }
 
     /// Takes notice of the elements that are open now, by the places of their start tags, outermost first.
-    pub(super) fn follow(&mut self, message: &str, starts: impl Iterator<Item = usize>) {
+    pub(super) fn follow(&mut self, message: &str, limits: &Limits, starts: impl Iterator<Item = usize>) {
         let mut depth = 0;
         for at in starts {
             if depth >= self.valid || self.levels[depth].at != at {
@@ -37,7 +38,7 @@ impl Namespaces {
                 }
                 let level = &mut self.levels[depth];
                 level.at = at;
-                declarations(message, at, &mut self.attributes, &mut level.declared);
+                declarations(message, limits, at, &mut self.attributes, &mut level.declared);
                 self.valid = depth + 1;
             }
             depth += 1;
@@ -85,7 +86,7 @@ impl Namespaces {
         let levels = self.levels[..depth.min(self.valid)].iter().rev();
         let found = levels
             .flat_map(|level| &level.declared)
-            .find(|declared| declared_prefix(&message[declared.name.clone()]) == Some(prefix))?;
+            .find(|declared| declared_prefix(message, declared) == Some(prefix))?;
         let mut uri = String::new();
         attribute_value(&message[found.value.clone()], Some(&mut uri)).ok()?;
         Some(uri).filter(|uri| !uri.is_empty())
@@ -93,12 +94,18 @@ impl Namespaces {
 }
 
 /// The declarations of the start tag at `at`.
-pub(super) fn declarations(message: &str, at: usize, memory: &mut Vec<Attribute>, out: &mut Vec<Attribute>) {
+pub(super) fn declarations(
+    message: &str,
+    limits: &Limits,
+    at: usize,
+    memory: &mut Vec<Attribute>,
+    out: &mut Vec<Attribute>,
+) {
     out.clear();
     let (name_end, end) = start_tag(message, at);
     // The tag was found good when it was read.
-    if attributes::scan(message, name_end..end, memory).is_ok() {
-        let is_declaration = |attribute: &&Attribute| declared_prefix(&message[attribute.name.clone()]).is_some();
+    if attributes::scan(message, name_end..end, limits, memory).is_ok() {
+        let is_declaration = |attribute: &&Attribute| declared_prefix(message, attribute).is_some();
         out.extend(memory.iter().filter(is_declaration).cloned());
     }
 }

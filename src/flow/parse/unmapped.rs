@@ -16,8 +16,9 @@ use super::compile::{MESSAGE, NOWHERE, ScopeId, ScopeKind, State, StateId, Watch
 use super::drift::{Drift, ROOT};
 use super::flatten::Flatten;
 use super::found::{Found, Place, shortened};
-use super::names::{OTHER, declared_prefix};
+use super::names::OTHER;
 use super::namespaces::{display, split, start_tag};
+use super::scopes::declared_prefix;
 use super::text::{Gathered, push_normalised};
 use super::walk::{Checked, Tag};
 use crate::model::batch::DriftKind;
@@ -84,7 +85,8 @@ impl Flatten<'_> {
             unmapped.texts.push(Gathered::default());
         }
         unmapped.texts[tag.depth - 1].clear();
-        let is_covered = outer.is_some_and(|outer| outer.covers);
+        // Of a message with another root nothing is looked at.
+        let is_covered = outer.map_or(state == NOWHERE, |outer| outer.covers);
         let mut seen = Seen {
             scope: outer.map_or(MESSAGE, |outer| outer.scope),
             row: outer.map_or(0, |outer| outer.row),
@@ -124,8 +126,11 @@ impl Flatten<'_> {
                 return Ok(());
             }
         }
-        for attribute in tag.attributes {
-            self.watch_attribute(attribute, what, tag.depth);
+        // An element that is taken as it is has its attributes in it.
+        if what.elements.is_empty() {
+            for attribute in tag.attributes {
+                self.watch_attribute(attribute, what, tag.depth);
+            }
         }
         Ok(())
     }
@@ -135,7 +140,7 @@ impl Flatten<'_> {
             && (what.attributes.iter().any(|(taken, _)| *taken == attribute.id)
                 || self.program.spoken_of.contains(&attribute.id));
         let raw = &self.message[attribute.name.clone()];
-        if is_taken || declared_prefix(raw).is_some() {
+        if is_taken || declared_prefix(self.message, attribute).is_some() {
             return;
         }
         let value = attribute.value.clone();
@@ -220,7 +225,7 @@ impl Flatten<'_> {
         let message = self.message;
         for attribute in tag.attributes {
             let name = &message[attribute.name.clone()];
-            if declared_prefix(name).is_some() {
+            if declared_prefix(message, attribute).is_some() {
                 let hasher = &self.scratch.unmapped.hasher;
                 seen.declarations = hasher.hash_one((seen.declarations, name, &message[attribute.value.clone()]));
             }

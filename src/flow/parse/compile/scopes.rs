@@ -107,6 +107,7 @@ impl Builder {
             watch,
             root: mapping.root.clone(),
             limits: mapping.limits,
+            dtd: mapping.dtd,
             on_bad_message: mapping.on_bad_message,
             on_bad_field: mapping.on_bad_field,
         })

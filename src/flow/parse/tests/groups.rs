@@ -100,7 +100,7 @@ fn books() -> Mapping {
 }
 
 /// The rows of each table of a batch, lineage as it is from `row_index` on.
-fn tables(parsed: &ParsedBatch) -> Vec<(u16, Vec<String>)> {
+pub(super) fn tables(parsed: &ParsedBatch) -> Vec<(u16, Vec<String>)> {
     let shown = |rows: &RecordBatch| -> Vec<String> {
         let schema = rows.schema();
         let places: Vec<usize> =

@@ -8,6 +8,8 @@ mod properties;
 mod repeats;
 mod routes;
 mod rows;
+mod shapes;
+mod strict;
 mod ubl;
 mod unmapped;
 mod verdicts;
