@@ -15,4 +15,5 @@ mod site;
 mod stack;
 mod steering;
 mod stopping;
+mod tables;
 mod topics;

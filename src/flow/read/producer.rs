@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, Timestamp};
+use rdkafka::message::{Header, Message, OwnedHeaders, Timestamp};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
 use super::context::lock;
@@ -51,6 +51,8 @@ pub struct Outgoing<'a> {
     pub key: Option<&'a [u8]>,
     /// Payload; none is a tombstone.
     pub payload: Option<&'a [u8]>,
+    /// Headers by name; a null value is none.
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
 }
 
 type Report = Box<dyn FnMut(Delivery) + Send>;
@@ -142,6 +144,7 @@ impl Producer {
         record.partition = message.partition;
         record.key = message.key;
         record.payload = message.payload;
+        record.headers = (!message.headers.is_empty()).then(|| owned(message.headers));
         loop {
             match self.client.send(record) {
                 Ok(()) => {
@@ -178,6 +181,11 @@ impl Producer {
     pub fn serve(&self, wait: Duration) {
         self.client.poll(wait);
     }
+}
+
+fn owned(headers: &[(&str, Option<&[u8]>)]) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(headers.len());
+    headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: *value }))
 }
 
 impl std::fmt::Debug for Producer {
