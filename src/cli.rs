@@ -92,6 +92,8 @@ pub enum Command {
     Audit,
     /// Show what the daemon is doing
     Status,
+    /// Tell what arrived and no column of a table takes, as columns to add to its mapping
+    Drift(Drift),
     /// Stop reading, of everything or of some topics or partitions; what is read is still committed
     Pause(Lanes),
     /// Go on reading
@@ -165,6 +167,14 @@ pub struct Lanes {
     /// Which ones [default: all]
     #[arg(value_name = "TOPIC[:PARTITION]")]
     pub lanes: Vec<LaneChoice>,
+}
+
+/// `forebay drift`
+#[derive(Debug, Clone, Args)]
+pub struct Drift {
+    /// The table, or child table
+    #[arg(value_name = "TABLE")]
+    pub table: String,
 }
 
 /// `forebay rewind`

@@ -25,12 +25,13 @@ fn forebay(line: &str) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "run",
     "demo",
     "check",
     "audit",
     "status",
+    "drift",
     "pause",
     "resume",
     "rewind",
@@ -108,7 +109,9 @@ fn a_configuration_that_is_not_there_is_78_and_for_check_a_no() {
 
 #[test]
 fn without_a_daemon_a_command_is_to_be_tried_again() {
-    for command in ["status", "pause", "resume library:3", "rewind library:0 --to 0", "promote books", "drain"] {
+    for command in
+        ["status", "pause", "resume library:3", "rewind library:0 --to 0", "promote books", "drain", "drift books"]
+    {
         let said = forebay(&format!("{command} --socket nobody.sock"));
         assert_eq!(said.code, Some(75), "{command}: {}", said.err);
         assert!(said.err.contains("no daemon listens at nobody.sock"), "{command}: {}", said.err);

@@ -11,8 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forebay::clock::SystemClock;
 use forebay::control::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest,
-    RewindRequest, RewindTarget, Rewound, Selection, Status, TableView, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DaemonState, DriftTables, Lane, LaneState, Lanes, Node,
+    PromoteRequest, RewindRequest, RewindTarget, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use forebay::control::authority::Authority;
 use forebay::control::client::{Client, ClientError};
@@ -85,6 +85,7 @@ impl Steering for FakeDaemon {
                 rows: 3,
                 files: 1,
                 quarantined: [("xml.syntax".to_owned(), 2)].into(),
+                unmapped: 0,
                 last_promotion: None,
             }],
         })
@@ -96,6 +97,10 @@ impl Steering for FakeDaemon {
 
     async fn tables(&self) -> Result<Tables, Problem> {
         Ok(Tables::default())
+    }
+
+    async fn drift(&self) -> Result<DriftTables, Problem> {
+        Ok(DriftTables::default())
     }
 
     async fn supervision(&self) -> Result<Node, Problem> {

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::drift::patch;
 use super::render::Look;
 use super::say;
 use crate::cli::{self, Global};
 use crate::config;
 use crate::control::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, LaneChoice, Lanes, PromoteRequest, RewindRequest, RewindTarget,
-    Rewound, Selection, Status, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DriftTable, LaneChoice, Lanes, PromoteRequest, RewindRequest,
+    RewindTarget, Rewound, Selection, Status, Tables, Time,
 };
 use crate::control::client::Client;
 use crate::exit::ExitCode;
@@ -21,6 +22,11 @@ use crate::fault::Fault;
 
 pub(super) fn status(global: &Global) -> Result<ExitCode, Fault> {
     answer(global, &client(global)?.get::<Status>("/v1/status")?, Look::status)
+}
+
+pub(super) fn drift(order: &cli::Drift, global: &Global) -> Result<ExitCode, Fault> {
+    let table: DriftTable = client(global)?.get(&format!("/v1/drift/{}", order.table))?;
+    answer(global, &table, |_, table| patch(table))
 }
 
 pub(super) fn pause(lanes: &cli::Lanes, global: &Global) -> Result<ExitCode, Fault> {

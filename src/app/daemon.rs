@@ -26,6 +26,7 @@ use crate::flow::spool::Spool;
 use crate::flow::validate::Rules;
 use crate::model::budget::MemoryBudget;
 use crate::model::catalog::Catalog;
+use crate::model::drift::Drift;
 use crate::model::table::TopicChoice;
 use crate::storage::{self, Storage};
 use crate::supervise::parts::{MessageProbe, Parts, TreeProbe};
@@ -99,6 +100,7 @@ impl Daemon {
             tallies: (0..=catalog.all().len()).map(|_| Shared::new(Tally::default())).collect(),
             tables: Arc::clone(catalog.tables()),
             catalog,
+            drift: Drift::default(),
             rules: Arc::new(Rules::new(&settings.tables, Arc::clone(&parser_tables))?),
             parser_tables,
             owner: identity::owner(settings.kafka.group(), options.take_over),

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod cells;
 pub mod daemon;
 pub mod demo;
+pub mod drift;
 pub mod grid;
 mod identity;
 mod look;
@@ -30,6 +31,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Show(order) => look::show(order, global),
         Command::Logs(order) => look::logs(order, global),
         Command::Status => ask::status(global),
+        Command::Drift(order) => ask::drift(order, global),
         Command::Pause(lanes) => ask::pause(lanes, global),
         Command::Resume(lanes) => ask::resume(lanes, global),
         Command::Rewind(order) => ask::rewind(order, global),

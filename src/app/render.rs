@@ -84,6 +84,12 @@ impl Look {
                 let codes: Vec<_> = table.quarantined.iter().map(|(code, count)| format!("{code} {count}")).collect();
                 out.push_str(&format!("{} quarantined: {}\n", table.name, codes.join(", ")));
             }
+            if table.unmapped > 0 {
+                let (name, count) = (&table.name, table.unmapped);
+                out.push_str(&format!(
+                    "{name} unmapped: {count} values that no column takes; see `forebay drift {name}`\n"
+                ));
+            }
             if let Some(fault) = table.last_promotion.as_ref().and_then(|promotion| promotion.fault.as_deref()) {
                 out.push_str(&format!("{} promotion: {}\n", table.name, self.paint(Paint::Bad, fault)));
             }

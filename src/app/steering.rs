@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::daemon::Daemon;
+use super::drift;
 use crate::config::Settings;
 use crate::control::api::{
-    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest,
-    Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
+    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, DriftTables, Lane, LaneState, Lanes, Node,
+    PromoteRequest, Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
@@ -60,7 +61,7 @@ impl DaemonSteering {
 
     fn tables_of(&self, snapshot: &Snapshot) -> Tables {
         let names = self.parts.catalog.all().iter().map(|table| table.name.to_string());
-        let view = |(name, tally): (String, &view::Shared<view::Tally>)| {
+        let view = |(index, (name, tally)): (u16, (String, &view::Shared<view::Tally>))| {
             let tally = tally.get();
             TableView {
                 rows: tally.rows,
@@ -70,11 +71,12 @@ impl DaemonSteering {
                     .into_iter()
                     .map(|(code, count)| (code.name().to_owned(), count))
                     .collect(),
+                unmapped: self.parts.drift.total(index),
                 last_promotion: snapshot.promotions.iter().find(|view| view.table == name).and_then(promotion),
                 name,
             }
         };
-        let all = names.chain([UNROUTED.to_owned()]).zip(&self.parts.tallies).map(view);
+        let all = (0..).zip(names.chain([UNROUTED.to_owned()]).zip(&self.parts.tallies)).map(view);
         Tables { tables: all.filter(|table| table.name != UNROUTED || !table.quarantined.is_empty()).collect() }
     }
 
@@ -135,6 +137,10 @@ impl Steering for DaemonSteering {
 
     async fn tables(&self) -> Result<Tables, Problem> {
         Ok(self.tables_of(&self.snapshot().await?))
+    }
+
+    async fn drift(&self) -> Result<DriftTables, Problem> {
+        Ok(drift::answer(&self.parts.catalog, &self.parts.drift))
     }
 
     async fn supervision(&self) -> Result<Node, Problem> {

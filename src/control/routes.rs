@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::api::Time;
+use super::api::{DriftTable, Time};
 use super::authority::{Authority, Peer};
 use super::problem::Problem;
 use super::steering::{AuditLog, ControlRecord, Steering};
@@ -79,6 +79,8 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(get("/v1/status", web::get().to(status)))
         .service(get("/v1/lanes", web::get().to(lanes)))
         .service(get("/v1/tables", web::get().to(tables)))
+        .service(get("/v1/drift", web::get().to(drift)))
+        .service(get("/v1/drift/{table}", web::get().to(drift_of)))
         .service(get("/v1/supervision", web::get().to(supervision)))
         .service(get("/metrics", web::get().to(metrics)))
         .service(get("/healthz", web::get().to(healthz)))
@@ -114,6 +116,22 @@ async fn lanes(control: Data<Control>) -> HttpResponse {
 
 async fn tables(control: Data<Control>) -> HttpResponse {
     look(&control, control.steering.tables()).await
+}
+
+async fn drift(control: Data<Control>) -> HttpResponse {
+    look(&control, control.steering.drift()).await
+}
+
+async fn drift_of(control: Data<Control>, name: web::Path<String>) -> HttpResponse {
+    let answer = async {
+        let (name, all) = (name.into_inner(), control.steering.tables().await?);
+        if !all.tables.iter().any(|table| table.name == name) {
+            return Err(Problem::not_found(format!("there is no table {name}")));
+        }
+        let found = control.steering.drift().await?.tables.into_iter().find(|table| table.table == name);
+        Ok(found.unwrap_or(DriftTable { table: name, is_child: false, total: 0, columns: Vec::new() }))
+    };
+    look(&control, answer).await
 }
 
 async fn supervision(control: Data<Control>) -> HttpResponse {

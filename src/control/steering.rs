@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, Lanes, Node, PromoteRequest, RewindRequest, Rewound, Selection,
-    Status, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DriftTables, Lanes, Node, PromoteRequest, RewindRequest,
+    Rewound, Selection, Status, Tables, Time,
 };
 use super::authority::Peer;
 use super::problem::Problem;
@@ -20,6 +20,8 @@ pub trait Steering: Send + Sync + 'static {
     async fn lanes(&self) -> Result<Lanes, Problem>;
     /// The tables.
     async fn tables(&self) -> Result<Tables, Problem>;
+    /// What arrived and no column takes.
+    async fn drift(&self) -> Result<DriftTables, Problem>;
     /// The tree of actors.
     async fn supervision(&self) -> Result<Node, Problem>;
     /// Stops reading; what was read is committed.

@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod budget;
 pub mod catalog;
+pub mod drift;
 pub mod level;
 pub mod mapping;
 pub mod offset;

@@ -68,6 +68,7 @@ pub struct Metrics {
     pub(super) bytes: Family<Zone, Counter>,
     pub(super) files: Family<Zone, Counter>,
     pub(super) quarantined: Family<Code, Counter>,
+    pub(super) unmapped: Family<Table, Counter>,
     pub(super) commits: Counter,
     pub(super) commit_seconds: Seconds,
     pub(super) stage_wait: Family<Stage, Seconds>,
@@ -115,6 +116,7 @@ impl Metrics {
             bytes: family(r, "forebay_bytes", "Bytes of the files put into a zone"),
             files: family(r, "forebay_files", "Files put into a zone"),
             quarantined: family(r, "forebay_quarantined", "Messages in quarantine, by their first violation"),
+            unmapped: family(r, "forebay_unmapped", "Elements, attributes and texts read that no column takes"),
             commits: one(r, "forebay_commits", "Intervals committed"),
             commit_seconds: one(r, "forebay_commit_seconds", "Time spent on commits"),
             stage_wait: family(r, "forebay_stage_wait_seconds", "Time a stage waited for room in the next"),
@@ -163,6 +165,11 @@ impl Metrics {
     /// Shows this spool from now on: bytes in it when asked, and the limit.
     pub fn watch_spool(&self, used: impl Fn() -> u64 + Send + Sync + 'static, limit: u64) {
         self.sources().spool = Some((Box::new(used), limit));
+    }
+
+    /// Something was read that no column of a table takes.
+    pub fn add_unmapped(&self, table: &str, count: u64) {
+        self.unmapped.get_or_create(&Table { table: table.to_owned() }).inc_by(count);
     }
 
     /// Messages between what is committed and the end of a Kafka partition.

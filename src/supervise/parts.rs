@@ -20,6 +20,7 @@ use crate::lake::fence::Owner;
 use crate::model::batch::RawMessage;
 use crate::model::budget::MemoryBudget;
 use crate::model::catalog::Catalog;
+use crate::model::drift::Drift;
 use crate::model::offset::TopicPartition;
 use crate::model::table::Table;
 use crate::storage::Storage;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub catalog: Catalog,
     /// What was committed for each table of the catalog, in its order, and for messages that no table took.
     pub tallies: Vec<Shared<Tally>>,
+    /// What arrived and no column takes.
+    pub drift: Drift,
     /// Their mappings, compiled.
     pub parser_tables: Arc<[ParserTable]>,
     /// Their rules, compiled.

@@ -19,6 +19,7 @@ format = "xml"
 [message]
 root = "s:shelf"
 rows = "s:book"
+unmapped = "count"
 
 [namespaces]
 s = "urn:shelf"
@@ -90,12 +91,12 @@ fn shelf(random: &mut fastrand::Rng, number: usize) -> Made {
         let flaw = random.usize(0..8);
         let (id, added) = (number * 10 + index, if flaw == 1 { "1900-01-01" } else { "2026-10-15" });
         let id_text = if flaw == 0 { String::new() } else { format!(" id='{id}'") };
-        books.push_str(&format!("<s:book{id_text} added='{added}'>"));
+        books.push_str(&format!("<s:book{id_text} added='{added}' lang='en'>"));
         let (mut authors, mut works) = (0, 0);
         let mut of_book = vec![("shelves", row(json!({"record_id": id, "added": added, "row_index": index})))];
         for author in 0..random.usize(0..4) {
             let name = format!("a{number}.{index}.{author} é");
-            books.push_str(&format!("<s:author name='{name}'>"));
+            books.push_str(&format!("<s:author name='{name}' born='1950'>"));
             of_book.push(("shelf_authors", row(json!({"author": name, "row_index": index, "ordinal": authors}))));
             for work in 0..random.usize(0..3) {
                 let title = format!("w{number}.{index}.{author}.{work}");
@@ -241,6 +242,23 @@ fn shown(site: &Site, target: &str, without: &[&str]) -> Vec<Row> {
         .collect()
 }
 
+/// What no column takes is told with the columns that would.
+fn drift(site: &Site) {
+    for (table, path, data_type, block) in
+        [("shelves", "@lang", "string", "[[column]]"), ("shelf_authors", "@born", "int64", "[[child.column]]")]
+    {
+        let told = site.json(&["drift", table]);
+        let columns = told["columns"].as_array().unwrap();
+        assert_eq!((columns.len(), &columns[0]["path"], &columns[0]["type"]), (1, &json!(path), &json!(data_type)));
+        assert!(told["total"].as_u64() > Some(0), "{told}");
+        assert!(site.ok(&["drift", table]).out.contains(block));
+    }
+    let metrics = site.http("GET", "/metrics", "").unwrap().1;
+    assert!(metrics.contains("forebay_unmapped_total{table=\"shelves\"}"), "{metrics}");
+    assert!(site.ok(&["status"]).out.contains("shelf_authors unmapped: "));
+    assert_eq!(site.run(&["drift", "nothing"]).code, Some(1));
+}
+
 #[test]
 fn messages_of_one_topic_reach_their_tables_and_child_tables_once() {
     let Some(stack) = Stack::find("several tables on one topic") else { return };
@@ -280,6 +298,7 @@ fn messages_of_one_topic_reach_their_tables_and_child_tables_once() {
             let tables = site.get("/v1/tables").unwrap()["tables"].clone();
             let names: Vec<_> = tables.as_array().unwrap().iter().map(|table| table["name"].clone()).collect();
             assert_eq!(names, ["shelves", "notes", "shelf_authors", "shelf_works", "_unrouted"], "{tables}");
+            drift(&site);
         }
         daemon.kill();
     }

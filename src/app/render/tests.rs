@@ -47,6 +47,7 @@ fn status() -> Status {
             rows: 30_000,
             files: 4,
             quarantined: [("type.int".to_owned(), 2), ("xml.syntax".to_owned(), 1)].into(),
+            unmapped: 0,
             last_promotion: None,
         }],
     }
@@ -138,6 +139,7 @@ fn a_promotion_says_what_it_did_or_why_it_did_not() {
         rows: 0,
         files: 0,
         quarantined: Default::default(),
+        unmapped: 0,
         last_promotion: Some(Promotion {
             at: time("2026-10-01T01:00:00Z"),
             sequence,

@@ -13,7 +13,8 @@ use super::rules::Rules;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::model::batch::{ParsedBatch, ValidBatch};
-use crate::observe::events;
+use crate::model::drift::Drift;
+use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
 
@@ -25,6 +26,8 @@ pub struct Validator {
     pub from: i64,
     /// The rules of all tables.
     pub rules: Arc<Rules>,
+    /// What arrives and no column takes is added to it.
+    pub drift: Drift,
     /// For messages without a Kafka timestamp.
     pub clock: Arc<dyn Clock>,
     /// How many batches of this generation have been given to the parsers, counted before each is. When the input ends,
@@ -68,11 +71,21 @@ impl ValidatorStep {
         while let Some(parsed) = self.resequencer.release() {
             conserve::check(&parsed, self.validator.from, |table| self.validator.rules.top(table))?;
             self.validator.from = parsed.raw.range.to();
+            self.tell_drift(&parsed);
             let valid = self.validator.rules.apply(parsed, self.validator.clock.now())?;
             self.tell_dead_letters(&valid);
             self.unsent.push_back(valid);
         }
         Ok(())
+    }
+
+    fn tell_drift(&self, batch: &ParsedBatch) {
+        self.validator.drift.add(&batch.drift);
+        for found in &batch.drift {
+            if let Some(table) = self.validator.rules.table_name(found.table) {
+                metrics().add_unmapped(table, found.count);
+            }
+        }
     }
 
     /// A line of the log for messages that go to quarantine; all of them are counted when they are committed.

@@ -14,6 +14,7 @@ use crate::flow::parse::tests::{batch, codes_of, column, library, mapping, name}
 use crate::flow::parse::{Parser, ParserTable};
 use crate::model::batch::{Outcome, ParsedBatch, RawBatch, ValidBatch};
 use crate::model::budget::MemoryBudget;
+use crate::model::drift::Drift;
 use crate::model::mapping::{Child, Kind, Mapping, OnBadMessage, Precision};
 use crate::model::offset::OffsetRange;
 use crate::model::table::{
@@ -237,6 +238,7 @@ fn validator(bench: &Bench, issued: &Arc<AtomicU64>, from: i64) -> Validator {
         generation: 7,
         from,
         rules: Arc::clone(&bench.rules),
+        drift: Drift::default(),
         clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
         issued: Arc::clone(issued),
     }

@@ -101,6 +101,7 @@ impl Stages {
             generation,
             from: head,
             rules: Arc::clone(&parts.rules),
+            drift: parts.drift.clone(),
             clock: Arc::clone(&parts.clock),
             issued: Arc::clone(&issued),
         };
