@@ -9,7 +9,7 @@
 mod counting;
 
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ fn main() {
     println!("1,000,000 messages: {:.2} CPU seconds", bytes as f64 / messages as f64 / parse);
     well_formed("library messages", seconds, &batches);
     if let Some(folder) = std::env::var_os("FOREBAY_MESSAGES") {
-        let documents = documents(Path::new(&folder));
+        let documents = documents(FilePath::new(&folder));
         well_formed(&format!("{} real documents", documents.len()), seconds, &[gather(0, &documents)]);
     }
 }
@@ -66,10 +66,10 @@ fn well_formed(name: &str, seconds: f64, batches: &[Arc<RawBatch>]) {
 }
 
 /// Every XML file below a folder that is well-formed.
-fn documents(folder: &Path) -> Vec<Vec<u8>> {
+fn documents(folder: &FilePath) -> Vec<Vec<u8>> {
     let mut judge = WellFormed::new(Limits::default(), Dtd::Refuse);
     let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("the folder can be read") {
             let path = entry.expect("the folder can be read").path();

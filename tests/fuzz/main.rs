@@ -4,7 +4,7 @@
 //! As a test it runs a moment for each target; `scripts/fuzz` runs it for long. An input that breaks a claim is written to
 //! a file, which belongs into `tests/fuzz/corpus/<target>/` once it is understood: all files there are tried at each run.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod engine;
 mod targets;
