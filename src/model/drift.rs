@@ -87,7 +87,7 @@ mod tests {
     fn counts_of_batches_are_added_up_by_table_and_path() {
         let drift = Drift::default();
         drift.add(&[found(0, "a", 2, ""), found(0, "b", 3, "x"), found(7, "a", 1, "y")]);
-        drift.clone().add(&[found(0, "a", 2, "first"), found(0, "a", 1, "second")]);
+        drift.add(&[found(0, "a", 2, "first"), found(0, "a", 1, "second")]);
         let shown: Vec<_> = drift.paths(0).into_iter().map(|path| (path.path, path.count, path.example)).collect();
         assert_eq!(shown, [("a".to_owned(), 5, "first".to_owned()), ("b".to_owned(), 3, "x".to_owned())]);
         assert_eq!((drift.total(0), drift.total(7), drift.total(1), drift.paths(1).len()), (8, 1, 0, 0));
