@@ -78,7 +78,7 @@ struct Made {
     expected: Expected,
 }
 
-fn row(pairs: Value) -> Row {
+fn row(pairs: &Value) -> Row {
     pairs.as_object().unwrap().clone().into_iter().collect()
 }
 
@@ -93,16 +93,16 @@ fn shelf(random: &mut fastrand::Rng, number: usize) -> Made {
         let id_text = if flaw == 0 { String::new() } else { format!(" id='{id}'") };
         books.push_str(&format!("<s:book{id_text} added='{added}' lang='en'>"));
         let (mut authors, mut works) = (0, 0);
-        let mut of_book = vec![("shelves", row(json!({"record_id": id, "added": added, "row_index": index})))];
+        let mut of_book = vec![("shelves", row(&json!({"record_id": id, "added": added, "row_index": index})))];
         for author in 0..random.usize(0..4) {
             let name = format!("a{number}.{index}.{author} é");
             books.push_str(&format!("<s:author name='{name}' born='1950'>"));
-            of_book.push(("shelf_authors", row(json!({"author": name, "row_index": index, "ordinal": authors}))));
+            of_book.push(("shelf_authors", row(&json!({"author": name, "row_index": index, "ordinal": authors}))));
             for work in 0..random.usize(0..3) {
                 let title = format!("w{number}.{index}.{author}.{work}");
                 books.push_str(&format!("<s:work>{title}</s:work>"));
                 let place = json!({"work": title, "row_index": index, "ordinal": works, "parent_ordinal": authors});
-                of_book.push(("shelf_works", row(place)));
+                of_book.push(("shelf_works", row(&place)));
                 works += 1;
             }
             books.push_str("</s:author>");
@@ -146,7 +146,7 @@ fn make(random: &mut fastrand::Rng, number: usize) -> Made {
         1 => nothing(Some("<stray xmlns='urn:shelf'/>"), ("quarantined", None, Some("shape.unrouted"))),
         2 => nothing(Some(""), ("quarantined", None, Some("xml.empty"))),
         3 | 4 => {
-            let rows = vec![("notes", row(json!({"note": format!("n{number}"), "row_index": 0})))];
+            let rows = vec![("notes", row(&json!({"note": format!("n{number}"), "row_index": 0})))];
             Made {
                 payload: Some(format!("<shelf>n{number}</shelf>")),
                 headers: vec![("kind", None), ("kind", Some(b"note"))],
@@ -208,7 +208,7 @@ impl Sent {
             }
             let (outcome, table, code) = message.ledger;
             let rows = message.rows.iter().filter(|(of, _)| Some(*of) == table).count();
-            ledger.push(row(json!({
+            ledger.push(row(&json!({
                 "kafka_offset": offset, "outcome": outcome, "table": table, "rows": rows, "code": code,
             })));
         }

@@ -1,7 +1,9 @@
 //! Row groups, child tables, and what their rows share.
 
+use super::routes::table;
 use super::*;
 use crate::model::batch::Outcome;
+use crate::model::catalog::Catalog;
 use crate::model::mapping::{Child, Repeat, Step};
 
 fn steps(path: &str) -> Vec<Step> {
@@ -155,6 +157,11 @@ fn children_of_a_second_table_come_after_those_of_the_first() {
     let mut parser = Parser::new(Arc::from(tables));
     let parsed = parser.parse(&batch(&[Some(BOOKS.as_bytes())]), Some(2)).unwrap();
     assert_eq!(parsed.tables.iter().map(|part| part.table).collect::<Vec<_>>(), [2, 6, 7, 8]);
+    let catalog = Catalog::new([books(), library(), books()].map(|mapping| table("t", None, mapping))).unwrap();
+    for part in &parsed.tables {
+        assert_eq!(part.rows.schema(), catalog.get(part.table).unwrap().schema, "the catalog numbers them alike");
+        assert_eq!(catalog.get(part.table).unwrap().top, 2);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::model::batch::{Outcome, ParsedBatch, RawBatch};
 use crate::model::mapping::{Kind, Mapping};
 use crate::model::table::{HeaderIs, OnOutOfRange, RawSettings, StartingOffsets, Table, TopicChoice, When};
 
-fn table(table: &str, when: Option<When>, mapping: Mapping) -> Table {
+pub(super) fn table(table: &str, when: Option<When>, mapping: Mapping) -> Table {
     Table {
         name: table.into(),
         topics: TopicChoice::List(vec!["library".into()]),
