@@ -8,17 +8,16 @@ const INVOICE: &str = "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2";
 const AGGREGATE: &str = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2";
 const BASIC: &str = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2";
 
-/// The invoices in `FOREBAY_MESSAGES/ubl`; none where that is not set.
-pub(crate) fn invoices() -> Vec<String> {
-    let Some(folder) = std::env::var_os("FOREBAY_MESSAGES") else { return Vec::new() };
-    let Ok(files) = std::fs::read_dir(PathBuf::from(folder).join("ubl")) else { return Vec::new() };
+/// The invoices in `ubl` below a folder of real documents.
+pub(crate) fn invoices(folder: &std::path::Path) -> Vec<Vec<u8>> {
+    let Ok(files) = std::fs::read_dir(folder.join("ubl")) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = files.filter_map(|file| Some(file.ok()?.path())).collect();
     paths.sort();
     let is_invoice = |path: &PathBuf| {
         let name = path.to_string_lossy();
         name.contains("UBL-Invoice-2") && !name.contains("Signature")
     };
-    paths.iter().filter(|path| is_invoice(path)).filter_map(|path| std::fs::read_to_string(path).ok()).collect()
+    paths.iter().filter(|path| is_invoice(path)).filter_map(|path| std::fs::read(path).ok()).collect()
 }
 
 fn name(text: &str) -> Name {

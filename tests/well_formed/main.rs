@@ -1,7 +1,10 @@
 //! The verdict on well-formedness against generated documents, their damage, and libxml2.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
+mod costs;
+#[path = "../common/counting.rs"]
+mod counting;
 mod documents;
 
 use std::io::Write;
@@ -11,6 +14,9 @@ use fastrand::Rng;
 use forebay::flow::parse::WellFormed;
 use forebay::model::mapping::{Dtd, Limits};
 use forebay::model::violation::Code;
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;
 
 fn judge() -> WellFormed {
     WellFormed::new(Limits::default(), Dtd::IgnoreExternal)

@@ -12,14 +12,14 @@ use crate::model::mapping::{OnBadField, Repeat};
 use crate::model::violation::Code;
 
 /// An occurrence of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Given<'t> {
     /// Text, or the value of an attribute.
     Text(&'t str),
     /// An element that is `xsi:nil`.
     Nil,
-    /// An element, from `<` of its start tag to the byte after its end.
-    Element(Range<usize>),
+    /// An element: where `<` of its start tag stands, and the byte after its end.
+    Element(usize, usize),
 }
 
 impl Flatten<'_> {
@@ -50,7 +50,7 @@ impl Flatten<'_> {
         if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
             return;
         }
-        let Some(slot) = plan.pending else { return self.occurs_again(column, &given, place) };
+        let Some(slot) = plan.pending else { return self.occurs_again(column, given, place) };
         let pending = &mut self.scratch.pending[usize::from(slot)];
         pending.count = pending.count.saturating_add(1);
         match &plan.repeat {
@@ -64,8 +64,8 @@ impl Flatten<'_> {
                         kept.push_str(text);
                         Kept::Text
                     }
-                    Given::Element(range) => {
-                        self.write_element(column, range, &mut kept);
+                    Given::Element(start, end) => {
+                        self.write_element(column, start..end, &mut kept);
                         Kept::Written
                     }
                     Given::Nil => Kept::Nothing,
@@ -73,7 +73,7 @@ impl Flatten<'_> {
                 let pending = &mut self.scratch.pending[usize::from(slot)];
                 (pending.text, pending.kept, pending.place) = (kept, how, Some(place.clone()));
             }
-            Repeat::Join(separator) => self.join(column, slot, separator, &given, place),
+            Repeat::Join(separator) => self.join(column, slot, separator, given, place),
             Repeat::Json => self.append_json(column, slot, given, place),
             Repeat::Only | Repeat::First | Repeat::Count | Repeat::Index(_) => {}
         }
@@ -83,13 +83,13 @@ impl Flatten<'_> {
     #[inline]
     fn cast(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
-        let (value, length) = match &given {
+        let (value, length) = match given {
             Given::Text(text) => match plan.caster.cast(text, &mut self.scratch.memory) {
                 Ok(value) => (value, text.len()),
-                Err(refused) => return self.refused(column, text, refused, place),
+                Err(refused) => return self.refused(column, text, &refused, place),
             },
             Given::Nil => (plan.caster.missing(), 0),
-            Given::Element(range) => return self.put_element(column, range.clone(), place),
+            Given::Element(start, end) => return self.put_element(column, start..end, place),
         };
         let added = match value {
             Value::Null => return self.null(column, place),
@@ -121,7 +121,7 @@ impl Flatten<'_> {
     }
 
     /// Adds an occurrence to the text that is joined.
-    fn join(&mut self, column: ColumnId, slot: u16, separator: &str, given: &Given<'_>, place: &Place) {
+    fn join(&mut self, column: ColumnId, slot: u16, separator: &str, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
         let Given::Text(text) = given else { return };
         let pending = &mut self.scratch.pending[usize::from(slot)];
@@ -138,7 +138,7 @@ impl Flatten<'_> {
                     _ => pending.text.push_str(super::chars::trim(text)),
                 }
             }
-            Err(refused) => return self.refused(column, text, refused, place),
+            Err(refused) => return self.refused(column, text, &refused, place),
         }
         let added = pending.text.len() - before;
         self.grow(added.saturating_sub(length), place.at);
@@ -156,7 +156,7 @@ impl Flatten<'_> {
                     Ok(value) => elements::push_json_value(value, text, &mut json),
                     Err(refused) => {
                         json.push_str("null");
-                        self.refused(column, text, refused, place);
+                        self.refused(column, text, &refused, place);
                     }
                 }
                 text.len()
@@ -165,10 +165,9 @@ impl Flatten<'_> {
                 json.push_str("null");
                 0
             }
-            Given::Element(range) => {
-                let length = range.len();
-                self.write_json(range, &mut json);
-                length
+            Given::Element(start, end) => {
+                self.write_json(start..end, &mut json);
+                end - start
             }
         };
         self.grow((json.len() - before).saturating_sub(length), place.at);
@@ -231,7 +230,7 @@ impl Flatten<'_> {
 
     /// A value occurs once more than it may, or than counts.
     #[cold]
-    pub(super) fn occurs_again(&mut self, column: ColumnId, given: &Given<'_>, place: &Place) {
+    pub(super) fn occurs_again(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
         if plan.repeat == Repeat::First {
             return;
@@ -243,7 +242,7 @@ impl Flatten<'_> {
             ScopeKind::Struct(_) => "struct",
         };
         let what = format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
-        let value = if let Given::Text(text) = given { Some(*text) } else { None };
+        let value = if let Given::Text(text) = given { Some(text) } else { None };
         self.bad_field(column, Code::SHAPE_REPEAT, place, value, what);
     }
 
@@ -278,7 +277,7 @@ impl Flatten<'_> {
     }
 
     #[cold]
-    fn refused(&mut self, column: ColumnId, text: &str, refused: Refused, place: &Place) {
+    fn refused(&mut self, column: ColumnId, text: &str, refused: &Refused, place: &Place) {
         let plan = self.program.column(column);
         let what = format!("the value of {} is {}", plan.name, refused.what);
         if matches!(plan.repeat, Repeat::Join(_) | Repeat::Json) {

@@ -133,7 +133,7 @@ impl<'w> Flatten<'w> {
             self.leave_nil(what, at, after);
         } else {
             for &column in &what.elements {
-                self.put(column, Given::Element(at..after), &Place::at(at));
+                self.put(column, Given::Element(at, after), &Place::at(at));
             }
             if !what.all_text.is_empty() {
                 self.scratch.all_open -= 1;

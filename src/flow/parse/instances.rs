@@ -177,7 +177,7 @@ impl Flatten<'_> {
         let base = self.base(plan);
         let Some(slot) = plan.pending else {
             if self.rows.buffers[plan.buffer].len() != base {
-                return self.occurs_again(column, &Given::Nil, &place);
+                return self.occurs_again(column, Given::Nil, &place);
             }
             self.scratch.instances[usize::from(plan.scope)].filled += 1;
             return self.open_struct(scope, column, at, is_nil);

@@ -128,7 +128,7 @@ pub(super) fn broken(error: &Error, message: &str, at: usize) -> Box<Found> {
         _ if markup.starts_with("<?") => {
             Found::fatal(Code::XML_NAME, at + "<?".len(), "the name of a processing instruction is not a name")
         }
-        _ if markup.bytes().nth(1).is_some_and(is_space) => {
+        _ if markup.as_bytes().get(1).copied().is_some_and(is_space) => {
             Found::fatal(Code::XML_NAME, at, "the name of an element is not a name; < itself must be written &lt;")
         }
         _ => unclosed(at, "the message ends inside a tag"),

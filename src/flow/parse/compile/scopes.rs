@@ -208,9 +208,9 @@ impl Builder {
         (plan.buffer, plan.item) = (buffer, item);
         let owner = &mut self.scopes[usize::from(scope)];
         if is_deferred {
-            owner.deferred.push(id)
+            owner.deferred.push(id);
         } else {
-            owner.plain.push(id)
+            owner.plain.push(id);
         }
         owner.width += width(&column.kind);
         let takes_struct = is_struct && !matches!(column.repeat, Repeat::Join(_) | Repeat::Json | Repeat::Count);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::batch::Outcome;
-use crate::model::mapping::{Child, Repeat};
+use crate::model::mapping::{Child, Repeat, Unmapped};
 
 #[derive(Debug, Clone)]
 struct Order {
@@ -240,4 +240,83 @@ proptest! {
             prop_assert_eq!(verdict.violations.is_empty(), is_good);
         }
     }
+
+    #[test]
+    fn any_damage_to_any_shape_has_a_clean_verdict_and_leaves_the_neighbours_alone(
+        orders in proptest::collection::vec(orders(), 1..4),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), piece(), 0_u8..3), 1..4),
+        notes in policies(),
+        authors in policies().prop_filter("text only", |policy| !matches!(policy, Repeat::Join(_) | Repeat::Json)),
+        unmapped in proptest::sample::select(
+            vec![Unmapped::Ignore, Unmapped::Count, Unmapped::Reject, Unmapped::Collect("rest".to_owned())]),
+        (keeps_good_rows, nulls_bad_fields, has_groups) in any::<(bool, bool, bool)>(),
+    ) {
+        let mut mapping = Mapping { unmapped, ..mapping_of(notes, authors) };
+        for (kind, path, repeat) in
+            [(Kind::Xml, "author", Repeat::List), (Kind::Json, "author", Repeat::Last), (Kind::Json, "/branch", Repeat::Json)]
+        {
+            let mut column = column(&format!("{kind:?}{repeat:?}"), path, kind);
+            (column.path.take, column.repeat) = (Take::Element, repeat);
+            mapping.columns.push(column);
+        }
+        mapping.columns.push(column("all", "string()", Kind::String));
+        if has_groups {
+            mapping.rows.push(vec![name("author").into()]);
+            mapping.children.clear();
+        }
+        if keeps_good_rows {
+            mapping.on_bad_message = OnBadMessage::KeepGoodRows;
+        }
+        if nulls_bad_fields {
+            mapping.on_bad_field = OnBadField::Null;
+        }
+        let good = message("b", &orders);
+        let mut bad = good.clone();
+        for (at, piece, how) in damage {
+            let at = at.index(bad.len());
+            match how {
+                0 => bad.replace_range(at..=at, ""),
+                1 => bad.insert_str(at, piece),
+                _ => bad.replace_range(at..=at, piece),
+            }
+        }
+        let alone = parse(&mapping, &[&good]);
+        let parsed = parse(&mapping, &[&good, &bad, &good]);
+        super::properties::is_conserved(&parsed);
+        prop_assert_eq!(&parsed.verdicts[0], &alone.verdicts[0]);
+        prop_assert_eq!(&parsed.verdicts[2], &alone.verdicts[0]);
+        for part in &alone.tables {
+            let all = parsed.tables.iter().find(|all| all.table == part.table).unwrap();
+            let of = |wanted: u32| -> Vec<String> {
+                let rows = super::shown(&all.rows);
+                rows.into_iter().zip(&all.message).filter(|(_, message)| **message == wanted).map(|(row, _)| row).collect()
+            };
+            prop_assert_eq!(of(0), super::shown(&part.rows));
+            prop_assert_eq!(of(2), super::shown(&part.rows));
+        }
+    }
+}
+
+/// Something to damage a message with.
+fn piece() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "<",
+        ">",
+        "/",
+        "&",
+        "&amp;",
+        " ",
+        "x",
+        "<order>",
+        "</order>",
+        "<author/>",
+        "<item n='1'/>",
+        "<!---->",
+        "<note>",
+        "'",
+        "<branch>b</branch>",
+        " i:nil='true' xmlns:i='http://www.w3.org/2001/XMLSchema-instance'",
+        " id='2'",
+        " xmlns='u'",
+    ])
 }
