@@ -14,7 +14,7 @@ pub(super) fn read<'t>(
     text: &str,
     plain: &mut String,
     bytes: &'t mut Vec<u8>,
-) -> Result<&'t [u8], Refused> {
+) -> Result<&'t [u8], Box<Refused>> {
     bytes.clear();
     match form {
         BinaryText::Base64 => base64(text, plain, bytes),
@@ -23,7 +23,7 @@ pub(super) fn read<'t>(
     Ok(bytes)
 }
 
-fn base64(text: &str, plain: &mut String, bytes: &mut Vec<u8>) -> Result<(), Refused> {
+fn base64(text: &str, plain: &mut String, bytes: &mut Vec<u8>) -> Result<(), Box<Refused>> {
     let text = if text.bytes().any(is_space) {
         plain.clear();
         plain.extend(text.split([' ', '\t', '\n', '\r']));
@@ -33,19 +33,19 @@ fn base64(text: &str, plain: &mut String, bytes: &mut Vec<u8>) -> Result<(), Ref
     };
     STANDARD.decode_vec(text, bytes).map_err(|error| {
         let what = match error {
-            base64::DecodeError::InvalidByte(..) => "not base64: it has a character that base64 does not know",
+            base64::DecodeError::InvalidByte(_, byte) if byte != b'=' => {
+                "not base64: it has a character that base64 does not know"
+            }
             base64::DecodeError::InvalidLastSymbol(..) => {
                 "not base64: its last character has bits that belong to no byte"
             }
-            base64::DecodeError::InvalidLength(_) | base64::DecodeError::InvalidPadding => {
-                "not base64: it ends too early or its padding (=) is missing"
-            }
+            _ => "not base64: it ends too early, or its padding (=) is missing or wrong",
         };
         Refused::new(Code::TYPE_BINARY, what)
     })
 }
 
-fn hex(text: &[u8], bytes: &mut Vec<u8>) -> Result<(), Refused> {
+fn hex(text: &[u8], bytes: &mut Vec<u8>) -> Result<(), Box<Refused>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),

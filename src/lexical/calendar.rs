@@ -33,19 +33,20 @@ impl<'t> Written<'t> {
 
 /// Days since 1970-01-01 of a day that exists.
 #[inline]
-pub(super) fn days(year: i64, month: u32, day: u32) -> Option<i64> {
+pub(super) fn days(year: i32, month: u32, day: u32) -> Option<i64> {
     if !(1..=12).contains(&month) || day == 0 || day > days_of_month(year, month) {
         return None;
     }
     // The year begins in March here, so that the leap day is its last.
     let (year, month) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
-    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let of_year = i64::from((153 * month + 2) / 5 + day) - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400).unsigned_abs());
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    let of_era = of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    Some(i64::from(era) * 146_097 + i64::from(of_era) - 719_468)
 }
 
 /// Days since 1970-01-01 of a day of the year, the first being 1.
-pub(super) fn days_of_ordinal(year: i64, ordinal: u32) -> Option<i64> {
+pub(super) fn days_of_ordinal(year: i32, ordinal: u32) -> Option<i64> {
     let last = if is_leap(year) { 366 } else { 365 };
     if ordinal == 0 || ordinal > last {
         return None;
@@ -80,11 +81,11 @@ pub(super) fn offset(is_west: bool, hours: u32, minutes: u32) -> Option<i32> {
     Some(if is_west { -seconds } else { seconds })
 }
 
-fn is_leap(year: i64) -> bool {
+fn is_leap(year: i32) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
-fn days_of_month(year: i64, month: u32) -> u32 {
+fn days_of_month(year: i32, month: u32) -> u32 {
     match month {
         4 | 6 | 9 | 11 => 30,
         2 if is_leap(year) => 29,

@@ -86,7 +86,7 @@ impl Cast {
         text: &'t str,
         plain: &'t mut String,
         bytes: &'t mut Vec<u8>,
-    ) -> Result<Value<'t>, Refused> {
+    ) -> Result<Value<'t>, Box<Refused>> {
         match self {
             Self::Scalar(scalar) => scalar.cast(text),
             Self::Text => Ok(Value::Text(text)),
@@ -95,14 +95,14 @@ impl Cast {
                 None => Err(scalar.misplaced_groups()),
             },
             Self::Binary(form) => binary::read(*form, text, plain, bytes).map(Value::Bytes),
-            Self::Json => json::check(text).map(|()| Value::Text(text)),
+            Self::Json => json::check(text, bytes).map(|()| Value::Text(text)),
         }
     }
 }
 
 impl Scalar {
     #[inline]
-    fn cast<'v>(&self, text: &str) -> Result<Value<'v>, Refused> {
+    fn cast<'v>(&self, text: &str) -> Result<Value<'v>, Box<Refused>> {
         Ok(match self {
             Self::Whole(whole) => Value::Int(whole.read(text)?),
             Self::Decimal(decimal) => Value::Decimal(decimal.read(text)?),
@@ -114,7 +114,7 @@ impl Scalar {
     }
 
     #[cold]
-    fn misplaced_groups(&self) -> Refused {
+    fn misplaced_groups(&self) -> Box<Refused> {
         let (code, name) = match self {
             Self::Whole(_) => (Code::TYPE_INT, "a whole number"),
             Self::Decimal(_) => (Code::TYPE_DECIMAL, "a decimal"),

@@ -40,8 +40,12 @@ impl Caster {
     pub fn new(kind: &Kind, rules: &ValueRules) -> Result<Self, Vec<Wrong>> {
         let mut wrong = Vec::new();
         check::check(kind, rules, &mut wrong);
-        let usable = check::usable(kind, rules);
-        let Some(cast) = Cast::compile(kind, &usable, &mut wrong) else { return Err(wrong) };
+        let mut usable = check::usable(kind, rules);
+        let cast = Cast::compile(kind, &usable, &mut wrong).unwrap_or_else(|| {
+            // Nothing says what a value would be. The rest is checked all the same.
+            (usable.allowed, usable.min, usable.max, usable.default) = (Vec::new(), None, None, None);
+            Cast::Text
+        });
         let bounds = Rules::compile(&cast, &usable, &mut wrong);
         let default = usable.default.as_deref().and_then(|text| match Kept::of(&cast, text) {
             Ok(kept) => {
@@ -67,16 +71,17 @@ impl Caster {
     /// # Errors
     ///
     /// The first step that refuses it.
-    #[inline]
+    // Thin: most columns have no more than what is seen here. Out of line it would cost as much as reading a number.
+    #[inline(always)]
     pub fn cast<'t>(&'t self, text: &'t str, memory: &'t mut Memory) -> Result<Value<'t>, Refused> {
         let Memory { collapsed, plain, bytes } = memory;
         let text = trimmed(text, self.trim, collapsed);
         if text.is_empty() || (!self.null_values.is_empty() && self.is_null(text)) {
             return Ok(self.missing());
         }
-        let value = self.cast.cast(text, plain, bytes)?;
+        let value = self.cast.cast(text, plain, bytes).map_err(|refused| *refused)?;
         if let Some(rules) = &self.rules {
-            rules.check(value, text)?;
+            rules.check(value, text).map_err(|refused| *refused)?;
         }
         Ok(value)
     }
@@ -94,7 +99,7 @@ impl Caster {
 
 impl Kept {
     /// The value that a text of the mapping is.
-    pub(super) fn of(cast: &Cast, text: &str) -> Result<Self, Refused> {
+    pub(super) fn of(cast: &Cast, text: &str) -> Result<Self, Box<Refused>> {
         let (mut plain, mut bytes) = (String::new(), Vec::new());
         Ok(match cast.cast(text, &mut plain, &mut bytes)? {
             Value::Text(text) => Self::Text(text.into()),

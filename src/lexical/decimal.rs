@@ -37,7 +37,7 @@ impl Decimal {
 
     /// The decimal that the text is, as the whole number of its last place.
     #[inline]
-    pub(super) fn read(&self, text: &str) -> Result<i128, Refused> {
+    pub(super) fn read(&self, text: &str) -> Result<i128, Box<Refused>> {
         let (negative, digits) = signed(text.as_bytes());
         let value = match self.read_short(digits) {
             Some(value) => value,
@@ -75,7 +75,7 @@ impl Decimal {
     }
 
     #[cold]
-    fn read_any(&self, text: &[u8]) -> Result<i128, Refused> {
+    fn read_any(&self, text: &[u8]) -> Result<i128, Box<Refused>> {
         let Digits { whole, fraction } = split(text).ok_or_else(|| refused("not a decimal"))?;
         let scale = isize::from(self.scale);
         let places = isize::try_from(fraction.len()).map_err(|_| self.too_long())?;
@@ -101,7 +101,7 @@ impl Decimal {
         rounded.ok_or_else(|| self.too_long())
     }
 
-    fn inexact(&self) -> Refused {
+    fn inexact(&self) -> Box<Refused> {
         let Self { precision, scale, .. } = self;
         refused(if *scale > 0 {
             format!("not exact in decimal({precision},{scale}): it has more than {scale} digits after the point")
@@ -110,7 +110,7 @@ impl Decimal {
         })
     }
 
-    fn too_long(&self) -> Refused {
+    fn too_long(&self) -> Box<Refused> {
         let Self { precision, scale, .. } = self;
         let room = i16::from(*precision) - i16::from(*scale);
         refused(if room > 0 {
@@ -131,7 +131,7 @@ const POWERS: [u64; 19] = {
     powers
 };
 
-fn refused(what: impl Into<std::borrow::Cow<'static, str>>) -> Refused {
+fn refused(what: impl Into<std::borrow::Cow<'static, str>>) -> Box<Refused> {
     Refused::new(Code::TYPE_DECIMAL, what)
 }
 

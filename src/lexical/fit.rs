@@ -50,7 +50,7 @@ impl Moment {
 
     /// Days or ticks of the value that the text is.
     #[inline]
-    pub(super) fn read(&self, text: &str) -> Result<i64, Refused> {
+    pub(super) fn read(&self, text: &str) -> Result<i64, Box<Refused>> {
         if !self.patterns.is_empty() {
             return self.read_patterns(text);
         }
@@ -65,7 +65,7 @@ impl Moment {
         }
     }
 
-    fn read_patterns(&self, text: &str) -> Result<i64, Refused> {
+    fn read_patterns(&self, text: &str) -> Result<i64, Box<Refused>> {
         for pattern in &self.patterns {
             if let Some(written) = pattern.read(text) {
                 return self.fit(&written);
@@ -75,7 +75,7 @@ impl Moment {
     }
 
     #[inline]
-    fn fit(&self, written: &Written<'_>) -> Result<i64, Refused> {
+    fn fit(&self, written: &Written<'_>) -> Result<i64, Box<Refused>> {
         match self.shape {
             Shape::Date => match i32::try_from(written.days) {
                 Ok(days) => Ok(i64::from(days)),
@@ -118,7 +118,7 @@ impl Moment {
     }
 
     #[inline]
-    fn ticks(&self, second: i64, fraction: &[u8]) -> Result<i64, Refused> {
+    fn ticks(&self, second: i64, fraction: &[u8]) -> Result<i64, Box<Refused>> {
         let per_second: i64 = match self.digits {
             3 => 1_000,
             6 => 1_000_000,
@@ -142,7 +142,7 @@ impl Moment {
 
     /// Near the beginning of the range the seconds alone do not fit, and together with the fraction they do.
     #[cold]
-    fn far_ticks(&self, second: i64, per_second: i64, part: i64) -> Result<i64, Refused> {
+    fn far_ticks(&self, second: i64, per_second: i64, part: i64) -> Result<i64, Box<Refused>> {
         let ticks = i128::from(second) * i128::from(per_second) + i128::from(part);
         i64::try_from(ticks).map_err(|_| {
             self.refused(match self.digits {
@@ -161,12 +161,12 @@ impl Moment {
     }
 
     #[cold]
-    fn refused(&self, what: impl Into<std::borrow::Cow<'static, str>>) -> Refused {
+    fn refused(&self, what: impl Into<std::borrow::Cow<'static, str>>) -> Box<Refused> {
         Refused::new(self.code(), what)
     }
 
     #[cold]
-    fn not_iso(&self) -> Refused {
+    fn not_iso(&self) -> Box<Refused> {
         self.refused(match self.shape {
             Shape::Date => "not a date of the form 2026-10-15",
             Shape::Time => "not a time of the form 18:42:00",
@@ -176,7 +176,7 @@ impl Moment {
     }
 
     #[cold]
-    fn of_no_pattern(&self) -> Refused {
+    fn of_no_pattern(&self) -> Box<Refused> {
         let name = match self.shape {
             Shape::Date => "date",
             Shape::Time => "time",
@@ -187,7 +187,7 @@ impl Moment {
     }
 
     #[cold]
-    fn too_fine(&self) -> Refused {
+    fn too_fine(&self) -> Box<Refused> {
         self.refused(match self.digits {
             3 => "finer than a millisecond, which its column has no room for",
             6 => "finer than a microsecond, which its column has no room for",
@@ -196,7 +196,7 @@ impl Moment {
     }
 
     #[cold]
-    fn no_instant(&self, why: NoInstant, zone: &Zone) -> Refused {
+    fn no_instant(&self, why: NoInstant, zone: &Zone) -> Box<Refused> {
         let name = zone.name();
         self.refused(match why {
             NoInstant::Skipped => format!("a local time that the clocks of {name} skip"),

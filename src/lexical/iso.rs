@@ -27,8 +27,8 @@ pub(super) fn timestamp(text: &str) -> Option<Written<'_>> {
 #[inline]
 fn day(text: &[u8]) -> Option<(i64, &[u8])> {
     if let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, rest @ ..] = text {
-        let year = two(*y1, *y2)? * 100 + two(*y3, *y4)?;
-        return Some((calendar::days(i64::from(year), two(*m1, *m2)?, two(*d1, *d2)?)?, rest));
+        let year = (two(*y1, *y2)? * 100 + two(*y3, *y4)?).cast_signed();
+        return Some((calendar::days(year, two(*m1, *m2)?, two(*d1, *d2)?)?, rest));
     }
     far_day(text)
 }
@@ -45,7 +45,7 @@ fn far_day(text: &[u8]) -> Option<(i64, &[u8])> {
     if !(4..=MAX_YEAR_DIGITS).contains(&count) || (count > 4 && digits[0] == b'0') {
         return None;
     }
-    let year = digits.iter().fold(0, |year, digit| year * 10 + i64::from(digit - b'0'));
+    let year = digits.iter().fold(0, |year, digit| year * 10 + i32::from(digit - b'0'));
     let [b'-', m1, m2, b'-', d1, d2, rest @ ..] = rest else { return None };
     let year = if is_before { -year } else { year };
     Some((calendar::days(year, two(*m1, *m2)?, two(*d1, *d2)?)?, rest))

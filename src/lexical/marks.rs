@@ -43,28 +43,26 @@ impl Marks {
     /// Appends the digits before the decimal mark. Every group after the first has three digits, or the last has three
     /// and the others two; the first has as many at most as the second would have.
     fn push_whole(&self, whole: &str, buffer: &mut String) -> Option<()> {
-        let mut first = 0;
-        let mut groups = [0; 2];
-        let mut count = 0;
+        let (mut first, mut middle, mut last) = (None, None, None);
         for group in whole.split(|letter| self.is_group(letter)) {
             if !group.bytes().all(|byte| byte.is_ascii_digit()) {
                 return None;
             }
             buffer.push_str(group);
-            count += 1;
-            match count {
-                1 => first = group.len(),
-                // A middle group tells the size of all of them; the last one is looked at below.
-                _ if groups[1] != 0 && groups[0] != 0 && groups[0] != groups[1] => return None,
-                _ => groups = [groups[1], group.len()],
+            if first.is_none() {
+                first = Some(group.len());
+                continue;
+            }
+            // The one before is a middle group now, and those are all of one size.
+            if let Some(size) = last.replace(group.len())
+                && middle.replace(size).is_some_and(|before| before != size)
+            {
+                return None;
             }
         }
-        if count == 1 {
-            return Some(());
-        }
-        let [before_last, last] = groups;
-        let usual = if before_last == 0 { 3 } else { before_last };
-        (last == 3 && (usual == 2 || usual == 3) && (1..=usual).contains(&first)).then_some(())
+        let usual = middle.unwrap_or(3);
+        let is_grouped = matches!(usual, 2 | 3) && last == Some(3) && (1..=usual).contains(&first.unwrap_or(0));
+        (last.is_none() || is_grouped).then_some(())
     }
 
     fn is_group(&self, letter: char) -> bool {

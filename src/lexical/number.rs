@@ -22,7 +22,7 @@ pub(super) struct Whole {
 impl Whole {
     /// The whole number that the text is.
     #[inline]
-    pub(super) fn read(self, text: &str) -> Result<i64, Refused> {
+    pub(super) fn read(self, text: &str) -> Result<i64, Box<Refused>> {
         let (negative, digits) = signed(text.as_bytes());
         let mut value: i64 = 0;
         if digits.len() <= SURE_DIGITS {
@@ -43,7 +43,7 @@ impl Whole {
         if (self.low..=self.high).contains(&value) { Ok(value) } else { Err(self.out_of_range()) }
     }
 
-    fn read_long(self, negative: bool, digits: &[u8]) -> Result<i64, Refused> {
+    fn read_long(self, negative: bool, digits: &[u8]) -> Result<i64, Box<Refused>> {
         if !digits.iter().all(u8::is_ascii_digit) {
             return Err(not_whole());
         }
@@ -55,13 +55,13 @@ impl Whole {
     }
 
     #[cold]
-    fn out_of_range(self) -> Refused {
+    fn out_of_range(self) -> Box<Refused> {
         Refused::new(Code::TYPE_INT, format!("out of the range of {}: {} to {}", self.name, self.low, self.high))
     }
 }
 
 #[cold]
-fn not_whole() -> Refused {
+fn not_whole() -> Box<Refused> {
     Refused::new(Code::TYPE_INT, "not a whole number")
 }
 
@@ -77,7 +77,7 @@ pub(super) fn signed(text: &[u8]) -> (bool, &[u8]) {
 
 /// `true`, `false`, `1`, `0`.
 #[inline]
-pub(super) fn boolean(text: &str) -> Result<bool, Refused> {
+pub(super) fn boolean(text: &str) -> Result<bool, Box<Refused>> {
     match text.as_bytes() {
         b"true" | b"1" => Ok(true),
         b"false" | b"0" => Ok(false),
@@ -115,7 +115,7 @@ float!(f64, "float64");
 
 /// The floating-point number that is nearest to the text.
 #[inline]
-pub(super) fn float<T: Float>(text: &str) -> Result<T, Refused> {
+pub(super) fn float<T: Float>(text: &str) -> Result<T, Box<Refused>> {
     // The standard library reads more than XML Schema has: `inf`, `infinity`, `nan` in any case.
     let is_plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     let value = if is_plain { text.parse::<T>().ok() } else { special(text) };

@@ -76,7 +76,7 @@ impl Rules {
     }
 
     /// Whether a value, and the text that it was, keeps the rules.
-    pub(super) fn check(&self, value: Value<'_>, text: &str) -> Result<(), Refused> {
+    pub(super) fn check(&self, value: Value<'_>, text: &str) -> Result<(), Box<Refused>> {
         if let Some(allowed) = &self.allowed {
             allowed.check(value)?;
         }
@@ -89,7 +89,7 @@ impl Rules {
         self.check_range(value)
     }
 
-    fn check_length(&self, value: Value<'_>) -> Result<(), Refused> {
+    fn check_length(&self, value: Value<'_>) -> Result<(), Box<Refused>> {
         if self.min_length == 0 && self.max_length == u64::MAX {
             return Ok(());
         }
@@ -98,21 +98,22 @@ impl Rules {
             Value::Text(text) if text.len() as u64 <= self.max_length && text.len() as u64 / 4 >= self.min_length => {
                 return Ok(());
             }
-            Value::Text(text) => (text.chars().count() as u64, "characters"),
-            Value::Bytes(bytes) => (bytes.len() as u64, "bytes"),
+            Value::Text(text) => (text.chars().count() as u64, "character"),
+            Value::Bytes(bytes) => (bytes.len() as u64, "byte"),
             _ => return Ok(()),
         };
+        let plural = if length == 1 { "" } else { "s" };
         let what = if length < self.min_length {
-            format!("{length} {unit} long, shorter than {} (min_length)", self.min_length)
+            format!("{length} {unit}{plural} long, shorter than {} (min_length)", self.min_length)
         } else if length > self.max_length {
-            format!("{length} {unit} long, longer than {} (max_length)", self.max_length)
+            format!("{length} {unit}{plural} long, longer than {} (max_length)", self.max_length)
         } else {
             return Ok(());
         };
         Err(Refused::new(Code::RULE_LENGTH, what))
     }
 
-    fn check_range(&self, value: Value<'_>) -> Result<(), Refused> {
+    fn check_range(&self, value: Value<'_>) -> Result<(), Box<Refused>> {
         if self.min.is_none() && self.max.is_none() {
             return Ok(());
         }
@@ -144,7 +145,7 @@ impl Allowed {
         Some(Self { values, shown: listed(texts).into() })
     }
 
-    fn check(&self, value: Value<'_>) -> Result<(), Refused> {
+    fn check(&self, value: Value<'_>) -> Result<(), Box<Refused>> {
         match self.values.binary_search_by(|allowed| order(allowed.value(), value)) {
             Ok(_) => Ok(()),
             Err(_) => Err(Refused::new(Code::RULE_ENUM, format!("none of those that are allowed: {}", self.shown))),

@@ -36,9 +36,11 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// A violation with a fragment that follows "the value of price is ".
-    pub(super) fn new(code: Code, what: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, what: what.into() }
+    /// A violation with a fragment that follows "the value of price is ". Boxed on its way up, so that the answer for a
+    /// good value fits in registers.
+    #[cold]
+    pub(super) fn new(code: Code, what: impl Into<Cow<'static, str>>) -> Box<Self> {
+        Box::new(Self { code, what: what.into() })
     }
 }
 
@@ -66,6 +68,6 @@ pub struct Memory {
     pub(super) collapsed: String,
     /// A number with the marks of XML Schema; base64 without white space.
     pub(super) plain: String,
-    /// Decoded bytes.
+    /// Decoded bytes; what is open in a JSON document.
     pub(super) bytes: Vec<u8>,
 }

@@ -27,7 +27,7 @@ const MAX_EPOCH_DIGITS: usize = 15;
 /// What was read so far.
 #[derive(Default)]
 struct Seen<'t> {
-    year: Option<i64>,
+    year: Option<i32>,
     month: u32,
     day: u32,
     ordinal: u32,
@@ -122,8 +122,11 @@ impl<'t> Seen<'t> {
         let (digits, rest) = text.split_at(count);
         let value = digits.iter().fold(0, |value, digit| value * 10 + u32::from(digit - b'0'));
         match field {
-            Field::Year => self.year = Some(i64::from(value)),
-            Field::YearOfCentury => self.year = Some(i64::from(if value < 69 { 2000 + value } else { 1900 + value })),
+            Field::Year => self.year = Some(value.cast_signed()),
+            Field::YearOfCentury => {
+                let century = if value < 69 { 2000 } else { 1900 };
+                self.year = Some((century + value).cast_signed());
+            }
             Field::Month => self.month = value,
             Field::Day => self.day = value,
             Field::DayOfYear => self.ordinal = value,
