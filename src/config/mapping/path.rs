@@ -187,7 +187,7 @@ fn parse_attribute(name: &str, namespaces: &BTreeMap<String, String>) -> Result<
         return Err(("@* names no attribute".to_owned(), Some(help)));
     }
     if name == "xmlns" || name.starts_with("xmlns:") {
-        return Err((format!("@{} declares a namespace and is not a value", name), Some("take it away".to_owned())));
+        return Err((format!("@{name} declares a namespace and is not a value"), Some("take it away".to_owned())));
     }
     parse_name(name, namespaces)
 }
