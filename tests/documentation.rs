@@ -1,7 +1,5 @@
 //! What the README says is what the code has.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use forebay::model::violation::Code;
 
 #[test]

@@ -11,7 +11,7 @@ mod counting;
 mod ubl;
 
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,7 @@ fn main() {
         println!("left out: FOREBAY_MESSAGES names no folder of real documents");
         return;
     };
-    let invoices = ubl::invoices(Path::new(&folder));
+    let invoices = ubl::invoices(FilePath::new(&folder));
     let invoices: Vec<Vec<u8>> = (0..MESSAGES / invoices.len().max(1)).flat_map(|_| invoices.iter().cloned()).collect();
     let batches: Vec<Arc<RawBatch>> = (0..BATCHES).map(|number| gather(number, &invoices)).collect();
     let mappings = [
@@ -54,7 +54,7 @@ fn main() {
         ("lines as a child table", ubl::with_children()),
     ];
     flattened("UBL invoice", seconds, &batches, &mappings);
-    let documents = documents(Path::new(&folder));
+    let documents = documents(FilePath::new(&folder));
     well_formed(&format!("{} real documents", documents.len()), seconds, &[gather(0, &documents)]);
 }
 
@@ -90,7 +90,9 @@ fn well_formed(name: &str, seconds: f64, batches: &[Arc<RawBatch>]) {
         payloads.map(|span| judge.check(batch.slice(span)).expect("the message is well-formed")).count()
     };
     let judged = measure(seconds, batches, &mut all);
-    let cost = counting::count(|| drop(black_box(all(&batches[0]))));
+    let cost = counting::count(|| {
+        black_box(all(&batches[0]));
+    });
     let (messages, elements) =
         (batches[0].messages.len(), batches[0].bytes.iter().filter(|&&byte| byte == b'<').count());
     println!("well-formedness of {name}: {judged:7.1} MB/s, {:.2} of the event loop ({plain:.1} MB/s)", judged / plain);
@@ -98,10 +100,10 @@ fn well_formed(name: &str, seconds: f64, batches: &[Arc<RawBatch>]) {
 }
 
 /// Every XML file below a folder that is well-formed.
-fn documents(folder: &Path) -> Vec<Vec<u8>> {
+fn documents(folder: &FilePath) -> Vec<Vec<u8>> {
     let mut judge = WellFormed::new(Limits::default(), Dtd::Refuse);
     let mut found = Vec::new();
-    let mut folders = vec![folder.to_owned()];
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("the folder can be read") {
             let path = entry.expect("the folder can be read").path();

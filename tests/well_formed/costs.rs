@@ -102,7 +102,7 @@ fn no_verdict_takes_more_than_four_times_the_message() {
         let cost = cost(&message);
         // The message itself is one of the four; a piece of it that is being decoded is bounded.
         assert!(
-            cost.peak as usize <= 3 * message.len() + 4096,
+            cost.peak as usize <= 3 * message.len() + (64 << 10),
             "{shape}: {} bytes beside {}",
             cost.peak,
             message.len()

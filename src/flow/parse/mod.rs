@@ -8,9 +8,11 @@
 //! ```
 //!
 //! * [`Parser`] takes a batch apart into messages and puts their rows together.
-//! * A *machine* reads one message: what quick-xml does not look at is checked first and on the way (characters, the
-//!   document's shape, attributes, references, names, namespaces, limits), each start tag is one step in the table of
-//!   paths, values go straight into typed columns. Its rows are taken back when the message turns out to be bad.
+//! * A *machine* reads one message: it is decoded to UTF-8 if it is something else, its characters are looked at all at
+//!   once, and what quick-xml does not look at is checked on the way (the document's shape, attributes, references, names,
+//!   namespaces, document types, limits). Each start tag is one step in the table of paths, values go straight into typed
+//!   columns. Its rows are taken back when the message turns out to be bad.
+//! * [`WellFormed`] is the same way with nothing at its end: the verdict without a mapping.
 //! * Line and path of a violation are worked out afterwards from its byte offset; a good message pays nothing for them.
 //!
 //! **Paths** become *states*: the set of all places of the mapping's tree of paths that an element may be at, so that
