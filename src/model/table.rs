@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::mapping::Mapping;
+use super::mapping::{Mapping, Name};
 use super::offset::TopicPartition;
 
 /// One `[[table]]` of the configuration, checked and complete.
@@ -16,6 +16,8 @@ pub struct Table {
     pub name: Arc<str>,
     /// Which topics feed it.
     pub topics: TopicChoice,
+    /// Which of their messages; none: all that no table before it takes.
+    pub when: Option<When>,
     /// How its messages become rows.
     pub mapping: Arc<Mapping>,
     /// Where a Kafka partition without a chain begins.
@@ -45,6 +47,25 @@ impl TopicChoice {
             Self::Pattern(pattern) => Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(topic)),
         }
     }
+}
+
+/// Which messages of a topic a table takes, where several tables share the topic: the first in the order of the file
+/// whose conditions all hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct When {
+    /// The root element.
+    pub root: Option<Name>,
+    /// A header.
+    pub header: Option<HeaderIs>,
+}
+
+/// A header that a message must have; of several of that name one is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderIs {
+    /// Its name.
+    pub name: String,
+    /// Its value, in UTF-8.
+    pub value: String,
 }
 
 /// Where a Kafka partition without a chain begins.

@@ -17,7 +17,7 @@ use crate::flow::parse::{Located, ParserTable};
 use crate::model::batch::{
     DeadLetter, LedgerRow, Outcome, ParsedBatch, RawBatch, TableIndex, TableRows, ValidBatch, Verdict,
 };
-use crate::model::mapping::{LINEAGE, OnBadMessage};
+use crate::model::mapping::OnBadMessage;
 use crate::model::table::{OnBadDate, Table};
 use crate::model::violation::{Code, Violation};
 
@@ -152,7 +152,7 @@ impl TableRules {
                 )
             })
         };
-        let row_index = place(LINEAGE[4])?;
+        let row_index = place(&table.mapping.lineage.names[4])?;
         let (mut date, mut record_id) = (None, Vec::new());
         if let Some(settings) = &table.processed {
             let rule = DateRule::new(table, settings)?;

@@ -38,6 +38,7 @@ pub(super) fn table(raw: RawSettings) -> Table {
     Table {
         name: "books".into(),
         topics: TopicChoice::List(vec!["library".to_owned()]),
+        when: None,
         mapping: Arc::new(mapping),
         starting_offsets: StartingOffsets::Earliest,
         on_offset_out_of_range: OnOutOfRange::Fail,
