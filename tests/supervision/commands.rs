@@ -20,8 +20,9 @@ use crate::common::eventually;
 use crate::world::{World, drain, in_state, lane};
 
 fn set_paused(daemon: &Daemon, partition: i32, is_paused: bool) {
-    let selection = Selection::One(TopicPartition::new("library", partition));
-    assert_eq!(block_on(daemon.root().send(SetPaused { selection, is_paused })).unwrap(), 1);
+    let source = TopicPartition::new("library", partition);
+    let selection = Selection::One(source.clone());
+    assert_eq!(block_on(daemon.root().send(SetPaused { selection, is_paused })).unwrap(), [source]);
 }
 
 fn moved(daemon: &Daemon, partition: i32, to: Direction, expect: Option<i64>) -> Result<Moved, Fault> {
@@ -57,7 +58,7 @@ fn a_paused_lane_reads_nothing_even_after_a_restart_and_the_others_go_on() {
     world.send(100);
     world.caught_up(&daemon);
     set_paused(&daemon, 0, true);
-    in_state(&daemon, 0, LaneState::Paused);
+    assert_eq!(lane(&daemon, 0).unwrap().state, LaneState::Paused, "it has obeyed when the answer comes");
     armed.store(true, Ordering::SeqCst);
     eventually("the paused lane is restarted", || lane(&daemon, 0).unwrap().generation == 2);
     in_state(&daemon, 0, LaneState::Paused);
