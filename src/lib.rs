@@ -28,3 +28,5 @@ pub mod observe;
 pub mod clock;
 pub mod fault;
 pub mod model;
+#[cfg(feature = "xsd")]
+pub mod schema;
