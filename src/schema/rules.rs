@@ -7,11 +7,11 @@ enum Value {
     /// In none.
     None,
     /// Between the quotes that begin the sentence and this, which follows them.
-    Leading,
+    First,
     /// Between `Value '` and this.
-    AfterValue,
+    Second,
     /// After this, between quotes that end the sentence.
-    Trailing,
+    Last,
     /// From here to this, or to the end of the sentence.
     Until(&'static str),
 }
@@ -19,21 +19,21 @@ enum Value {
 /// What stands in a sentence, which rule that is (XML Schema 1.0 part 1, appendix C; part 2), and where the value is.
 /// The first that fits counts.
 const RULES: [(&str, &str, Value); 33] = [
-    ("' does not match pattern ", "cvc-pattern-valid", Value::AfterValue),
-    ("' is less than minInclusive ", "cvc-minInclusive-valid", Value::AfterValue),
-    ("' exceeds maxInclusive ", "cvc-maxInclusive-valid", Value::AfterValue),
-    ("' is not greater than minExclusive ", "cvc-minExclusive-valid", Value::AfterValue),
-    ("' is not less than maxExclusive ", "cvc-maxExclusive-valid", Value::AfterValue),
-    ("' is not one of the allowed values", "cvc-enumeration-valid", Value::Leading),
-    ("' is not valid ", "cvc-datatype-valid.1", Value::Leading),
-    ("' is not a valid ", "cvc-datatype-valid.1", Value::Leading),
+    ("' does not match pattern ", "cvc-pattern-valid", Value::Second),
+    ("' is less than minInclusive ", "cvc-minInclusive-valid", Value::Second),
+    ("' exceeds maxInclusive ", "cvc-maxInclusive-valid", Value::Second),
+    ("' is not greater than minExclusive ", "cvc-minExclusive-valid", Value::Second),
+    ("' is not less than maxExclusive ", "cvc-maxExclusive-valid", Value::Second),
+    ("' is not one of the allowed values", "cvc-enumeration-valid", Value::First),
+    ("' is not valid ", "cvc-datatype-valid.1", Value::First),
+    ("' is not a valid ", "cvc-datatype-valid.1", Value::First),
     ("less than minLength", "cvc-minLength-valid", Value::None),
     ("exceeds maxLength", "cvc-maxLength-valid", Value::None),
     ("does not match length", "cvc-length-valid", Value::None),
     ("expected length", "cvc-length-valid", Value::None),
     ("exceeds totalDigits", "cvc-totalDigits-valid", Value::None),
     ("exceeds fractionDigits", "cvc-fractionDigits-valid", Value::None),
-    ("has fixed value '", "cvc-elt.5.2.2", Value::Trailing),
+    ("has fixed value '", "cvc-elt.5.2.2", Value::Last),
     (": duplicate value ", "cvc-identity-constraint.4.1", Value::Until("\0")),
     (": no matching key value ", "cvc-identity-constraint.4.3", Value::Until(" in referred constraint")),
     ("Required attribute", "cvc-complex-type.4", Value::None),
@@ -66,12 +66,12 @@ pub(super) fn read(sentence: &str) -> (&'static str, Option<&str>, String) {
     let rest = sign.trim_start_matches('\'');
     match value {
         Value::None => (rule, None, lower(sentence)),
-        Value::Leading => {
+        Value::First => {
             let value = before.strip_prefix('\'').unwrap_or(before);
             // The allowed values are the schema's, not the message's.
             (rule, Some(value), format!("the value{rest}{after}"))
         }
-        Value::AfterValue => {
+        Value::Second => {
             let value = before.strip_prefix("Value '").unwrap_or(before);
             (rule, Some(value), format!("the value{rest}{after}"))
         }
@@ -79,7 +79,7 @@ pub(super) fn read(sentence: &str) -> (&'static str, Option<&str>, String) {
             let (value, after) = after.split_at(after.rfind(end).unwrap_or(after.len()));
             (rule, Some(value), format!("{}{}{after}", lower(before), sign.trim_end()))
         }
-        Value::Trailing => {
+        Value::Last => {
             let (fixed, content) = after.split_once("' but content is '").unwrap_or((after, ""));
             let value = content.strip_suffix('\'').unwrap_or(content);
             (
