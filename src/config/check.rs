@@ -31,6 +31,14 @@ pub(super) fn tables(document: &Document, tables: &[Option<Table>], limits: &Lim
             both_take(document, &path, earlier, table);
         }
         against_limits(document, &path, table, limits);
+        if let Some(topic) = &table.quarantine.topic
+            && let Some((_, feeds)) = read.iter().find(|(_, other)| other.topics.takes(topic))
+        {
+            let message =
+                format!("topic {topic} feeds table {}: its dead letters would come back as messages", feeds.name);
+            let help = "take a topic that no table reads".to_owned();
+            document.problem(&format!("{path}.quarantine.topic"), message, Some(help));
+        }
         if let Some(processed) = &table.processed {
             against_mapping(document, &path, processed, &table.mapping.columns);
         }

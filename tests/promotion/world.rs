@@ -26,7 +26,8 @@ use forebay::model::batch::{LedgerRow, Outcome};
 use forebay::model::mapping::{Column, Kind, Limits, Mapping, OnBadField, OnBadMessage, Path, Take, Trim};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::table::{
-    DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table, TopicChoice,
+    DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, QuarantineSettings, RawSettings, Retire, StartingOffsets,
+    Table, TopicChoice,
 };
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::{LakePath, Storage};
@@ -141,6 +142,8 @@ impl World {
             starting_offsets: StartingOffsets::Earliest,
             on_offset_out_of_range: OnOutOfRange::Fail,
             raw: RawSettings::default(),
+            quarantine: QuarantineSettings::default(),
+            stop_when: None,
             processed: Some(processed),
         };
         let lanes =

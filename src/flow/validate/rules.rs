@@ -12,13 +12,14 @@ use arrow::util::display::array_value_to_string;
 use jiff::Timestamp;
 
 use super::dates::DateRule;
+use super::redact::Redaction;
 use crate::fault::Fault;
 use crate::flow::parse::{Located, ParserTable};
 use crate::model::batch::{
     DeadLetter, LedgerRow, Outcome, ParsedBatch, RawBatch, TableIndex, TableRows, ValidBatch, Verdict,
 };
 use crate::model::mapping::{LINEAGE, OnBadMessage};
-use crate::model::table::{OnBadDate, Table};
+use crate::model::table::{OnBadDate, PayloadKept, Table};
 use crate::model::violation::{Code, Violation};
 
 /// Violations kept of one message.
@@ -31,6 +32,8 @@ const MAX_VALUE: usize = 64;
 pub struct Rules {
     tables: Vec<TableRules>,
     parsers: Arc<[ParserTable]>,
+    /// For messages that no table takes: what the strictest table asks for.
+    unrouted: Option<Redaction>,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,8 @@ struct TableRules {
     record_id: Vec<(usize, String)>,
     row_index: usize,
     on_bad_message: OnBadMessage,
+    /// Set when the table does not keep payloads.
+    redaction: Option<Redaction>,
 }
 
 /// A row that breaks a rule.
@@ -63,8 +68,10 @@ impl Rules {
     ///
     /// Settings that name a column or a zone that does not exist, or a column of the wrong type.
     pub fn new(tables: &[Table], parsers: Arc<[ParserTable]>) -> Result<Self, Fault> {
+        let is_strict = |table: &Table| table.quarantine.payload != PayloadKept::Keep;
+        let unrouted = tables.iter().any(is_strict).then(Redaction::default);
         let tables = tables.iter().map(TableRules::new).collect::<Result<_, _>>()?;
-        Ok(Self { tables, parsers })
+        Ok(Self { tables, parsers, unrouted })
     }
 
     /// Applies them to a batch and sorts good rows from dead letters. `now` stands for the Kafka timestamp of messages
@@ -97,7 +104,21 @@ impl Rules {
             kept.push(good);
         }
         let tables = keep(tables, &mut kept, &spoiled, &mut verdicts)?;
+        self.redact(&mut verdicts);
         Ok(sort(raw, verdicts, tables, permit))
+    }
+
+    /// From here on nothing of a payload is told of messages whose table does not keep it: not in files, not in logs.
+    fn redact(&self, verdicts: &mut [Verdict]) {
+        for verdict in verdicts.iter_mut().filter(|verdict| !verdict.violations.is_empty()) {
+            let redaction = match verdict.table {
+                Some(table) => self.tables.get(usize::from(table)).and_then(|rules| rules.redaction.as_ref()),
+                None => self.unrouted.as_ref(),
+            };
+            if let Some(redaction) = redaction {
+                verdict.violations.iter_mut().for_each(|violation| redaction.apply(violation));
+            }
+        }
     }
 
     /// The name of a table; none for one that there is not.
@@ -167,6 +188,7 @@ impl TableRules {
             record_id,
             row_index,
             on_bad_message: table.mapping.on_bad_message,
+            redaction: (table.quarantine.payload != PayloadKept::Keep).then(|| Redaction::new(&table.mapping)),
         })
     }
 

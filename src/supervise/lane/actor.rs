@@ -48,6 +48,8 @@ pub struct LaneSupervisor {
     starting: Option<Arc<AtomicBool>>,
     is_draining: bool,
     is_paused: bool,
+    /// Why the lane halts as soon as what was handed on is committed.
+    stopping: Option<Fault>,
     stop_at: Option<i64>,
     rewind: Option<(RewindOrder, oneshot::Sender<Result<Moved, Fault>>)>,
     /// Whether the broker tells the id of the topic, by which a start sees that it was created again.
@@ -88,6 +90,7 @@ impl LaneSupervisor {
             starting: None,
             is_draining: false,
             is_paused,
+            stopping: None,
             stop_at: None,
             rewind: None,
             is_topic_known: false,
@@ -198,6 +201,7 @@ impl LaneSupervisor {
 
     /// Halts the running stages. What they report from now on is of no interest.
     fn retire(&mut self) {
+        self.stopping = None;
         if let Some(stages) = self.stages.take() {
             stages.halt(&self.parts.reaper);
         }
@@ -290,16 +294,29 @@ impl Handler<StageExited> for LaneSupervisor {
     fn handle(&mut self, report: StageExited, ctx: &mut Self::Context) {
         let Some(stages) = self.stages.as_mut().filter(|_| report.generation == self.generation) else { return };
         let all_ended = stages.exited();
-        match report.exit {
-            Exit::Drained if all_ended => {
+        match (report.exit, self.stopping.take()) {
+            (Exit::Stopped(fault), _) => {
+                // The reader is halted, the bufferer sees the end of its input and commits.
+                stages.stop_reading();
+                self.stopping = Some(fault);
+                self.set_state(LaneState::Draining);
+            }
+            (Exit::Drained | Exit::DownstreamClosed, Some(_)) if all_ended && self.is_draining => {
+                self.come_to_rest(LaneEnd::Drained, ctx);
+            }
+            (Exit::Drained | Exit::DownstreamClosed, Some(fault)) if all_ended => {
+                self.ended(report.stage, &Exit::Failed(fault), ctx);
+            }
+            (Exit::Drained | Exit::DownstreamClosed, Some(fault)) => self.stopping = Some(fault),
+            (Exit::Drained, None) if all_ended => {
                 self.retire();
                 self.come_to_rest(LaneEnd::Drained, ctx);
             }
-            Exit::Drained | Exit::DownstreamClosed if all_ended => {
+            (Exit::Drained | Exit::DownstreamClosed, None) if all_ended => {
                 let fault = Fault::internal("lane.ended", "all stages have ended, and none of them said why");
                 self.ended(report.stage, &Exit::Failed(fault), ctx);
             }
-            exit => self.ended(report.stage, &exit, ctx),
+            (exit, _) => self.ended(report.stage, &exit, ctx),
         }
     }
 }
@@ -365,7 +382,7 @@ impl Handler<PauseLane> for LaneSupervisor {
         if !std::mem::replace(&mut self.is_paused, true) {
             events::lane_paused(&self.source, true);
         }
-        if let Some(stages) = self.stages.as_ref().filter(|_| !self.is_draining) {
+        if let Some(stages) = self.stages.as_ref().filter(|_| !self.is_draining && self.stopping.is_none()) {
             stages.pause(true);
             self.set_state(LaneState::Paused);
         }
@@ -379,7 +396,7 @@ impl Handler<ResumeLane> for LaneSupervisor {
         if std::mem::replace(&mut self.is_paused, false) {
             events::lane_paused(&self.source, false);
         }
-        if self.is_draining || self.starting.is_some() {
+        if self.is_draining || self.starting.is_some() || self.stopping.is_some() {
             return;
         }
         if let Some(stages) = &self.stages {

@@ -103,6 +103,7 @@ impl Stages {
             rules: Arc::clone(&parts.rules),
             clock: Arc::clone(&parts.clock),
             issued: Arc::clone(&issued),
+            stop_when: table.and_then(|table| parts.tables.get(usize::from(table))?.stop_when),
         };
         let validator = ValidatorStep::new(validator, parsed_out, valid_in);
         let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), table, parsed_in, issued);
@@ -134,6 +135,11 @@ impl Stages {
         self.reader.tell(Command::Drain);
     }
 
+    /// Ends the intake at once; what the validator has handed on goes to the lake.
+    pub(super) fn stop_reading(&self) {
+        self.reader.halt();
+    }
+
     /// Stops or goes on reading, on an operator's command.
     pub(super) fn pause(&self, is_paused: bool) {
         self.reader.tell(if is_paused { Command::Pause } else { Command::Resume });
@@ -160,10 +166,12 @@ impl Stages {
         reaper.join(self.bufferer);
     }
 
-    /// The first stage without a sign of life for longer than `limit`.
+    /// The first stage that has not ended and gives no sign of life for longer than `limit`.
     pub(super) fn hung(&self, limit: Duration) -> Option<&'static str> {
         let silences = self.heartbeats().map(|heartbeat| heartbeat.silence());
-        ROLES.into_iter().zip(silences).find(|(_, silence)| *silence > limit).map(|(role, _)| role)
+        let ended = [self.reader.has_ended(), self.validator.has_ended(), self.bufferer.has_ended()];
+        let mut stages = ROLES.into_iter().zip(silences).zip(ended);
+        stages.find(|((_, silence), has_ended)| *silence > limit && !has_ended).map(|((role, _), _)| role)
     }
 
     /// Brings what people see of the lane up to date.
