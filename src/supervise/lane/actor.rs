@@ -24,6 +24,7 @@ use crate::model::status::LaneState;
 use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::host::StageExited;
+use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
 use crate::supervise::policy::{Decision, RestartPolicy};
 use crate::supervise::view::{FaultView, LaneView, Shared};
@@ -54,6 +55,7 @@ pub struct LaneSupervisor {
     rewind: Option<(RewindOrder, oneshot::Sender<Result<Moved, Fault>>)>,
     /// Whether the broker tells the id of the topic, by which a start sees that it was created again.
     is_topic_known: bool,
+    letters: Letters,
     guard: EndGuard,
 }
 
@@ -72,6 +74,7 @@ impl LaneSupervisor {
         view: Shared<LaneView>,
         assignment: u64,
         is_paused: bool,
+        letters: Letters,
         root: Recipient<LaneEnded>,
     ) -> Self {
         let table = parts.table_of(&source.topic).map(|(index, _)| index);
@@ -94,6 +97,7 @@ impl LaneSupervisor {
             stop_at: None,
             rewind: None,
             is_topic_known: false,
+            letters,
             guard,
         }
     }
@@ -280,7 +284,7 @@ impl Handler<Started> for LaneSupervisor {
         let reports = ctx.address().recipient();
         let (source, generation) = (&self.source, self.generation);
         let lane = LaneIdentity { source, table: self.table, generation, is_paused: self.is_paused };
-        let stages = match Stages::start(&self.parts, &lane, opened, &self.view, &reports) {
+        let stages = match Stages::start(&self.parts, &lane, opened, &self.view, &self.letters, &reports) {
             Ok(stages) => stages,
             Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };

@@ -24,6 +24,7 @@ use crate::model::offset::TopicPartition;
 use crate::model::slots::LaneSlots;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
 use crate::stage::step::Step;
+use crate::supervise::letters::{LaneOpened, Letters};
 use crate::supervise::parts::Parts;
 use crate::supervise::reaper::ReaperHandle;
 use crate::supervise::view::{LaneView, Shared, StageView};
@@ -68,12 +69,20 @@ impl Stages {
         lane: &LaneIdentity<'_>,
         opened: Opened,
         view: &Shared<LaneView>,
+        letters: &Letters,
         supervisor: &Recipient<StageExited>,
     ) -> Result<Self, Fault> {
         let &LaneIdentity { source, table, generation, .. } = lane;
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
         // What the lake calls it goes with the data; everybody else calls it as Kafka does.
         let lineage = opened.ledger.source().clone();
+        let route = table.and_then(|table| {
+            let table = parts.tables.get(usize::from(table))?;
+            Some(opened.ledger.letters(&table.name, table.quarantine.topic.as_deref()?))
+        });
+        if let Some(route) = route {
+            letters.opened(LaneOpened { lane: source.clone(), route, view: view.clone() });
+        }
         let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
         let (valid_in, valid_out) = bounded(VALID_BATCHES);
         let report = BufferReport::default();
@@ -94,7 +103,7 @@ impl Stages {
             backoff: Backoff::default(),
             row_group_bytes: ROW_GROUP_BYTES,
             report: report.clone(),
-            observer: Arc::new(LaneObserver::new(parts, view.clone(), epoch, generation)),
+            observer: Arc::new(LaneObserver::new(parts, view.clone(), epoch, generation, letters.clone())),
         })?;
         let issued = Arc::new(AtomicU64::new(0));
         let validator = Validator {
