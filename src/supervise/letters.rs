@@ -237,8 +237,9 @@ impl Handler<LaneOpened> for LetterSupervisor {
     fn handle(&mut self, opened: LaneOpened, _: &mut Self::Context) {
         let LaneOpened { lane, route, view } = opened;
         view.update(|view| {
-            let before = view.letters.take().filter(|letters| letters.topic == route.topic());
-            view.letters = Some(before.unwrap_or_else(|| LettersView::new(route.topic())));
+            // Where it is now is looked up: a rewind may have come between.
+            let sent = view.letters.take().filter(|letters| letters.topic == route.topic()).map_or(0, |l| l.sent);
+            view.letters = Some(LettersView { sent, ..LettersView::new(route.topic()) });
         });
         self.views.update(|views| drop(views.insert(lane.clone(), view)));
         self.lanes.insert(lane.clone(), route.clone());

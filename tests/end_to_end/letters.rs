@@ -98,8 +98,10 @@ fn every_quarantined_message_reaches_the_dead_letter_topic_whatever_happens() {
     let mut site = Site::new(&stack, &Recipe { tables, ..Recipe::default() });
     let topic = site.topic.clone();
     site.create_topic(&topic, 4);
+    assert!(site.run(&["check", "--connect"]).out.contains("quarantine.topic: looking for topic dead-"));
     // A topic that takes no letter, however short.
     site.create_topic(&dead, 1);
+    site.ok(&["check", "--connect"]);
     site.ok(&["topic", "delete", &dead]);
     site.ok(&["topic", "create", &dead, "--partitions", "3", "--set", "max.message.bytes=1"]);
 

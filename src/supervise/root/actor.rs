@@ -57,8 +57,6 @@ pub struct RootSettings {
 
 /// Role of the consumer in logs and metrics.
 const SESSION: &str = "KafkaSession";
-/// How long lanes may take to stop when a drain has taken too long: as long as a start that cannot be interrupted.
-const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// The top of the tree.
 pub struct RootSupervisor {
@@ -85,6 +83,8 @@ pub struct RootSupervisor {
     pub(super) letters_node: Shared<Node>,
     /// Whether the end only waits for dead letters.
     pub(super) is_posting: bool,
+    /// No promotion runs, and none begins any more.
+    pub(super) has_promoted: bool,
     pub(super) promotion_views: Vec<(usize, Shared<PromotionView>)>,
     pub(super) pool_view: Shared<Node>,
     pub(super) next_due: Shared<Option<Timestamp>>,
@@ -139,6 +139,7 @@ impl RootSupervisor {
             letters: Letters::default(),
             letters_node: Shared::new(Node::new("LetterSender", "stage", "waiting")),
             is_posting: false,
+            has_promoted: false,
             promotion_views,
             pool_view,
             next_due: Shared::new(None),
@@ -365,42 +366,5 @@ impl Handler<TakeDown> for RootSupervisor {
                 let _ = stopped.await;
             }
         })
-    }
-}
-
-impl Handler<DrainAll> for RootSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: DrainAll, ctx: &mut Self::Context) {
-        if self.mode == Mode::Draining {
-            return;
-        }
-        self.mode = Mode::Draining;
-        events::drain_started("asked for", self.settings.drain_deadline);
-        for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
-            lane.address.do_send(DrainLane);
-        }
-        ctx.run_later(self.settings.drain_deadline, |root, ctx| {
-            if root.is_posting {
-                // Every lane is drained; the wait for dead letters has a bound of its own.
-                return;
-            }
-            let open: Vec<_> = root
-                .lanes
-                .iter()
-                .filter(|(_, lane)| lane.end.is_none())
-                .map(|(source, _)| source.to_string())
-                .collect();
-            events::drain_overdue(&open.join(", "));
-            let message = format!("not drained within the deadline, will be read again: {}", open.join(", "));
-            root.overdue = Some(Fault::retry("root.drain-deadline", message));
-            for lane in root.lanes.values().filter(|lane| lane.end.is_none()) {
-                lane.address.do_send(StopLane);
-            }
-            ctx.run_later(STOP_WAIT, |root, _| {
-                let result = root.overdue.take().map_or(Ok(()), Err);
-                root.end(result);
-            });
-        });
     }
 }
