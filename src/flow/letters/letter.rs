@@ -15,6 +15,9 @@ use crate::fault::{Domain, Fault};
 use crate::model::mapping::LINEAGE;
 use crate::model::offset::TopicPartition;
 
+/// Name and value of a header; the value may be null.
+pub type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
+
 /// A message for a dead-letter topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Letter<'a> {
@@ -23,15 +26,13 @@ pub struct Letter<'a> {
     /// The payload; empty when it is not in quarantine, or left out here. Never null: that would be a deletion.
     pub value: &'a [u8],
     /// First those of the message, then Kafka Connect's, then ours.
-    pub headers: Vec<(Cow<'a, str>, Option<Cow<'a, [u8]>>)>,
+    pub headers: Vec<Header<'a>>,
 }
 
 impl Letter<'_> {
     /// About as many bytes as it takes.
     pub fn bytes(&self) -> usize {
-        let header = |(name, value): &(Cow<'_, str>, Option<Cow<'_, [u8]>>)| {
-            name.len() + value.as_ref().map_or(0, |value| value.len())
-        };
+        let header = |(name, value): &Header<'_>| name.len() + value.as_ref().map_or(0, |value| value.len());
         self.key.len() + self.value.len() + self.headers.iter().map(header).sum::<usize>()
     }
 }
@@ -153,7 +154,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-struct Headers<'a>(Vec<(Cow<'a, str>, Option<Cow<'a, [u8]>>)>);
+struct Headers<'a>(Vec<Header<'a>>);
 
 impl Headers<'_> {
     fn text(&mut self, name: &'static str, value: impl Into<String>) {
