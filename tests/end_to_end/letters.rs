@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::bad_input::send;
 use crate::lake::{Account, Load, audit};
-use crate::site::{PATIENCE, Recipe, Site, until};
+use crate::site::{Disk, PATIENCE, Recipe, Site, until};
 use crate::stack::Stack;
 
 /// A message of a dead-letter topic.
@@ -95,7 +95,7 @@ fn every_quarantined_message_reaches_the_dead_letter_topic_whatever_happens() {
     let Some(stack) = Stack::find("dead letters") else { return };
     let dead = unique("dead");
     let tables = format!("[table.quarantine]\ntopic = \"{dead}\"\n");
-    let mut site = Site::new(&stack, &Recipe { tables, ..Recipe::default() });
+    let mut site = Site::new(&stack, &Recipe { disk: Disk::Hdfs, tables, ..Recipe::default() });
     let topic = site.topic.clone();
     site.create_topic(&topic, 4);
     assert!(site.run(&["check", "--connect"]).out.contains("quarantine.topic: looking for topic dead-"));
