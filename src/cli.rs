@@ -94,7 +94,7 @@ pub enum Command {
     Status,
     /// Stop reading, of everything or of some topics or partitions; what is read is still committed
     Pause(Lanes),
-    /// Go on reading
+    /// Go on reading; a lane that has halted or is parked begins anew
     Resume(Lanes),
     /// Read a Kafka partition again from an earlier offset, RAW is cut back to it; or take that back
     Rewind(Rewind),

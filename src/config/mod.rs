@@ -18,6 +18,7 @@ mod load;
 pub mod mapping;
 mod model;
 mod problem;
+mod quarantine;
 mod section;
 mod table;
 #[cfg(test)]
