@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use regex::Regex;
 
 use super::batch::TableIndex;
-use super::mapping::Mapping;
+use super::mapping::{Mapping, Name};
 use super::offset::TopicPartition;
 
 /// One `[[table]]` of the configuration, checked and complete.
@@ -18,6 +18,8 @@ pub struct Table {
     pub name: Arc<str>,
     /// Which topics feed it.
     pub topics: TopicChoice,
+    /// Which of their messages; none: all that no table before it takes.
+    pub when: Option<When>,
     /// How its messages become rows.
     pub mapping: Arc<Mapping>,
     /// Where a Kafka partition without a chain begins.
@@ -39,6 +41,8 @@ pub struct RowTable {
     pub top: TableIndex,
     /// Schema of its rows in RAW.
     pub schema: SchemaRef,
+    /// Name of its column `row_index`.
+    pub row_index: Arc<str>,
 }
 
 /// Every table that has rows, by [`TableIndex`]: those of the configuration, then their child tables, those of the first
@@ -46,14 +50,17 @@ pub struct RowTable {
 /// numbered.
 pub fn row_tables(tables: &[Table]) -> Option<Vec<RowTable>> {
     let mut all = Vec::new();
+    let row_index = |table: &Table| Arc::clone(&table.mapping.lineage.names[4]);
     for (top, table) in (0..).zip(tables) {
-        all.push(RowTable { name: Arc::clone(&table.name), top, schema: table.mapping.raw_schema() });
+        let (name, schema) = (Arc::clone(&table.name), table.mapping.raw_schema());
+        all.push(RowTable { name, top, schema, row_index: row_index(table) });
     }
     for (top, table) in (0..).zip(tables) {
-        let children = table.mapping.descendants().into_iter();
-        all.extend(children.map(|(child, depth)| {
-            let (name, schema) = (Arc::from(child.name.as_str()), child.raw_schema(depth > 1));
-            RowTable { name, top, schema }
+        all.extend(table.mapping.descendants().into_iter().map(|(child, depth)| RowTable {
+            name: Arc::from(child.name.as_str()),
+            top,
+            schema: child.raw_schema(depth > 1, &table.mapping.lineage),
+            row_index: row_index(table),
         }));
     }
     (all.len() <= usize::from(TableIndex::MAX)).then_some(all)
@@ -76,6 +83,25 @@ impl TopicChoice {
             Self::Pattern(pattern) => Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(topic)),
         }
     }
+}
+
+/// Which messages of a topic a table takes, where several tables share the topic: the first in the order of the file
+/// whose conditions all hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct When {
+    /// The root element.
+    pub root: Option<Name>,
+    /// A header.
+    pub header: Option<HeaderIs>,
+}
+
+/// A header that a message must have; of several of that name one is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderIs {
+    /// Its name.
+    pub name: String,
+    /// Its value, in UTF-8.
+    pub value: String,
 }
 
 /// Where a Kafka partition without a chain begins.

@@ -13,6 +13,7 @@ use super::compile::{Program, TableId};
 use super::drift::Counted;
 use super::locate::{self, Located};
 use super::machine::Machine;
+use super::route::{Choice, Route};
 use super::rows::Rows;
 use crate::fault::Fault;
 use crate::model::batch::{DriftCount, Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
@@ -37,7 +38,8 @@ impl ParserTable {
     ///
     /// A mapping with more paths, names or columns than a program can number (65,535 each).
     pub fn compile(mapping: &Mapping) -> Result<Self, Fault> {
-        let children = mapping.descendants().into_iter().map(|(child, depth)| child.raw_schema(depth > 1));
+        let children =
+            mapping.descendants().into_iter().map(|(child, depth)| child.raw_schema(depth > 1, &mapping.lineage));
         let schemas = std::iter::once(mapping.raw_schema()).chain(children).collect();
         Ok(Self { program: Arc::new(Program::compile(mapping)?), schemas })
     }
@@ -87,6 +89,8 @@ pub struct Parser {
 
 /// What a worker keeps for a table it has met.
 struct Workshop {
+    index: TableIndex,
+    compiled: ParserTable,
     machine: Machine,
     rows: Rows,
 }
@@ -113,13 +117,13 @@ impl Parser {
         self
     }
 
-    /// Parses a batch whose messages all go to `table`; without one they are quarantined as unrouted.
+    /// Parses a batch whose messages go to the tables of `route`; those that none takes are quarantined as unrouted.
     ///
     /// # Errors
     ///
     /// A fault of the parser itself. Nothing that a message may hold leads to one.
-    pub fn parse(&mut self, raw: &Arc<RawBatch>, table: Option<TableIndex>) -> Result<ParsedBatch, Fault> {
-        self.parse_with_care(raw, table, &Care::default())
+    pub fn parse(&mut self, raw: &Arc<RawBatch>, route: impl Into<Route>) -> Result<ParsedBatch, Fault> {
+        self.parse_with_care(raw, route, &Care::default())
     }
 
     /// The same for a batch that has made a worker panic before.
@@ -130,28 +134,24 @@ impl Parser {
     pub fn parse_with_care(
         &mut self,
         raw: &Arc<RawBatch>,
-        table: Option<TableIndex>,
+        route: impl Into<Route>,
         care: &Care<'_>,
     ) -> Result<ParsedBatch, Fault> {
+        let route = route.into();
+        let mut peek = route.peek();
         let mut verdicts = Vec::with_capacity(raw.messages.len());
-        let mut parts = Vec::new();
-        let table = match table {
-            Some(index) => Some((index, self.workshop(index)?)),
-            None => None,
-        };
-        let Some((index, (compiled, mut workshop))) = table else {
-            verdicts.extend(raw.messages.iter().map(unrouted));
-            let permit = raw.permit.beside(0);
-            return Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift: Vec::new(), permit });
-        };
-        let mut drift = Vec::new();
+        let (mut parts, mut drift) = (Vec::new(), Vec::new());
+        // Out of their places while they are at work: a parse that panics leaves none behind.
+        let mut open: Vec<Workshop> = Vec::new();
         for (number, message) in (0_u32..).zip(&raw.messages) {
             let Some(payload) = &message.payload else {
                 verdicts.push(Verdict { outcome: Outcome::Tombstone, table: None, rows: 0, violations: Vec::new() });
                 continue;
             };
             if care.poisoned.contains(&number) {
-                verdicts.push(poison(index));
+                let what = "the parser failed at this message again and again";
+                let violation = whole_message(Code::RULE_POISON, what);
+                verdicts.push(quarantined(route.unread(raw, message), vec![violation]));
                 continue;
             }
             if let Some(progress) = care.progress {
@@ -160,29 +160,52 @@ impl Parser {
             if let Some(probe) = &self.probe {
                 probe(message);
             }
-            if care.is_isolated {
-                drift.extend(self.drift(index, &mut workshop.machine));
-                workshop.machine = Machine::new(Arc::clone(&compiled.program));
-            }
             let payload = raw.slice(payload);
+            let index = match route.choose(raw, message, payload, &mut peek) {
+                Choice::Table(index) => index,
+                Choice::Nobody => {
+                    let violation = whole_message(Code::SHAPE_UNROUTED, "no table takes this message");
+                    verdicts.push(quarantined(None, vec![violation]));
+                    continue;
+                }
+                Choice::Unreadable(found) => {
+                    verdicts.push(quarantined(None, vec![peek.violation(payload, *found)]));
+                    continue;
+                }
+            };
+            let at = match open.iter().position(|workshop| workshop.index == index) {
+                Some(at) => at,
+                None => {
+                    open.push(self.workshop(index)?);
+                    open.len() - 1
+                }
+            };
+            let workshop = &mut open[at];
+            if care.is_isolated {
+                drift.extend(self.drift(workshop));
+                workshop.machine = Machine::new(Arc::clone(&workshop.compiled.program));
+            }
             workshop.rows.current = number;
             let flat = workshop.machine.flatten(payload, &mut workshop.rows);
             let violations = if flat.found.is_empty() {
                 Vec::new()
             } else {
-                locate::violations(payload, flat.found, &compiled.program.limits)
+                locate::violations(payload, flat.found, &workshop.compiled.program.limits)
             };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
             if workshop.rows.buffers.longest() > PART_BYTES {
-                self.finish(raw, index, &compiled, &mut workshop.rows, &mut parts)?;
+                self.finish(raw, workshop, &mut parts)?;
             }
         }
         if let Some(progress) = care.progress {
             progress.store(NO_MESSAGE, Ordering::Release);
         }
-        self.finish(raw, index, &compiled, &mut workshop.rows, &mut parts)?;
-        drift.extend(self.drift(index, &mut workshop.machine));
-        self.workshops[usize::from(index)] = Some(workshop);
+        for mut workshop in open {
+            self.finish(raw, &mut workshop, &mut parts)?;
+            drift.extend(self.drift(&mut workshop));
+            let place = usize::from(workshop.index);
+            self.workshops[place] = Some(workshop);
+        }
         let bytes = parts.iter().map(|part| part.rows.get_array_memory_size() + part.message.len() * 4).sum::<usize>();
         let permit = raw.permit.beside(bytes as u64);
         Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift, permit })
@@ -194,59 +217,44 @@ impl Parser {
         if table == 0 { index } else { first_child.saturating_add(table - 1) }
     }
 
-    fn drift(&self, index: TableIndex, machine: &mut Machine) -> Vec<DriftCount> {
+    fn drift(&self, workshop: &mut Workshop) -> Vec<DriftCount> {
         let count = |counted: Counted| {
             let Counted { table, kind, path, count, example } = counted;
-            DriftCount { table: self.index_of(index, table), kind, path, count, example }
+            DriftCount { table: self.index_of(workshop.index, table), kind, path, count, example }
         };
-        machine.take_drift().into_iter().map(count).collect()
+        workshop.machine.take_drift().into_iter().map(count).collect()
     }
 
     /// Closes a part of a table and of each of its child tables.
-    fn finish(
-        &self,
-        raw: &RawBatch,
-        index: TableIndex,
-        compiled: &ParserTable,
-        rows: &mut Rows,
-        parts: &mut Vec<TableRows>,
-    ) -> Result<(), Fault> {
+    fn finish(&self, raw: &RawBatch, workshop: &mut Workshop, parts: &mut Vec<TableRows>) -> Result<(), Fault> {
+        let Workshop { index, compiled, rows, .. } = workshop;
         for (table, schema) in (0..).zip(compiled.schemas.iter()) {
             if rows.len(table) > 0 {
                 let (rows, message) = build(raw, schema, rows, table).map_err(|error| {
                     Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source))
                 })?;
-                let table = self.index_of(index, table);
-                parts.push(TableRows { table, rows, message });
+                parts.push(TableRows { table: self.index_of(*index, table), rows, message });
             }
         }
         Ok(())
     }
 
-    /// Takes the workshop of a table out of its place; a parse that panics leaves none behind.
-    fn workshop(&mut self, index: TableIndex) -> Result<(ParserTable, Workshop), Fault> {
+    /// Takes the workshop of a table out of its place.
+    fn workshop(&mut self, index: TableIndex) -> Result<Workshop, Fault> {
         let unknown = || Fault::internal("parser.unknown-table", format!("the parser knows no table {index}"));
-        let compiled = self.tables.get(usize::from(index)).ok_or_else(unknown)?.clone();
+        let compiled = self.tables.get(usize::from(index)).ok_or_else(unknown)?;
         let kept = self.workshops.get_mut(usize::from(index)).and_then(Option::take);
-        let workshop = kept.unwrap_or_else(|| Workshop {
+        Ok(kept.unwrap_or_else(|| Workshop {
+            index,
             machine: Machine::new(Arc::clone(&compiled.program)),
             rows: Rows::new(&compiled.program),
-        });
-        Ok((compiled, workshop))
+            compiled: compiled.clone(),
+        }))
     }
 }
 
-fn unrouted(message: &RawMessage) -> Verdict {
-    if message.payload.is_none() {
-        return Verdict { outcome: Outcome::Tombstone, table: None, rows: 0, violations: Vec::new() };
-    }
-    let violation = whole_message(Code::SHAPE_UNROUTED, "no table takes this message");
-    Verdict { outcome: Outcome::Quarantined, table: None, rows: 0, violations: vec![violation] }
-}
-
-fn poison(table: TableIndex) -> Verdict {
-    let violation = whole_message(Code::RULE_POISON, "the parser failed at this message again and again");
-    Verdict { outcome: Outcome::Quarantined, table: Some(table), rows: 0, violations: vec![violation] }
+fn quarantined(table: Option<TableIndex>, violations: Vec<Violation>) -> Verdict {
+    Verdict { outcome: Outcome::Quarantined, table, rows: 0, violations }
 }
 
 fn whole_message(code: Code, message: &str) -> Violation {

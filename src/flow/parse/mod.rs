@@ -55,8 +55,10 @@ mod locate;
 mod machine;
 mod names;
 mod namespaces;
+mod peek;
 mod pool;
 mod refusals;
+mod route;
 mod rows;
 mod scopes;
 mod scratch;
@@ -70,6 +72,7 @@ pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
+pub use route::Route;
 pub use well_formed::WellFormed;
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::flow::parse::{Located, ParserTable};
 use crate::model::batch::{
     DeadLetter, LedgerRow, Outcome, ParsedBatch, RawBatch, TableIndex, TableRows, ValidBatch, Verdict,
 };
-use crate::model::mapping::{LINEAGE, OnBadMessage};
+use crate::model::mapping::OnBadMessage;
 use crate::model::table::{OnBadDate, RowTable, Table, row_tables};
 use crate::model::violation::{Code, Violation};
 
@@ -89,7 +89,7 @@ impl Rules {
             let mut good = vec![true; part.message.len()];
             for hit in rules.hits(part, &raw, now) {
                 good[hit.row] = false;
-                lost.insert((hit.message, row_index(part, hit.row)));
+                lost.insert((hit.message, self.row_index(part, hit.row)));
                 if rules.on_bad_message == OnBadMessage::Quarantine
                     && let Some(spoiled) = spoiled.get_mut(hit.message as usize)
                 {
@@ -105,7 +105,7 @@ impl Rules {
         }
         for (part, kept) in tables.iter().zip(&mut kept).filter(|(part, _)| self.is_child(part.table)) {
             // A row of a child table goes with the row that it belongs to.
-            let is_kept = |(row, message): (usize, &u32)| !lost.contains(&(*message, row_index(part, row)));
+            let is_kept = |(row, message): (usize, &u32)| !lost.contains(&(*message, self.row_index(part, row)));
             *kept = part.message.iter().enumerate().map(is_kept).collect();
         }
         let tables = self.keep(tables, &mut kept, &spoiled, &mut verdicts)?;
@@ -141,7 +141,7 @@ impl Rules {
                 _ => Located::default(),
             }
         });
-        let position = located.of(row_index(part, hit.row));
+        let position = located.of(self.row_index(part, hit.row));
         let column = part.rows.column(hit.column);
         let value = if column.is_null(hit.row) { None } else { array_value_to_string(column, hit.row).ok() };
         Violation {
@@ -207,13 +207,13 @@ impl TableRules {
     }
 }
 
-/// The place of a row's (of a child table: of its row's) element in its message.
-fn row_index(part: &TableRows, row: usize) -> i32 {
-    let column = part.rows.column_by_name(LINEAGE[4]).and_then(|column| column.as_primitive_opt::<Int32Type>());
-    column.map_or(-1, |column| column.value(row))
-}
-
 impl Rules {
+    /// The place of a row's (of a child table: of its row's) element in its message.
+    fn row_index(&self, part: &TableRows, row: usize) -> i32 {
+        let column = self.all.get(usize::from(part.table)).and_then(|table| part.rows.column_by_name(&table.row_index));
+        column.and_then(|column| column.as_primitive_opt::<Int32Type>()).map_or(-1, |column| column.value(row))
+    }
+
     /// Takes out the rows that are not kept, and those of messages that are spoiled as a whole; verdicts follow.
     fn keep(
         &self,

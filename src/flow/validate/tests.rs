@@ -39,6 +39,7 @@ fn table(mapping: Mapping, processed: Option<ProcessedSettings>) -> Table {
     Table {
         name: "books".into(),
         topics: TopicChoice::List(vec!["library".into()]),
+        when: None,
         mapping: Arc::new(mapping),
         starting_offsets: StartingOffsets::Earliest,
         on_offset_out_of_range: OnOutOfRange::Fail,

@@ -106,17 +106,34 @@ pub enum Rounding {
     Down,
 }
 
+impl Trim {
+    /// What holds where nothing is said: text keeps its white space, everything else loses it.
+    pub fn of(kind: &Kind) -> Self {
+        if *kind == Kind::String { Self::None } else { Self::Both }
+    }
+}
+
 impl Column {
     /// A column that may be missing and comes once, with white space kept in text and removed around anything else.
     pub fn new(name: impl Into<String>, path: Path, kind: Kind) -> Self {
-        let trim = if kind == Kind::String { Trim::None } else { Trim::Both };
-        let rules = ValueRules { trim, ..ValueRules::default() };
+        let rules = ValueRules { trim: Trim::of(&kind), ..ValueRules::default() };
         Self { name: name.into(), path, kind, required: false, repeat: Repeat::Only, rules }
     }
 
     /// The Arrow field.
     pub fn field(&self) -> Field {
         Field::new(&self.name, self.data_type(), !self.required)
+    }
+
+    /// Its type as a mapping writes it.
+    pub fn type_name(&self) -> String {
+        match self.repeat {
+            Repeat::List => format!("list<{}>", self.kind),
+            Repeat::Count => Kind::Int64.to_string(),
+            Repeat::Join(_) => Kind::String.to_string(),
+            Repeat::Json => Kind::Json.to_string(),
+            Repeat::Only | Repeat::First | Repeat::Last | Repeat::Index(_) => self.kind.to_string(),
+        }
     }
 
     /// The Arrow type of the column.

@@ -144,7 +144,7 @@ fn children_are_joined_by_row_index_and_ordinal() {
     );
     let mapping = books();
     for (part, (child, depth)) in parsed.tables[1..].iter().zip(mapping.descendants()) {
-        assert_eq!(part.rows.schema(), child.raw_schema(depth > 1), "{}", child.name);
+        assert_eq!(part.rows.schema(), child.raw_schema(depth > 1, &mapping.lineage), "{}", child.name);
         assert!(part.message.iter().all(|&message| message == 0));
     }
 }

@@ -6,6 +6,7 @@ mod paths;
 mod pool;
 mod properties;
 mod repeats;
+mod routes;
 mod rows;
 mod shapes;
 mod strict;
