@@ -30,3 +30,5 @@ pub mod lexical;
 pub mod clock;
 pub mod fault;
 pub mod model;
+#[cfg(feature = "xsd")]
+pub mod schema;

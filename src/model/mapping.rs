@@ -185,6 +185,18 @@ impl Mapping {
         let mapped = self.columns.iter().map(Column::field);
         Arc::new(Schema::new(mapped.chain(collected).chain(self.lineage.fields()).collect::<Vec<_>>()))
     }
+
+    /// Every child table, each before its own, with how deep it lies: 1 below the table of the mapping itself. In this
+    /// order they have their table indices.
+    pub fn descendants(&self) -> Vec<(&Child, usize)> {
+        let mut all = Vec::new();
+        let mut waiting: Vec<(&Child, usize)> = self.children.iter().rev().map(|child| (child, 1)).collect();
+        while let Some((child, depth)) = waiting.pop() {
+            all.push((child, depth));
+            waiting.extend(child.children.iter().rev().map(|child| (child, depth + 1)));
+        }
+        all
+    }
 }
 
 impl Child {

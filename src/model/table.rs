@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use regex::Regex;
 
+use super::batch::TableIndex;
 use super::mapping::{Mapping, Name};
 use super::offset::TopicPartition;
 
@@ -28,6 +30,40 @@ pub struct Table {
     pub raw: RawSettings,
     /// How it is promoted; none: RAW only.
     pub processed: Option<ProcessedSettings>,
+}
+
+/// A table that has rows: one of the configuration, or a child table of one.
+#[derive(Debug, Clone)]
+pub struct RowTable {
+    /// Name in the lake.
+    pub name: Arc<str>,
+    /// The table of the configuration that it is or belongs to, which has the settings for its files.
+    pub top: TableIndex,
+    /// Schema of its rows in RAW.
+    pub schema: SchemaRef,
+    /// Name of its column `row_index`.
+    pub row_index: Arc<str>,
+}
+
+/// Every table that has rows, by [`TableIndex`]: those of the configuration, then their child tables, those of the first
+/// in the order of [`Mapping::descendants`], then those of the second, and so on. None when there are more than can be
+/// numbered.
+pub fn row_tables(tables: &[Table]) -> Option<Vec<RowTable>> {
+    let mut all = Vec::new();
+    let row_index = |table: &Table| Arc::clone(&table.mapping.lineage.names[4]);
+    for (top, table) in (0..).zip(tables) {
+        let (name, schema) = (Arc::clone(&table.name), table.mapping.raw_schema());
+        all.push(RowTable { name, top, schema, row_index: row_index(table) });
+    }
+    for (top, table) in (0..).zip(tables) {
+        all.extend(table.mapping.descendants().into_iter().map(|(child, depth)| RowTable {
+            name: Arc::from(child.name.as_str()),
+            top,
+            schema: child.raw_schema(depth > 1, &table.mapping.lineage),
+            row_index: row_index(table),
+        }));
+    }
+    (all.len() <= usize::from(TableIndex::MAX)).then_some(all)
 }
 
 /// Which topics feed a table.

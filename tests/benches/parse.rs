@@ -1,22 +1,31 @@
-//! From messages in memory to finished Arrow batches, on one core, beside a plain quick-xml event loop over the same
-//! bytes that reads attributes and text and keeps nothing.
+//! From messages in memory to finished Arrow batches, and to a verdict on well-formedness alone, on one core, beside a
+//! plain quick-xml event loop over the same bytes that reads attributes and text and keeps nothing.
 //!
-//! `cargo bench --bench parse [-- SECONDS]`
+//! `cargo bench --bench parse [-- SECONDS]`; with FOREBAY_MESSAGES a folder of real documents is judged as well.
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot work has nothing better to do than to stop")]
 
+#[path = "../common/counting.rs"]
+mod counting;
+#[path = "parse_ubl.rs"]
+mod ubl;
+
 use std::hint::black_box;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay::flow::parse::{Parser, ParserTable};
-use forebay::model::batch::{RawBatch, RawMessage};
+use forebay::flow::parse::{Parser, ParserTable, WellFormed};
+use forebay::model::batch::{Outcome, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
-use forebay::model::mapping::{Column, Kind, Mapping, Name, Path, Precision, Step, Take};
+use forebay::model::mapping::{Column, Dtd, Kind, Limits, Mapping, Name, Precision, Step, Take, Unmapped};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::Event;
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;
 
 /// Messages in a batch: about what a reader takes in one go.
 const MESSAGES: usize = 450;
@@ -25,16 +34,89 @@ const BATCHES: usize = 8;
 fn main() {
     let seconds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(3.0);
     let batches: Vec<Arc<RawBatch>> = (0..BATCHES).map(batch).collect();
+    flattened(
+        "library",
+        seconds,
+        &batches,
+        &[("12 columns", library()), ("the same, unmapped counted", counted(library()))],
+    );
+    well_formed("library messages", seconds, &batches);
+    let Some(folder) = std::env::var_os("FOREBAY_MESSAGES") else {
+        println!("left out: FOREBAY_MESSAGES names no folder of real documents");
+        return;
+    };
+    let invoices = ubl::invoices(FilePath::new(&folder));
+    let invoices: Vec<Vec<u8>> = (0..MESSAGES / invoices.len().max(1)).flat_map(|_| invoices.iter().cloned()).collect();
+    let batches: Vec<Arc<RawBatch>> = (0..BATCHES).map(|number| gather(number, &invoices)).collect();
+    let mappings = [
+        ("20 columns, lines as rows", ubl::mapping()),
+        ("the same, unmapped counted", counted(ubl::mapping())),
+        ("lines as a child table", ubl::with_children()),
+    ];
+    flattened("UBL invoice", seconds, &batches, &mappings);
+    let documents = documents(FilePath::new(&folder));
+    well_formed(&format!("{} real documents", documents.len()), seconds, &[gather(0, &documents)]);
+}
+
+fn counted(mapping: Mapping) -> Mapping {
+    Mapping { unmapped: Unmapped::Count, ..mapping }
+}
+
+/// Mappings over the same batches.
+fn flattened(name: &str, seconds: f64, batches: &[Arc<RawBatch>], mappings: &[(&str, Mapping)]) {
     let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
-    let messages = MESSAGES * BATCHES;
-    println!("{messages} library messages of {} bytes, three books each", bytes / messages);
-    let plain = measure(seconds, &batches, |batch| events(batch));
-    println!("quick-xml events, attributes and text: {plain:7.1} MB/s");
-    let table = ParserTable::compile(&library()).expect("the mapping compiles");
-    let mut parser = Parser::new(Arc::from(vec![table]));
-    let parse = measure(seconds, &batches, |batch| rows(&mut parser, batch));
-    println!("messages to Arrow, all checks:         {parse:7.1} MB/s, {:.2} of the event loop", parse / plain);
-    println!("1,000,000 messages: {:.2} CPU seconds", bytes as f64 / messages as f64 / parse);
+    let messages: usize = batches.iter().map(|batch| batch.messages.len()).sum();
+    let plain = measure(seconds, batches, |batch| events(batch));
+    println!("{messages} {name} messages of {} bytes; event loop {plain:.1} MB/s", bytes / messages);
+    for (what, mapping) in mappings {
+        let table = ParserTable::compile(mapping).expect("the mapping compiles");
+        let mut parser = Parser::new(Arc::from(vec![table]));
+        let speed = measure(seconds, batches, |batch| rows(&mut parser, batch));
+        let mut rows_made = 0;
+        let cost = counting::count(|| rows_made = rows(&mut parser, &batches[0]));
+        println!("  {what}: {speed:.1} MB/s, {:.2} of the event loop", speed / plain);
+        let taken = cost.allocations;
+        println!("    memory taken {taken} times for {} messages and {rows_made} rows", batches[0].messages.len());
+        println!("    1,000,000 messages: {:.2} CPU seconds", bytes as f64 / messages as f64 / speed);
+    }
+}
+
+/// The verdict alone.
+fn well_formed(name: &str, seconds: f64, batches: &[Arc<RawBatch>]) {
+    let plain = measure(seconds, batches, |batch| events(batch));
+    let mut judge = WellFormed::new(Limits::default(), Dtd::Refuse);
+    let mut all = |batch: &Arc<RawBatch>| {
+        let payloads = batch.messages.iter().filter_map(|message| message.payload.as_ref());
+        payloads.map(|span| judge.check(batch.slice(span)).expect("the message is well-formed")).count()
+    };
+    let judged = measure(seconds, batches, &mut all);
+    let cost = counting::count(|| {
+        black_box(all(&batches[0]));
+    });
+    let (messages, elements) =
+        (batches[0].messages.len(), batches[0].bytes.iter().filter(|&&byte| byte == b'<').count());
+    println!("well-formedness of {name}: {judged:7.1} MB/s, {:.2} of the event loop ({plain:.1} MB/s)", judged / plain);
+    println!("  memory taken {} times for {messages} messages with {elements} pieces of markup", cost.allocations);
+}
+
+/// Every XML file below a folder that is well-formed.
+fn documents(folder: &FilePath) -> Vec<Vec<u8>> {
+    let mut judge = WellFormed::new(Limits::default(), Dtd::Refuse);
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the folder can be read") {
+            let path = entry.expect("the folder can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "xml") {
+                found.push(std::fs::read(path).expect("the file can be read"));
+            }
+        }
+    }
+    // quick-xml's loop knows UTF-8 alone.
+    found.retain(|document| judge.check(document).is_ok() && std::str::from_utf8(document).is_ok());
+    found
 }
 
 /// The best time of each batch in several rounds, in MB/s over all: what else the machine does counts as little as can be.
@@ -54,9 +136,9 @@ fn measure(seconds: f64, batches: &[Arc<RawBatch>], mut work: impl FnMut(&Arc<Ra
 
 fn rows(parser: &mut Parser, batch: &Arc<RawBatch>) -> usize {
     let parsed = parser.parse(batch, Some(0)).expect("the parser works");
-    let rows = parsed.tables.iter().map(|part| part.rows.num_rows()).sum();
-    assert_eq!(rows, MESSAGES * 3, "{:?}", parsed.verdicts.iter().find(|verdict| verdict.rows != 3));
-    rows
+    let bad = parsed.verdicts.iter().find(|verdict| verdict.outcome != Outcome::Rows);
+    assert_eq!(bad, None, "every message is good");
+    parsed.tables.iter().map(|part| part.rows.num_rows()).sum()
 }
 
 fn events(batch: &RawBatch) -> usize {
@@ -82,11 +164,17 @@ fn events(batch: &RawBatch) -> usize {
 }
 
 fn batch(number: usize) -> Arc<RawBatch> {
+    let first = number * MESSAGES;
+    let messages: Vec<Vec<u8>> = (first..first + MESSAGES).map(|offset| message(offset as u64).into_bytes()).collect();
+    gather(number, &messages)
+}
+
+fn gather(number: usize, payloads: &[Vec<u8>]) -> Arc<RawBatch> {
     let (mut bytes, mut messages) = (Vec::new(), Vec::new());
-    let first = (number * MESSAGES) as i64;
-    for offset in first..first + MESSAGES as i64 {
+    let first = (number * payloads.len()) as i64;
+    for (offset, payload) in (first..).zip(payloads) {
         let start = bytes.len() as u32;
-        bytes.extend_from_slice(message(offset as u64).as_bytes());
+        bytes.extend_from_slice(payload);
         let payload = Some(start..bytes.len() as u32);
         messages.push(RawMessage {
             offset,
@@ -101,7 +189,7 @@ fn batch(number: usize) -> Arc<RawBatch> {
         generation: 0,
         seq: number as u64,
         slot: None,
-        range: OffsetRange::new(first, first + MESSAGES as i64).expect("a range"),
+        range: OffsetRange::new(first, first + payloads.len() as i64).expect("a range"),
         permit: MemoryBudget::new(u64::MAX).take(bytes.len() as u64),
         bytes,
         messages,
@@ -140,7 +228,11 @@ fn library() -> Mapping {
         let steps = path.trim_start_matches('/').split('/').filter(|step| !step.is_empty());
         let (attributes, steps): (Vec<&str>, Vec<&str>) = steps.partition(|step| step.starts_with('@'));
         let take = attributes.first().map_or(Take::Text, |attribute| Take::Attribute(name(&attribute[1..])));
-        let path = Path { from_root: path.starts_with('/'), steps: steps.into_iter().map(step).collect(), take };
+        let path = forebay::model::mapping::Path {
+            from_root: path.starts_with('/'),
+            steps: steps.into_iter().map(step).collect(),
+            take,
+        };
         Column { required: title == "record_id", ..Column::new(title, path, kind) }
     };
     let columns = vec![

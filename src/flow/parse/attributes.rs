@@ -7,7 +7,12 @@ use std::ops::Range;
 use hashbrown::HashSet;
 
 use super::chars::is_space;
+use super::found::Found;
 use super::names::{NameId, OTHER};
+use super::refusals;
+use super::walk::Checked;
+use crate::model::mapping::Limits;
+use crate::model::violation::Code;
 
 /// One attribute, as byte ranges of the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,71 +23,112 @@ pub(super) struct Attribute {
     pub(super) value: Range<usize>,
     /// Its name as the mapping numbers it, once that is looked up.
     pub(super) id: NameId,
-}
-
-/// What is wrong with a tag, and at which byte of the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Defect {
-    pub(super) at: usize,
-    pub(super) what: &'static str,
+    /// Whether there is a reference in the value.
+    pub(super) has_reference: bool,
 }
 
 /// More attributes than this are compared by a set and not pair by pair.
 const FEW: usize = 12;
+
+/// What ends an attribute's name.
+const ENDS_NAME: u8 = 1;
+/// What a value cannot be passed over at: quotes, `&` and `<`.
+const STOPS_VALUE: u8 = 2;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    classes[b'=' as usize] = ENDS_NAME;
+    classes[b' ' as usize] = ENDS_NAME;
+    classes[b'\t' as usize] = ENDS_NAME;
+    classes[b'\n' as usize] = ENDS_NAME;
+    classes[b'\r' as usize] = ENDS_NAME;
+    classes[b'"' as usize] = ENDS_NAME | STOPS_VALUE;
+    classes[b'\'' as usize] = ENDS_NAME | STOPS_VALUE;
+    classes[b'<' as usize] = ENDS_NAME | STOPS_VALUE;
+    classes[b'&' as usize] = STOPS_VALUE;
+    classes
+};
 
 /// Reads the attributes in `message[range]`, which is what follows the element name up to `>` or `/>`, into `found`.
 ///
 /// # Errors
 ///
 /// The first defect.
-pub(super) fn scan(message: &str, range: Range<usize>, found: &mut Vec<Attribute>) -> Result<(), Defect> {
+pub(super) fn scan(message: &str, range: Range<usize>, limits: &Limits, found: &mut Vec<Attribute>) -> Checked {
     found.clear();
-    let bytes = message.as_bytes();
-    let end = range.end;
+    let bytes = &message.as_bytes()[..range.end];
     let mut at = range.start;
     loop {
         let gap = at;
-        at = skip_space(bytes, at, end);
-        if at == end {
+        at = skip_space(bytes, at);
+        if at == bytes.len() {
             break;
         }
         if at == gap {
-            return Err(Defect { at, what: "there is no white space before an attribute" });
+            return defect(message, at, at, "there is no white space before an attribute");
+        }
+        if found.len() == limits.attributes as usize {
+            return Err(refusals::too_many_attributes(range.start, limits));
         }
         let start = at;
-        while at < end && !matches!(bytes[at], b'=' | b'"' | b'\'' | b'<' | b' ' | b'\t' | b'\n' | b'\r') {
-            at += 1;
-        }
+        at = skip_until(bytes, at, ENDS_NAME);
         let name = start..at;
-        at = skip_space(bytes, at, end);
-        if at == end || bytes[at] != b'=' || name.is_empty() {
-            return Err(Defect { at: start, what: "an attribute is not of the form name=\"value\"" });
+        at = skip_space(bytes, at);
+        if bytes.get(at) != Some(&b'=') || name.is_empty() {
+            return defect(message, at, start, "an attribute is not of the form name=\"value\"");
         }
-        at = skip_space(bytes, at + 1, end);
+        if name.len() > limits.name as usize {
+            return Err(refusals::long_name(start, limits));
+        }
+        at = skip_space(bytes, at + 1);
         let quote = match bytes.get(at) {
-            Some(&quote @ (b'"' | b'\'')) if at < end => quote,
-            _ => return Err(Defect { at: start, what: "an attribute value is not in quotes" }),
+            Some(&quote @ (b'"' | b'\'')) => quote,
+            _ => return defect(message, at, start, "an attribute value is not in quotes"),
         };
         let start = at + 1;
-        let Some(length) = bytes[start..end].iter().position(|&byte| byte == quote || byte == b'<') else {
-            return Err(Defect { at: start, what: "an attribute value has no closing quote" });
-        };
-        at = start + length;
-        if bytes[at] == b'<' {
-            return Err(Defect { at, what: "an attribute value holds <, which must be written &lt;" });
+        let mut has_reference = false;
+        at = skip_until(bytes, start, STOPS_VALUE);
+        loop {
+            match bytes.get(at) {
+                Some(&stop) if stop == quote => break,
+                Some(b'<') => return defect(message, at, at, "an attribute value holds <, which must be written &lt;"),
+                Some(&stop) => has_reference |= stop == b'&',
+                None => return Err(refusals::unclosed(start, "an attribute value has no closing quote")),
+            }
+            at = skip_until(bytes, at + 1, STOPS_VALUE);
         }
-        found.push(Attribute { name, value: start..at, id: OTHER });
+        if (at - start) as u64 > limits.text {
+            return Err(refusals::long_text(start, "an attribute value", limits));
+        }
+        found.push(Attribute { name, value: start..at, id: OTHER, has_reference });
         at += 1;
     }
     match repeated(message, found) {
-        Some(at) => Err(Defect { at, what: "an attribute stands twice" }),
+        Some(at) => Err(Found::fatal(Code::XML_DUPLICATE_ATTRIBUTE, at, "an attribute stands twice")),
         None => Ok(()),
     }
 }
 
+/// What is wrong with an attribute at `at`, seen at `seen`: where that is the end of the message, the tag is cut off.
+#[cold]
+fn defect(message: &str, seen: usize, at: usize, what: &str) -> Checked {
+    if seen == message.len() {
+        return Err(refusals::unclosed(at, "the message ends inside a tag"));
+    }
+    Err(Found::fatal(Code::XML_ATTRIBUTE, at, what))
+}
+
 #[inline]
-fn skip_space(bytes: &[u8], mut at: usize, end: usize) -> usize {
-    while at < end && is_space(bytes[at]) {
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at).is_some_and(|&byte| is_space(byte)) {
+        at += 1;
+    }
+    at
+}
+
+#[inline]
+fn skip_until(bytes: &[u8], mut at: usize, class: u8) -> usize {
+    while bytes.get(at).is_some_and(|&byte| CLASSES[usize::from(byte)] & class == 0) {
         at += 1;
     }
     at
@@ -105,9 +151,10 @@ fn repeated(message: &str, found: &[Attribute]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn scan_all(text: &str) -> Result<Vec<(&str, &str)>, Defect> {
+    fn scan_all(text: &str) -> Result<Vec<(&str, &str)>, Box<Found>> {
         let mut found = Vec::new();
-        scan(text, 0..text.len(), &mut found)?;
+        let tag = format!("{text}>");
+        scan(&tag, 0..text.len(), &Limits::default(), &mut found)?;
         Ok(found.iter().map(|attribute| (&text[attribute.name.clone()], &text[attribute.value.clone()])).collect())
     }
 
@@ -133,7 +180,7 @@ mod tests {
             (" a=\"1\" a=\"2\"", 7),
             (" /", 1),
         ] {
-            assert_eq!(scan_all(text).unwrap_err().at, at, "{text}");
+            assert_eq!(scan_all(text).unwrap_err().place.at, at, "{text}");
         }
     }
 
@@ -141,6 +188,6 @@ mod tests {
     fn a_repeated_attribute_is_found_among_many() {
         let many: String = (0..100).map(|index| format!(" a{index}=\"\"")).collect();
         assert_eq!(scan_all(&many).unwrap().len(), 100);
-        assert_eq!(scan_all(&format!("{many} a7=\"\"")).unwrap_err().at, many.len() + 1);
+        assert_eq!(scan_all(&format!("{many} a7=\"\"")).unwrap_err().place.at, many.len() + 1);
     }
 }

@@ -1,5 +1,8 @@
 //! Which characters XML 1.0 (fifth edition) allows where, and what one look at all bytes of a message tells.
 
+use super::found::Found;
+use crate::model::violation::Code;
+
 /// What is known of a whole message before it is read, so that the hot path need not look again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Survey {
@@ -15,8 +18,8 @@ pub(super) struct Survey {
 ///
 /// # Errors
 ///
-/// The byte offset of the first character that XML does not allow anywhere.
-pub(super) fn survey(text: &str) -> Result<Survey, usize> {
+/// The first character that XML does not allow anywhere.
+pub(super) fn survey(text: &str) -> Result<Survey, Box<Found>> {
     let bytes = text.as_bytes();
     let (mut control, mut carriage_return, mut high) = (0_u8, 0_u8, 0_u8);
     // No branch in the loop: the compiler makes vector instructions of it.
@@ -32,7 +35,8 @@ pub(super) fn survey(text: &str) -> Result<Survey, usize> {
     if control != 0 || is_suspect("\u{FFFE}") || is_suspect("\u{FFFF}") {
         let illegal = text.char_indices().find(|&(_, character)| !is_char(character));
         if let Some((at, _)) = illegal {
-            return Err(at);
+            let what = "the message holds a character that XML does not allow";
+            return Err(Found::fatal(Code::XML_CHARACTER, at, what));
         }
     }
     let has_cdata_end = memchr::memchr(b']', bytes).is_some() && memchr::memmem::find(bytes, b"]]>").is_some();
@@ -99,7 +103,7 @@ mod tests {
     #[test]
     fn a_survey_refuses_characters_that_xml_does_not_allow() {
         for bad in ['\0', '\u{1}', '\u{B}', '\u{1F}', '\u{FFFE}', '\u{FFFF}'] {
-            assert_eq!(survey(&format!("<é>{bad}")), Err(4), "{bad:?}");
+            assert_eq!(survey(&format!("<é>{bad}")).unwrap_err().place.at, 4, "{bad:?}");
         }
         assert!(survey("\u{FFFD}\u{7F}\u{85}\u{10FFFF}\u{F000}").is_ok());
     }

@@ -7,8 +7,10 @@ use hashbrown::HashMap;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
+use super::decode::{origins, readable};
 use super::found::{Found, Place};
-use super::machine::{Trace, without_bom};
+use super::scratch::Trace;
+use crate::model::mapping::Limits;
 use crate::model::violation::Violation;
 
 /// Characters kept of a path.
@@ -28,72 +30,77 @@ pub struct Position {
 /// Where the values of one column are in a message.
 #[derive(Debug, Default)]
 pub struct Located {
-    values: BTreeMap<i32, Position>,
+    /// Rows that a value belongs to, and where it is.
+    values: Vec<(Range<i32>, Position)>,
     rows: BTreeMap<i32, Position>,
-    /// The value that all rows share, when the column is one of the message.
-    shared: Option<Position>,
 }
 
 impl Located {
     /// The place of the value for the row of that index, or of the row itself where it has no value.
     pub fn of(&self, row_index: i32) -> Option<&Position> {
-        self.shared.as_ref().or_else(|| self.values.get(&row_index)).or_else(|| self.rows.get(&row_index))
+        let value = self.values.iter().rev().find(|(rows, _)| rows.contains(&row_index));
+        value.map(|(_, position)| position).or_else(|| self.rows.get(&row_index))
     }
 
-    pub(super) fn new(payload: &[u8], trace: &Trace, is_shared: bool) -> Self {
-        let resolve = |places: &[(i32, Place)]| -> Vec<(i32, Position)> {
-            let only: Vec<&Place> = places.iter().map(|(_, place)| place).collect();
-            places.iter().map(|(row, _)| *row).zip(positions(payload, &only)).collect()
-        };
-        let values = resolve(&trace.values);
-        if is_shared {
-            return Self { shared: values.into_iter().next().map(|(_, position)| position), ..Self::default() };
-        }
-        Self { values: values.into_iter().collect(), rows: resolve(&trace.rows).into_iter().collect(), shared: None }
+    pub(super) fn new(payload: &[u8], trace: &Trace, limits: &Limits) -> Self {
+        let places: Vec<&Place> = trace.values.iter().map(|(_, place)| place).collect();
+        let values =
+            trace.values.iter().map(|(rows, _)| rows.clone()).zip(positions(payload, &places, limits)).collect();
+        let places: Vec<&Place> = trace.rows.iter().map(|(_, place)| place).collect();
+        let rows = trace.rows.iter().map(|(row, _)| *row).zip(positions(payload, &places, limits)).collect();
+        Self { values, rows }
     }
 }
 
 /// Turns what was found in a payload into violations.
-pub(super) fn violations(payload: &[u8], found: Vec<Found>) -> Vec<Violation> {
+pub(super) fn violations(payload: &[u8], found: Vec<Found>, limits: &Limits) -> Vec<Violation> {
     let places: Vec<&Place> = found.iter().map(|found| &found.place).collect();
-    let positions = positions(payload, &places);
-    let located = found.into_iter().zip(positions);
-    located
-        .map(|(found, position)| Violation {
-            code: found.code,
-            column: found.column,
-            path: position.path,
-            line: Some(position.line),
-            byte_offset: Some(position.byte_offset),
-            value: found.value,
-            message: found.message,
-        })
-        .collect()
+    let positions = positions(payload, &places, limits);
+    found.into_iter().zip(positions).map(|(found, position)| told(found, position)).collect()
+}
+
+/// The same for one.
+pub(super) fn violation(payload: &[u8], found: Found, limits: &Limits) -> Violation {
+    let position = positions(payload, &[&found.place], limits).pop();
+    told(found, position.unwrap_or(Position { path: None, line: 1, byte_offset: 0 }))
+}
+
+fn told(found: Found, position: Position) -> Violation {
+    Violation {
+        code: found.code,
+        column: found.column,
+        path: position.path,
+        line: Some(position.line),
+        byte_offset: Some(position.byte_offset),
+        value: found.value,
+        message: found.message,
+    }
 }
 
 /// The positions of places in a payload, in the same order.
-pub(super) fn positions(payload: &[u8], places: &[&Place]) -> Vec<Position> {
-    let bytes = without_bom(payload);
-    let skipped = payload.len() - bytes.len();
-    let text = match std::str::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
-    };
+pub(super) fn positions(payload: &[u8], places: &[&Place], limits: &Limits) -> Vec<Position> {
+    // A payload that is too long is not read, and what is wrong with it is found before that.
+    let payload_read = if payload.len() as u64 > limits.bytes { &[] } else { payload };
+    let (text, form) = readable(payload_read, limits.bytes);
+    let text = &*text;
     let mut order: Vec<usize> = (0..places.len()).collect();
     order.sort_by_key(|&index| places[index].at);
+    let offsets: Vec<usize> = order.iter().map(|&index| places[index].at).collect();
+    let origins = origins(payload_read, form, &offsets);
+    let depth = limits.depth as usize;
     let mut tree = Tree::default();
-    let chains = tree.find(text, order.iter().map(|&index| places[index].at));
-    tree.number(text);
+    let chains = tree.find(text, depth, &offsets);
+    tree.number(text, depth);
     let (mut line, mut counted) = (1, 0);
     let mut positions: Vec<Option<Position>> = vec![None; places.len()];
-    for (&index, chain) in order.iter().zip(&chains) {
+    for ((&index, chain), origin) in order.iter().zip(&chains).zip(origins) {
         let place = places[index];
-        let at = place.at.min(bytes.len());
-        line += u32::try_from(memchr::memchr_iter(b'\n', &bytes[counted..at]).count()).unwrap_or(u32::MAX);
+        let at = place.at.min(text.len());
+        line += u32::try_from(memchr::memchr_iter(b'\n', &text.as_bytes()[counted..at]).count()).unwrap_or(u32::MAX);
         counted = at;
         let attribute = place.attribute.clone().and_then(|name| text.get(name));
         let path = tree.path(text, *chain, attribute);
-        positions[index] = Some(Position { path, line, byte_offset: (at + skipped) as u64 });
+        positions[index] = Some(Position { path, line, byte_offset: origin as u64 });
     }
     positions.into_iter().flatten().collect()
 }
@@ -119,10 +126,15 @@ enum Step {
     Other,
 }
 
-/// Goes through a document as far as it is well-formed; `visit` gets each event and where it ends.
-fn walk(text: &str, mut visit: impl FnMut(Step, usize) -> bool) {
+/// Goes through a document as far as it is well-formed and not deeper than it may be (one that is took no memory when it
+/// was refused, and takes none here); `visit` gets each event and where it ends.
+fn walk(text: &str, limit: usize, mut visit: impl FnMut(Step, usize) -> bool) {
+    if text.starts_with('\u{FEFF}') {
+        // A second byte order mark: quick-xml would leave it out, and its offsets would be of another text.
+        return;
+    }
     let mut reader = Reader::from_str(text);
-    let mut at = 0;
+    let (mut at, mut depth) = (0, 0_usize);
     loop {
         let event = reader.read_event();
         let after = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
@@ -137,7 +149,12 @@ fn walk(text: &str, mut visit: impl FnMut(Step, usize) -> bool) {
             Ok(Event::Eof) | Err(_) => return,
             Ok(_) => Step::Other,
         };
-        if !visit(step, after) {
+        match step {
+            Step::Open { is_empty: false, .. } => depth += 1,
+            Step::Close => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if !visit(step, after) || depth > limit {
             return;
         }
         at = after;
@@ -146,11 +163,11 @@ fn walk(text: &str, mut visit: impl FnMut(Step, usize) -> bool) {
 
 impl Tree {
     /// For each of the ascending offsets the innermost element around it.
-    fn find(&mut self, text: &str, offsets: impl Iterator<Item = usize>) -> Vec<Option<usize>> {
-        let mut pending = offsets.peekable();
+    fn find(&mut self, text: &str, limit: usize, offsets: &[usize]) -> Vec<Option<usize>> {
+        let mut pending = offsets.iter().copied().peekable();
         let mut stack: Vec<(usize, Range<usize>)> = Vec::new();
         let mut chains = Vec::new();
-        walk(text, |step, after| {
+        walk(text, limit, |step, after| {
             let is_close = matches!(step, Step::Close | Step::Open { is_empty: true, .. });
             if let Step::Open { at, name, .. } = step {
                 stack.push((at, name));
@@ -179,7 +196,7 @@ impl Tree {
     }
 
     /// Numbers the elements among their siblings of the same name.
-    fn number(&mut self, text: &str) {
+    fn number(&mut self, text: &str, limit: usize) {
         for element in self.elements.values() {
             let names = self.siblings.entry(element.parent).or_default();
             if !names.iter().any(|(name, _)| text[name.clone()] == text[element.name.clone()]) {
@@ -190,7 +207,7 @@ impl Tree {
             return;
         }
         let mut stack: Vec<usize> = Vec::new();
-        walk(text, |step, _| {
+        walk(text, limit, |step, _| {
             match step {
                 Step::Open { at, name, is_empty } => {
                     let names = self.siblings.get_mut(&stack.last().copied());
@@ -224,6 +241,9 @@ impl Tree {
             let siblings = self.siblings.get(&element.parent).into_iter().flatten();
             let is_one_of_many =
                 siblings.into_iter().any(|(counted, count)| *count > 1 && text[counted.clone()] == *name);
+            // What is longer than a path does not have to be copied to be shortened.
+            let end = name.char_indices().nth(MAX_PATH).map_or(name.len(), |(end, _)| end);
+            let name = &name[..end];
             steps.push(if is_one_of_many { format!("/{name}[{}]", element.index) } else { format!("/{name}") });
             next = element.parent;
         }
@@ -249,7 +269,7 @@ mod tests {
     use super::*;
 
     fn locate(text: &str, at: usize) -> Position {
-        positions(text.as_bytes(), &[&Place::at(at)]).remove(0)
+        positions(text.as_bytes(), &[&Place::at(at)], &Limits::default()).remove(0)
     }
 
     #[test]
@@ -267,7 +287,7 @@ mod tests {
     fn places_come_back_in_the_order_they_were_asked_for() {
         let text = "\u{feff}<a>\n<b k='1'/>\n</a>";
         let attribute = Place { at: 10, attribute: Some(7..8) };
-        let found = positions(text.as_bytes(), &[&Place::at(15), &attribute, &Place::at(0)]);
+        let found = positions(text.as_bytes(), &[&Place::at(15), &attribute, &Place::at(0)], &Limits::default());
         let shown: Vec<_> = found.iter().map(|at| (at.path.as_deref(), at.line, at.byte_offset)).collect();
         assert_eq!(shown, [(Some("/a"), 3, 18), (Some("/a/b/@k"), 2, 13), (Some("/a"), 1, 3)]);
     }
@@ -279,7 +299,7 @@ mod tests {
         assert_eq!(at.path.as_deref(), Some("/library/book/a"));
         assert_eq!(locate("", 0), Position { path: None, line: 1, byte_offset: 0 });
         assert_eq!(locate("<a>", 3).path.as_deref(), Some("/a"));
-        assert_eq!(positions(b"<a>\n\xFF</a>", &[&Place::at(4)])[0].path.as_deref(), Some("/a"));
+        assert_eq!(positions(b"<a>\n\xFF</a>", &[&Place::at(4)], &Limits::default())[0].path.as_deref(), Some("/a"));
     }
 
     #[test]

@@ -1,24 +1,29 @@
 //! The sentences that refuse a message as XML, with their codes; those for quick-xml's own errors among them.
 
-use quick_xml::errors::{Error, IllFormedError, SyntaxError};
+use quick_xml::errors::{Error, IllFormedError};
 
-use super::chars;
+use super::chars::{is_space, is_unqualified_name};
 use super::found::Found;
 use super::names::Resolved;
+use super::text::NO_SEMICOLON;
+use crate::model::mapping::Limits;
 use crate::model::violation::Code;
 
-/// Checks the name of a processing instruction.
+/// Checks the name of a processing instruction that begins at `at`.
 ///
 /// # Errors
 ///
-/// It is none, or one that is reserved.
-pub(super) fn check_target(target: &str, at: usize) -> Result<(), Box<Found>> {
-    if target.eq_ignore_ascii_case("xml") || !chars::is_unqualified_name(target) {
-        return Err(Found::fatal(
-            Code::XML_SYNTAX,
-            at,
-            "a processing instruction has a name that is reserved or malformed",
-        ));
+/// It is none, or one that is reserved, or too long.
+pub(super) fn check_target(target: &str, at: usize, limits: &Limits) -> Result<(), Box<Found>> {
+    let at = at + "<?".len();
+    if target.eq_ignore_ascii_case("xml") {
+        return Err(Found::fatal(Code::XML_INSTRUCTION, at, "a processing instruction has the reserved name xml"));
+    }
+    if target.len() > limits.name as usize {
+        return Err(long_name(at, limits));
+    }
+    if !is_unqualified_name(target) {
+        return Err(Found::fatal(Code::XML_NAME, at, "the name of a processing instruction is not a name"));
     }
     Ok(())
 }
@@ -34,43 +39,98 @@ pub(super) fn dtd(at: usize) -> Box<Found> {
 }
 
 /// A name that did not resolve.
+#[cold]
 pub(super) fn bad_name(bad: Resolved, at: usize, kind: &str) -> Box<Found> {
     match bad {
         Resolved::Unbound => {
-            Found::fatal(Code::XML_NAMESPACE, at, format!("the prefix of an {kind} is not bound to a namespace"))
+            Found::fatal(Code::XML_UNBOUND, at, format!("the prefix of an {kind} is not bound to a namespace"))
         }
-        _ => Found::fatal(Code::XML_SYNTAX, at, format!("the name of an {kind} is not a name")),
+        Resolved::Reserved => {
+            Found::fatal(Code::XML_RESERVED, at, format!("the name of an {kind} has the reserved prefix xmlns"))
+        }
+        Resolved::Name(_) | Resolved::Malformed => {
+            Found::fatal(Code::XML_NAME, at, format!("the name of an {kind} is not a name"))
+        }
     }
 }
 
-/// What quick-xml found wrong.
-pub(super) fn broken(error: &Error, at: usize) -> Box<Found> {
-    let code = match error {
-        Error::Syntax(SyntaxError::InvalidBangMarkup) => Code::XML_SYNTAX,
-        Error::Syntax(SyntaxError::UnclosedDoctype) | Error::IllFormed(IllFormedError::MissingDoctypeName) => {
-            return dtd(at);
+/// Markup that the message ends in.
+#[cold]
+pub(super) fn unclosed(at: usize, what: &str) -> Box<Found> {
+    Found::fatal(Code::XML_UNCLOSED, at, what)
+}
+
+/// More than `limits.attributes`.
+#[cold]
+pub(super) fn too_many_attributes(at: usize, limits: &Limits) -> Box<Found> {
+    let what = format!("an element has more than {} attributes (limits.attributes)", limits.attributes);
+    Found::fatal(Code::LIMIT_ATTRIBUTES, at, what)
+}
+
+/// More than `limits.bindings`.
+#[cold]
+pub(super) fn too_many_bindings(at: usize, limits: &Limits) -> Box<Found> {
+    let what = format!("more than {} namespace declarations are in scope (limits.bindings)", limits.bindings);
+    Found::fatal(Code::LIMIT_BINDINGS, at, what)
+}
+
+/// More than `limits.name`.
+#[cold]
+pub(super) fn long_name(at: usize, limits: &Limits) -> Box<Found> {
+    Found::fatal(Code::LIMIT_NAME, at, format!("a name is longer than {} bytes (limits.name)", limits.name))
+}
+
+/// More than `limits.text`.
+#[cold]
+pub(super) fn long_text(at: usize, kind: &str, limits: &Limits) -> Box<Found> {
+    Found::fatal(Code::LIMIT_TEXT, at, format!("{kind} is longer than {} bytes (limits.text)", limits.text))
+}
+
+/// More than `limits.depth`.
+#[cold]
+pub(super) fn too_deep(at: usize, limits: &Limits) -> Box<Found> {
+    let what = format!("elements are nested deeper than {} levels (limits.depth)", limits.depth);
+    Found::fatal(Code::LIMIT_DEPTH, at, what)
+}
+
+/// More than `limits.children`.
+#[cold]
+pub(super) fn too_many_children(at: usize, limits: &Limits) -> Box<Found> {
+    let what = format!("an element has more than {} children (limits.children)", limits.children);
+    Found::fatal(Code::LIMIT_CHILDREN, at, what)
+}
+
+/// What quick-xml found wrong with the markup that begins at `at`. Its errors say little, so the markup is looked at
+/// again.
+#[cold]
+pub(super) fn broken(error: &Error, message: &str, at: usize) -> Box<Found> {
+    let markup = message.get(at..).unwrap_or_default();
+    if let Error::IllFormed(IllFormedError::UnmatchedEndTag(_)) = error {
+        return Found::fatal(Code::XML_MISMATCHED_END_TAG, at, "an end tag closes no element");
+    }
+    if let Error::IllFormed(IllFormedError::MismatchedEndTag { .. }) = error {
+        return Found::fatal(Code::XML_MISMATCHED_END_TAG, at, "an end tag does not match the element that is open");
+    }
+    match markup {
+        _ if markup.starts_with('&') => Found::fatal(Code::XML_REFERENCE, at, NO_SEMICOLON),
+        _ if markup.starts_with("<!--") => unclosed(at, "the message ends inside a comment"),
+        _ if markup.starts_with("<![CDATA[") => unclosed(at, "the message ends inside a CDATA section"),
+        _ if markup.starts_with("<!") => {
+            let is_cut = ["<!--", "<![CDATA[", "<!DOCTYPE"].iter().any(|whole| whole.starts_with(markup));
+            if is_cut {
+                return unclosed(at, "the message ends inside markup");
+            }
+            Found::fatal(Code::XML_SYNTAX, at, "markup that begins with <! is none that XML knows")
         }
-        Error::Syntax(_) => Code::XML_UNCLOSED,
-        Error::IllFormed(IllFormedError::MismatchedEndTag { .. } | IllFormedError::UnmatchedEndTag(_)) => {
-            Code::XML_MISMATCHED_END_TAG
+        _ if markup.starts_with("<?") && !markup.contains("?>") => {
+            unclosed(at, "the message ends inside a processing instruction")
         }
-        Error::IllFormed(IllFormedError::UnclosedReference) => Code::XML_REFERENCE,
-        Error::Encoding(_) => Code::XML_ENCODING,
-        Error::InvalidAttr(_) => Code::XML_ATTRIBUTE,
-        Error::Escape(_) => Code::XML_REFERENCE,
-        Error::Namespace(_) => Code::XML_NAMESPACE,
-        _ => Code::XML_SYNTAX,
-    };
-    let what = match error {
-        Error::IllFormed(IllFormedError::MismatchedEndTag { .. }) => {
-            "an end tag does not match the element that is open".to_owned()
+        _ if markup.starts_with("<?") => {
+            Found::fatal(Code::XML_NAME, at + "<?".len(), "the name of a processing instruction is not a name")
         }
-        Error::IllFormed(IllFormedError::UnmatchedEndTag(_)) => "an end tag closes no element".to_owned(),
-        Error::IllFormed(IllFormedError::DoubleHyphenInComment) => "a comment holds --".to_owned(),
-        Error::IllFormed(IllFormedError::UnclosedReference) => "a reference has no closing semicolon".to_owned(),
-        Error::Syntax(SyntaxError::InvalidBangMarkup) => "markup that begins with <! is none that XML knows".to_owned(),
-        Error::Syntax(_) => "the message ends inside markup".to_owned(),
-        other => other.to_string(),
-    };
-    Found::fatal(code, at, what)
+        _ if markup.as_bytes().get(1).copied().is_some_and(is_space) => {
+            Found::fatal(Code::XML_NAME, at, "the name of an element is not a name; < itself must be written &lt;")
+        }
+        _ => unclosed(at, "the message ends inside a tag"),
+    }
 }

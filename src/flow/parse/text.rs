@@ -2,10 +2,24 @@
 
 use std::ops::Range;
 
-use super::chars::{is_char, is_space};
+use super::chars::{is_char, is_unqualified_name};
+use super::found::Found;
+use crate::model::violation::Code;
 
-/// Why a reference is refused: a sentence for a person.
-pub(super) type BadReference = &'static str;
+/// Why a reference is refused, and where it begins in the value it stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadReference {
+    at: usize,
+    code: Code,
+    what: &'static str,
+}
+
+impl BadReference {
+    /// The same as it ends the reading of a message whose byte `start` is the first one of the value.
+    pub(super) fn found(self, start: usize) -> Box<Found> {
+        Found::fatal(self.code, start + self.at, self.what)
+    }
+}
 
 /// The character that a reference (what stands between `&` and `;`) means. Only the five names of XML itself and
 /// character references exist; nothing is ever looked up.
@@ -22,8 +36,13 @@ pub(super) fn resolve(reference: &str) -> Result<char, BadReference> {
         "apos" => return Ok('\''),
         _ => {}
     }
+    let bad = |code, what| BadReference { at: 0, code, what };
     let Some(number) = reference.strip_prefix('#') else {
-        return Err("a reference names an entity that is not one of amp, lt, gt, quot and apos");
+        return Err(if is_unqualified_name(reference) {
+            bad(Code::XML_ENTITY, "a reference names an entity that is not one of amp, lt, gt, quot and apos")
+        } else {
+            bad(Code::XML_REFERENCE, "a reference is malformed; an ampersand itself must be written &amp;")
+        });
     };
     let (digits, radix) = match number.strip_prefix('x') {
         Some(digits) => (digits, 16),
@@ -33,8 +52,10 @@ pub(super) fn resolve(reference: &str) -> Result<char, BadReference> {
     let code = if is_number { u32::from_str_radix(digits, radix).ok() } else { None };
     match code.and_then(char::from_u32).filter(|&character| is_char(character)) {
         Some(character) => Ok(character),
-        None if is_number => Err("a character reference means a character that XML does not allow"),
-        None => Err("a character reference is malformed"),
+        None if is_number => {
+            Err(bad(Code::XML_REFERENCE, "a character reference means a character that XML does not allow"))
+        }
+        None => Err(bad(Code::XML_REFERENCE, "a character reference is malformed")),
     }
 }
 
@@ -43,8 +64,8 @@ pub(super) fn resolve(reference: &str) -> Result<char, BadReference> {
 ///
 /// # Errors
 ///
-/// The first bad reference and its offset in `raw`.
-pub(super) fn attribute_value(raw: &str, mut out: Option<&mut String>) -> Result<(), (usize, BadReference)> {
+/// The first bad reference.
+pub(super) fn attribute_value(raw: &str, mut out: Option<&mut String>) -> Result<(), BadReference> {
     let mut rest = raw;
     while let Some(ampersand) = memchr::memchr(b'&', rest.as_bytes()) {
         if let Some(out) = out.as_deref_mut() {
@@ -52,8 +73,10 @@ pub(super) fn attribute_value(raw: &str, mut out: Option<&mut String>) -> Result
         }
         let at = raw.len() - rest.len() + ampersand;
         let after = &rest[ampersand + 1..];
-        let end = after.find(';').ok_or((at, "a reference has no closing semicolon"))?;
-        let character = resolve(&after[..end]).map_err(|bad| (at, bad))?;
+        // A reference ends before the next one begins: a search through the rest of the value for each would be quadratic.
+        let end = memchr::memchr2(b';', b'&', after.as_bytes()).filter(|&end| after.as_bytes()[end] == b';');
+        let end = end.ok_or(BadReference { at, code: Code::XML_REFERENCE, what: NO_SEMICOLON })?;
+        let character = resolve(&after[..end]).map_err(|bad| BadReference { at, ..bad })?;
         if let Some(out) = out.as_deref_mut() {
             out.push(character);
         }
@@ -64,6 +87,9 @@ pub(super) fn attribute_value(raw: &str, mut out: Option<&mut String>) -> Result
     }
     Ok(())
 }
+
+/// What is said of a reference that does not end.
+pub(super) const NO_SEMICOLON: &str = "a reference has no closing semicolon; an ampersand itself must be written &amp;";
 
 fn push_attribute_text(text: &str, out: &mut String) {
     let mut previous = ' ';
@@ -87,26 +113,6 @@ pub(super) fn push_normalised(text: &str, out: &mut String) {
         rest = after.strip_prefix('\n').unwrap_or(after);
     }
     out.push_str(rest);
-}
-
-/// Text with inner runs of white space as one blank and none at its ends, or `None` where it is so already.
-pub(super) fn collapse<'a>(text: &str, out: &'a mut String) -> Option<&'a str> {
-    let bytes = text.as_bytes();
-    let is_collapsed = !bytes.first().is_some_and(|&byte| is_space(byte))
-        && !bytes.last().is_some_and(|&byte| is_space(byte))
-        && !bytes.iter().any(|&byte| is_space(byte) && byte != b' ')
-        && !bytes.windows(2).any(|pair| pair == b"  ");
-    if is_collapsed {
-        return None;
-    }
-    out.clear();
-    for word in text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()) {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
-    }
-    Some(out)
 }
 
 /// Text that is gathered piece by piece. One piece stays where it is in the message; only more than one are joined in
@@ -200,8 +206,9 @@ mod tests {
         let mut out = String::new();
         attribute_value("a\tb\r\nc&#10;&lt;&amp;amp;", Some(&mut out)).unwrap();
         assert_eq!(out, "a b c\n<&amp;");
-        assert_eq!(attribute_value("ab&x;", None).unwrap_err().0, 2);
-        assert_eq!(attribute_value("&amp", None).unwrap_err().0, 0);
+        assert_eq!(attribute_value("ab&x;", None).unwrap_err().at, 2);
+        assert_eq!(attribute_value("&amp", None).unwrap_err().at, 0);
+        assert_eq!(attribute_value("&lt;&am&p;", None).unwrap_err().at, 4);
     }
 
     #[test]
@@ -209,16 +216,6 @@ mod tests {
         let mut out = String::new();
         push_normalised("a\r\nb\rc\n\r\r\n", &mut out);
         assert_eq!(out, "a\nb\nc\n\n\n");
-    }
-
-    #[test]
-    fn white_space_is_collapsed_only_where_needed() {
-        let mut out = String::new();
-        assert_eq!(collapse("a b", &mut out), None);
-        assert_eq!(collapse("", &mut out), None);
-        assert_eq!(collapse(" a \n b ", &mut out), Some("a b"));
-        assert_eq!(collapse("a\tb", &mut out), Some("a b"));
-        assert_eq!(collapse(" \n ", &mut out), Some(""));
     }
 
     #[test]

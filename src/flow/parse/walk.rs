@@ -5,17 +5,19 @@
 
 use std::ops::Range;
 
+use hashbrown::HashSet;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::attributes::{self, Attribute};
 use super::chars::{Survey, is_space};
-use super::declaration;
 use super::found::Found;
-use super::names::{NO_SCOPE, NameId, Names, OTHER, Resolved, ScopeId, declared_prefix};
-use super::refusals::{bad_name, broken, check_target, dtd, text_outside};
+use super::names::{NameId, Names, OTHER, Resolved};
+use super::refusals::{self, bad_name, broken, check_target, text_outside};
+use super::scopes::{NO_SCOPE, ScopeId, declared_prefix};
 use super::text::{attribute_value, resolve};
-use crate::model::mapping::Limits;
+use super::{declaration, doctype};
+use crate::model::mapping::{Dtd, Limits};
 use crate::model::violation::Code;
 
 /// Nothing, or what ends the reading of a message.
@@ -63,22 +65,31 @@ pub(super) struct WalkMemory {
 /// An open element.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
+    /// Scope around it.
     scope: ScopeId,
+    children: u32,
     /// Where its start tag begins.
     at: usize,
 }
+
+/// Prefixed attributes of an element that are compared pair by pair.
+const FEW: usize = 12;
 
 /// The reading of one message.
 pub(super) struct Walk<'w, S> {
     message: &'w str,
     survey: Survey,
     limits: &'w Limits,
+    dtd: Dtd,
     names: &'w mut Names,
     memory: &'w mut WalkMemory,
     sink: &'w mut S,
     /// Scope inside the innermost open element.
     scope: ScopeId,
     has_root: bool,
+    has_doctype: bool,
+    /// Bytes of text since the last tag.
+    text: u64,
 }
 
 impl<'w, S: Sink> Walk<'w, S> {
@@ -86,13 +97,25 @@ impl<'w, S: Sink> Walk<'w, S> {
     pub(super) fn new(
         message: &'w str,
         survey: Survey,
-        limits: &'w Limits,
+        (limits, dtd): (&'w Limits, Dtd),
         names: &'w mut Names,
         memory: &'w mut WalkMemory,
         sink: &'w mut S,
     ) -> Self {
         memory.frames.clear();
-        Self { message, survey, limits, names, memory, sink, scope: NO_SCOPE, has_root: false }
+        Self {
+            message,
+            survey,
+            limits,
+            dtd,
+            names,
+            memory,
+            sink,
+            scope: NO_SCOPE,
+            has_root: false,
+            has_doctype: false,
+            text: 0,
+        }
     }
 
     /// Goes through the whole message.
@@ -101,8 +124,11 @@ impl<'w, S: Sink> Walk<'w, S> {
     ///
     /// The first breach of well-formedness or of a limit.
     pub(super) fn run(&mut self) -> Checked {
+        if self.message.starts_with('\u{FEFF}') {
+            // A second byte order mark is a character; quick-xml would take it for the first.
+            return Err(text_outside(0));
+        }
         let mut reader = Reader::from_str(self.message);
-        reader.config_mut().check_comments = true;
         let mut at = 0;
         loop {
             let event = reader.read_event();
@@ -113,16 +139,20 @@ impl<'w, S: Sink> Walk<'w, S> {
                 Ok(Event::Start(tag)) => self.open(at, tag.name().as_ref().len(), after - 1, false)?,
                 Ok(Event::End(_)) => self.close(after),
                 Ok(Event::Empty(tag)) => self.open(at, tag.name().as_ref().len(), after - 2, true)?,
-                Ok(Event::GeneralRef(_)) => self.reference(at, &self.message[at + 1..after - 1])?,
-                Ok(Event::CData(_)) => self.cdata(at, at + "<![CDATA[".len()..after - "]]>".len())?,
-                Ok(Event::Comment(_)) => {}
-                Ok(Event::PI(instruction)) => check_target(instruction.target(), at)?,
+                Ok(Event::GeneralRef(_)) => self.reference(at, after)?,
+                Ok(Event::CData(_)) => self.cdata(at, after)?,
+                Ok(Event::Comment(_)) => self.comment(at, after)?,
+                Ok(Event::PI(instruction)) => self.instruction(instruction.target(), at, after)?,
                 Ok(Event::Decl(_)) => self.declaration(at, after)?,
-                Ok(Event::DocType(_)) => return Err(dtd(at)),
+                Ok(Event::DocType(_)) => self.doctype(at)?,
                 Ok(Event::Eof) => return self.end(),
+                Err(_) if self.message[at..].starts_with("<!DOCTYPE") => {
+                    self.doctype(at)?;
+                    return Err(refusals::unclosed(at, "the message ends inside its document type declaration"));
+                }
                 Err(error) => {
-                    let error_at = usize::try_from(reader.error_position()).unwrap_or(at);
-                    return Err(broken(&error, error_at.max(at)));
+                    self.open_unclosed(at)?;
+                    return Err(broken(&error, self.message, at));
                 }
             }
             at = after;
@@ -133,7 +163,7 @@ impl<'w, S: Sink> Walk<'w, S> {
         match self.memory.frames.last() {
             Some(_) => {
                 let what = "the message ends before all its elements are closed";
-                Err(Found::fatal(Code::XML_UNCLOSED, self.message.len(), what))
+                Err(refusals::unclosed(self.message.len(), what))
             }
             None if !self.has_root => Err(Found::fatal(Code::XML_NO_ROOT, 0, "the message has no root element")),
             None => Ok(()),
@@ -144,8 +174,43 @@ impl<'w, S: Sink> Walk<'w, S> {
         if at != 0 {
             return Err(Found::fatal(Code::XML_DECLARATION, at, "an XML declaration stands where none may be"));
         }
-        let inside = at + "<?xml".len()..after - "?>".len();
-        declaration::check(self.message, inside.start, inside.end, self.survey.is_ascii, &mut self.memory.attributes)
+        declaration::check(self.message, "<?xml".len(), after - "?>".len(), &mut self.memory.attributes)
+    }
+
+    fn doctype(&mut self, at: usize) -> Checked {
+        if !self.message[at..].starts_with("<!DOCTYPE") {
+            return Err(Found::fatal(Code::XML_SYNTAX, at, "a document type declaration is not written <!DOCTYPE"));
+        }
+        if self.dtd == Dtd::Refuse {
+            return Err(refusals::dtd(at));
+        }
+        if self.has_root || self.has_doctype {
+            let what = "a document type declaration stands after the root element began, or after another";
+            return Err(Found::fatal(Code::DTD_SYNTAX, at, what));
+        }
+        self.has_doctype = true;
+        doctype::check(self.message, at)
+    }
+
+    fn comment(&self, at: usize, after: usize) -> Checked {
+        let start = at + "<!--".len();
+        // The last hyphen of the end is left out, so that `--->` is found as well.
+        let inside = &self.message.as_bytes()[start..after - "->".len()];
+        if let Some(hyphens) = memchr::memmem::find(inside, b"--") {
+            let what = "a comment holds --, or ends in --->";
+            return Err(Found::fatal(Code::XML_COMMENT, start + hyphens, what));
+        }
+        self.is_short(at, after, "a comment")
+    }
+
+    fn instruction(&self, target: &str, at: usize, after: usize) -> Checked {
+        check_target(target, at, self.limits)?;
+        self.is_short(at, after, "a processing instruction")
+    }
+
+    fn is_short(&self, at: usize, after: usize, kind: &str) -> Checked {
+        let limits = self.limits;
+        if (after - at) as u64 > limits.text { Err(refusals::long_text(at, kind, limits)) } else { Ok(()) }
     }
 
     #[inline]
@@ -156,13 +221,21 @@ impl<'w, S: Sink> Walk<'w, S> {
         if self.survey.has_cdata_end
             && let Some(at) = memchr::memmem::find(self.message[range.clone()].as_bytes(), b"]]>")
         {
-            return Err(Found::fatal(
-                Code::XML_SYNTAX,
-                range.start + at,
-                "text holds ]]>, which must be written ]]&gt;",
-            ));
+            let what = "text holds ]]>, which must be written ]]&gt;";
+            return Err(Found::fatal(Code::XML_CDATA_END, range.start + at, what));
         }
+        self.count_text(range.start, range.len())?;
         self.sink.text(range);
+        Ok(())
+    }
+
+    /// Text, CDATA and references between two tags are one text, whatever comments stand in it.
+    #[inline]
+    fn count_text(&mut self, at: usize, len: usize) -> Checked {
+        self.text += len as u64;
+        if self.text > self.limits.text {
+            return Err(refusals::long_text(at, "a text", self.limits));
+        }
         Ok(())
     }
 
@@ -173,19 +246,22 @@ impl<'w, S: Sink> Walk<'w, S> {
         }
     }
 
-    fn cdata(&mut self, at: usize, range: Range<usize>) -> Checked {
+    fn cdata(&mut self, at: usize, after: usize) -> Checked {
         if self.memory.frames.is_empty() {
             return Err(text_outside(at));
         }
-        self.sink.text(range);
+        let inside = at + "<![CDATA[".len()..after - "]]>".len();
+        self.count_text(at, inside.len())?;
+        self.sink.text(inside);
         Ok(())
     }
 
-    fn reference(&mut self, at: usize, name: &str) -> Checked {
+    fn reference(&mut self, at: usize, after: usize) -> Checked {
         if self.memory.frames.is_empty() {
             return Err(text_outside(at));
         }
-        let character = resolve(name).map_err(|what| Found::fatal(Code::XML_REFERENCE, at, what))?;
+        let character = resolve(&self.message[at + 1..after - 1]).map_err(|bad| bad.found(at))?;
+        self.count_text(at, after - at)?;
         self.sink.character(character);
         Ok(())
     }
@@ -193,8 +269,12 @@ impl<'w, S: Sink> Walk<'w, S> {
     /// A start tag, or an empty-element tag, from `<` at `at` to `end`, where `>` or `/>` stands.
     #[inline]
     fn open(&mut self, at: usize, name_len: usize, end: usize, is_empty: bool) -> Checked {
+        let limits = self.limits;
         let name_end = at + 1 + name_len;
         let name = &self.message[at + 1..name_end];
+        if name_len > limits.name as usize {
+            return Err(refusals::long_name(at + 1, limits));
+        }
         let outer = self.scope;
         self.memory.attributes.clear();
         if name_end != end {
@@ -207,17 +287,23 @@ impl<'w, S: Sink> Walk<'w, S> {
             Resolved::Name(id) => id,
             bad => return Err(bad_name(bad, at, "element")),
         };
-        if self.memory.frames.is_empty() {
-            if self.has_root {
+        match self.memory.frames.last_mut() {
+            Some(parent) => {
+                parent.children += 1;
+                if parent.children > limits.children {
+                    return Err(refusals::too_many_children(at, limits));
+                }
+            }
+            None if self.has_root => {
                 return Err(Found::fatal(Code::XML_SECOND_ROOT, at, "a second element follows the root element"));
             }
-            self.has_root = true;
+            None => self.has_root = true,
         }
-        self.memory.frames.push(Frame { scope: outer, at });
+        self.memory.frames.push(Frame { scope: outer, children: 0, at });
+        self.text = 0;
         let depth = self.memory.frames.len();
-        if depth > self.limits.depth as usize {
-            let what = format!("elements are nested deeper than {} levels (limits.depth)", self.limits.depth);
-            return Err(Found::fatal(Code::LIMIT_DEPTH, at, what));
+        if depth > limits.depth as usize {
+            return Err(refusals::too_deep(at, limits));
         }
         self.sink.open(&Tag { at, name, depth, attributes: &self.memory.attributes })?;
         if is_empty {
@@ -226,34 +312,72 @@ impl<'w, S: Sink> Walk<'w, S> {
         Ok(())
     }
 
+    /// A start tag that quick-xml sees no end of: most often a quote is missing in it, so that it is looked at as far as
+    /// it makes sense.
+    #[cold]
+    fn open_unclosed(&mut self, at: usize) -> Checked {
+        let tag = &self.message[at..];
+        if !tag.starts_with('<') || tag[1..].starts_with(['!', '?', '/']) {
+            return Ok(());
+        }
+        let name_len = tag.bytes().skip(1).take_while(|&byte| !is_space(byte)).count();
+        attributes::scan(self.message, at + 1 + name_len..self.message.len(), self.limits, &mut self.memory.attributes)
+    }
+
     fn scan_attributes(&mut self, range: Range<usize>) -> Checked {
+        let limits = self.limits;
         let attributes = &mut self.memory.attributes;
-        attributes::scan(self.message, range.clone(), attributes)
-            .map_err(|defect| Found::fatal(Code::XML_ATTRIBUTE, defect.at, defect.what))?;
-        let limit = self.limits.attributes;
-        if attributes.len() > limit as usize {
-            let what = format!("an element has more than {limit} attributes (limits.attributes)");
-            return Err(Found::fatal(Code::LIMIT_ATTRIBUTES, range.start, what));
+        attributes::scan(self.message, range, limits, attributes)?;
+        if attributes.iter().any(|attribute| declared_prefix(self.message, attribute).is_some()) {
+            self.scope = self.names.declare(self.scope, self.message, attributes, limits)?;
         }
-        if attributes.iter().any(|attribute| declared_prefix(&self.message[attribute.name.clone()]).is_some()) {
-            self.scope = self
-                .names
-                .declare(self.scope, self.message, attributes)
-                .map_err(|defect| Found::fatal(Code::XML_NAMESPACE, defect.at, defect.what))?;
-        }
-        for attribute in attributes {
-            let name = &self.message[attribute.name.clone()];
-            if declared_prefix(name).is_some() {
+        let mut prefixed = 0;
+        for attribute in attributes.iter_mut() {
+            if declared_prefix(self.message, attribute).is_some() {
                 attribute.id = OTHER;
                 continue;
             }
-            attribute.id = match self.names.attribute(self.scope, name) {
+            let name = &self.message[attribute.name.clone()];
+            let resolved = if name.as_bytes().contains(&b':') {
+                prefixed += 1;
+                self.names.prefixed_attribute(self.scope, name)
+            } else {
+                self.names.plain_attribute(name)
+            };
+            attribute.id = match resolved {
                 Resolved::Name(id) => id,
                 bad => return Err(bad_name(bad, attribute.name.start, "attribute")),
             };
-            let raw = &self.message[attribute.value.clone()];
-            attribute_value(raw, None)
-                .map_err(|(at, what)| Found::fatal(Code::XML_REFERENCE, attribute.value.start + at, what))?;
+            if attribute.has_reference {
+                let raw = &self.message[attribute.value.clone()];
+                attribute_value(raw, None).map_err(|bad| bad.found(attribute.value.start))?;
+            }
+        }
+        if prefixed > 1 { self.are_distinct(prefixed) } else { Ok(()) }
+    }
+
+    /// Attributes may not be the same once their prefixes are resolved.
+    #[cold]
+    fn are_distinct(&self, prefixed: usize) -> Checked {
+        let attributes = self.memory.attributes.iter().filter(|attribute| {
+            declared_prefix(self.message, attribute).is_none()
+                && self.message.as_bytes()[attribute.name.clone()].contains(&b':')
+        });
+        let expanded = |attribute: &Attribute| self.names.expanded(self.scope, &self.message[attribute.name.clone()]);
+        let (mut few, mut many) = ([None; FEW], HashSet::new());
+        for (index, attribute) in attributes.enumerate() {
+            let name = expanded(attribute);
+            let is_new = if prefixed <= FEW {
+                let is_new = !few[..index].contains(&Some(name));
+                few[index] = Some(name);
+                is_new
+            } else {
+                many.insert(name)
+            };
+            if !is_new {
+                let what = "an attribute stands twice: two prefixes mean the same namespace";
+                return Err(Found::fatal(Code::XML_DUPLICATE_ATTRIBUTE, attribute.name.start, what));
+            }
         }
         Ok(())
     }
@@ -262,6 +386,7 @@ impl<'w, S: Sink> Walk<'w, S> {
     #[inline]
     fn close(&mut self, after: usize) {
         let Some(frame) = self.memory.frames.pop() else { return };
+        self.text = 0;
         self.sink.close(frame.at, after);
         if self.scope != frame.scope {
             self.names.leave(self.scope);

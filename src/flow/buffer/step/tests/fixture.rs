@@ -21,7 +21,7 @@ use crate::model::batch::{DeadLetter, LedgerRow, Outcome, RawBatch, RawMessage, 
 use crate::model::budget::MemoryBudget;
 use crate::model::mapping::{Column, Kind, Mapping, Path, Take};
 use crate::model::offset::OffsetRange;
-use crate::model::table::{OnOutOfRange, RawSettings, StartingOffsets, TopicChoice};
+use crate::model::table::{OnOutOfRange, RawSettings, StartingOffsets, Table, TopicChoice};
 use crate::model::violation::{Code, Violation};
 
 /// Rows of a good message.
@@ -179,7 +179,7 @@ impl Lane {
             head: 100,
             input: receiver,
             committer,
-            tables: Arc::from([table(raw)]),
+            catalog: Catalog::new([table(raw)]).unwrap(),
             spool: spool.clone(),
             memory: encoders.clone(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
