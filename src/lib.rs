@@ -25,6 +25,8 @@ pub mod storage;
 
 pub mod observe;
 
+pub mod lexical;
+
 pub mod clock;
 pub mod fault;
 pub mod model;

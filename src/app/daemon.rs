@@ -1,6 +1,6 @@
 //! The composition root: builds the parts, starts the tree, waits for its end, takes it down in reverse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use crate::flow::read::settings::Settings as ClientSettings;
 use crate::flow::spool::Spool;
 use crate::flow::validate::Rules;
 use crate::model::budget::MemoryBudget;
+use crate::model::catalog::Catalog;
 use crate::model::table::TopicChoice;
 use crate::storage::{self, Storage};
 use crate::supervise::parts::{MessageProbe, Parts, TreeProbe};
@@ -77,9 +78,13 @@ impl Daemon {
         let (jobs_in, jobs_out) = bounded(POOL_JOBS);
         let (events_in, events_out) = unbounded();
         let client = client_settings(settings, options);
-        let topics: Vec<String> = settings.tables.iter().flat_map(|table| subscription(&table.topics)).collect();
+        // Tables may share a topic, and the client wants each once.
+        let topics: BTreeSet<String> = settings.tables.iter().flat_map(|table| subscription(&table.topics)).collect();
+        let topics = Vec::from_iter(topics);
         let spool_dir = settings.limits.spool.dir.join("lanes");
         let spool = Spool::open(&spool_dir, settings.limits.spool.size)?;
+        let too_many = || Fault::halt("config.tables", "there are more than 65,535 tables and child tables");
+        let catalog = Catalog::new(settings.tables.clone()).ok_or_else(too_many)?;
         let parser_tables = settings
             .tables
             .iter()
@@ -91,8 +96,9 @@ impl Daemon {
             storage,
             broker: session.broker(),
             session,
-            tallies: (0..=settings.tables.len()).map(|_| Shared::new(Tally::default())).collect(),
-            tables: settings.tables.clone().into(),
+            tallies: (0..=catalog.all().len()).map(|_| Shared::new(Tally::default())).collect(),
+            tables: Arc::clone(catalog.tables()),
+            catalog,
             rules: Arc::new(Rules::new(&settings.tables, Arc::clone(&parser_tables))?),
             parser_tables,
             owner: identity::owner(settings.kafka.group(), options.take_over),

@@ -1,38 +1,32 @@
 //! What no single key can say: tables against each other, against their mappings, and against the limits.
 
+mod processed;
+mod topics;
+
 use std::collections::HashMap;
 use std::path::Path;
 
-use regex::Regex;
 use serde_json::json;
 
 use super::document::Document;
 use super::load::load;
 use super::model::{LimitSettings, Settings};
-use super::problem::{Problem, did_you_mean};
+use super::problem::Problem;
 use super::units::show_size;
-use crate::model::mapping::{Column, Kind};
-use crate::model::table::{ProcessedSettings, Table, TopicChoice};
+use crate::model::mapping::Child;
+use crate::model::table::Table;
 
 /// Checks the tables; `None` stands for one that could not be read.
 pub(super) fn tables(document: &Document, tables: &[Option<Table>], limits: &LimitSettings) {
     let read: Vec<(usize, &Table)> =
         tables.iter().enumerate().filter_map(|(index, table)| Some((index, table.as_ref()?))).collect();
-    for (position, (index, table)) in read.iter().enumerate() {
+    table_names(document, &read);
+    topics::check(document, &read);
+    for (index, table) in read {
         let path = format!("table[{index}]");
-        for (_, earlier) in &read[..position] {
-            if earlier.name == table.name {
-                document.problem(
-                    &format!("{path}.name"),
-                    format!("a second table {}", table.name),
-                    Some("take another name".into()),
-                );
-            }
-            both_take(document, &path, earlier, table);
-        }
         against_limits(document, &path, table, limits);
-        if let Some(processed) = &table.processed {
-            against_mapping(document, &path, processed, &table.mapping.columns);
+        if let Some(settings) = &table.processed {
+            processed::check(document, &path, settings, &table.mapping);
         }
     }
 }
@@ -46,28 +40,6 @@ pub(super) fn folders(document: &Document, root: &str, folders: &[(&str, &Path)]
             document.problem(key, message, Some("take a folder outside".to_owned()));
         }
     }
-}
-
-fn both_take(document: &Document, path: &str, earlier: &Table, table: &Table) {
-    let shared = match (&earlier.topics, &table.topics) {
-        (TopicChoice::List(theirs), TopicChoice::List(ours)) => {
-            ours.iter().find(|topic| theirs.contains(topic)).cloned()
-        }
-        (TopicChoice::Pattern(theirs), TopicChoice::List(ours)) => first_match(theirs, ours),
-        (TopicChoice::List(theirs), TopicChoice::Pattern(ours)) => first_match(ours, theirs),
-        (TopicChoice::Pattern(theirs), TopicChoice::Pattern(ours)) => (theirs == ours).then(|| ours.clone()),
-    };
-    if let Some(topic) = shared {
-        let key = if matches!(table.topics, TopicChoice::List(_)) { "topics" } else { "topic_pattern" };
-        let message = format!("topic {topic} feeds table {} already", earlier.name);
-        let help = "one topic feeds one table in this version".to_owned();
-        document.problem(&format!("{path}.{key}"), message, Some(help));
-    }
-}
-
-fn first_match(pattern: &str, topics: &[String]) -> Option<String> {
-    let pattern = Regex::new(pattern).ok()?;
-    topics.iter().find(|topic| pattern.is_match(topic)).cloned()
 }
 
 fn against_limits(document: &Document, path: &str, table: &Table, limits: &LimitSettings) {
@@ -94,53 +66,30 @@ fn against_limits(document: &Document, path: &str, table: &Table, limits: &Limit
     }
 }
 
-fn against_mapping(document: &Document, path: &str, processed: &ProcessedSettings, columns: &[Column]) {
-    let by_name: HashMap<&str, &Column> = columns.iter().map(|column| (column.name.as_str(), column)).collect();
-    let find = |key: &str, name: &str| {
-        let found = by_name.get(name).copied();
-        if found.is_none() {
-            let help = did_you_mean(name, by_name.keys().copied());
-            let help = help.unwrap_or_else(|| "name a column of the mapping".to_owned());
-            document.problem(&format!("{path}.processed.{key}"), format!("there is no column {name}"), Some(help));
-        }
-        found
-    };
-    if processed.record_id.is_empty() {
-        let help = "name the columns that identify a record".to_owned();
-        document.problem(&format!("{path}.processed.record_id"), "there is no column", Some(help));
-    }
-    for (index, name) in processed.record_id.iter().enumerate() {
-        let key = format!("record_id[{index}]");
-        let Some(column) = find(&key, name) else { continue };
-        let key = format!("{path}.processed.{key}");
-        if processed.record_id[..index].contains(name) {
-            document.problem(&key, format!("column {name} stands twice"), Some("name it once".into()));
-        }
-        if !column.required {
-            let help = "write required = true in the mapping: a record without its id cannot be told from another";
-            document.problem(&key, format!("column {name} may be missing"), Some(help.into()));
-        }
-        if is_float(&column.kind) {
-            document.problem(&key, format!("column {name} is a float"), Some("take an exact type for an id".into()));
+/// Checks that no two tables of the lake have one name, child tables among them.
+fn table_names(document: &Document, tables: &[(usize, &Table)]) {
+    let mut of: HashMap<&str, String> = HashMap::new();
+    for (index, table) in tables {
+        if of.insert(&table.name, format!("table {}", table.name)).is_some() {
+            let message = format!("a second table {}", table.name);
+            document.problem(&format!("table[{index}].name"), message, Some("take another name".into()));
         }
     }
-    if let Some(column) = processed.version.as_deref().and_then(|name| find("version", name))
-        && (is_float(&column.kind) || column.kind == Kind::Bool)
-    {
-        let message = format!("column {} has no order to tell versions by", column.name);
-        let help = "take a whole number, decimal, date, timestamp or string".to_owned();
-        document.problem(&format!("{path}.processed.version"), message, Some(help));
-    }
-    if let Some(column) = find("date", &processed.date)
-        && !matches!(column.kind, Kind::Date | Kind::Timestamp(_) | Kind::LocalTimestamp(_))
-    {
-        let message = format!("column {} is neither a date nor a timestamp", column.name);
-        document.problem(&format!("{path}.processed.date"), message, Some("take a column that is".into()));
+    for (index, table) in tables {
+        for child in descendants(&table.mapping.children) {
+            let owner = format!("a child table of {}", table.name);
+            if let Some(other) = of.insert(&child.name, owner) {
+                let message = format!("child table {} of {} has the name of {other}", child.name, table.mapping.name);
+                let help = "take another name in the mapping: each is a table of the lake".to_owned();
+                document.problem(&format!("table[{index}].mapping"), message, Some(help));
+            }
+        }
     }
 }
 
-fn is_float(kind: &Kind) -> bool {
-    matches!(kind, Kind::Float32 | Kind::Float64)
+/// Child tables to any depth.
+fn descendants(children: &[Child]) -> Vec<&Child> {
+    children.iter().flat_map(|child| std::iter::once(child).chain(descendants(&child.children))).collect()
 }
 
 /// What `forebay check` says.

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ::config::{Config, ConfigError, Environment, Map, Source, Value, ValueKind};
@@ -34,6 +35,9 @@ pub(super) struct Places {
     in_file: BTreeMap<String, Place>,
     /// Names of the variables that were laid over the file, by path.
     in_environment: BTreeMap<String, String>,
+    /// Numbers with a fraction or an exponent as the file writes them, by path: where a text is meant, digits that a
+    /// float has no room for still count.
+    written: BTreeMap<String, String>,
 }
 
 /// One TOML file while it is read: its values, their places, and what is wrong with it so far.
@@ -59,7 +63,7 @@ impl Document {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Problem> {
         let parsed = toml_edit::Document::parse(text).map_err(|error| {
-            let place = error.span().map(|span| place_of(text, span.start));
+            let place = error.span().map(|span| Lines::of(text).place(text, span.start));
             Problem {
                 file: file.to_owned(),
                 line: place.map(|place| place.line),
@@ -70,7 +74,8 @@ impl Document {
             }
         })?;
         let mut places = Places { file: file.to_owned(), ..Places::default() };
-        let layer = FileLayer(read_table(text, parsed.as_table(), "", &mut places.in_file));
+        let layer =
+            FileLayer(Reader { lines: Lines::of(text), text, places: &mut places }.table(parsed.as_table(), ""));
         let mut problems = Vec::new();
         let variables = settings_among(environment, &mut places, &mut problems);
         let environment = Environment::with_prefix("FOREBAY").separator("__").source(Some(variables));
@@ -100,6 +105,11 @@ impl Document {
         problems.sort();
         problems.dedup();
         (problems, self.places)
+    }
+
+    /// A number with a fraction or an exponent as the file writes it.
+    pub(super) fn written(&self, path: &str) -> Option<&str> {
+        self.places.written.get(path).map(String::as_str)
     }
 
     /// The folder that relative paths of this file begin at.
@@ -184,82 +194,99 @@ fn for_people(path: &str) -> String {
     shown + rest
 }
 
-/// Line and column of a byte in a text.
-fn place_of(text: &str, byte: usize) -> Place {
-    let before = text.get(..byte).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    Place { line: number(before.matches('\n').count() + 1), column: number(before[line_start..].chars().count() + 1) }
+/// Where the lines of a text begin.
+#[derive(Debug)]
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// Line and column of a byte.
+    fn place(&self, text: &str, byte: usize) -> Place {
+        let line = self.0.partition_point(|start| *start <= byte).max(1);
+        let start = self.0.get(line - 1).copied().unwrap_or(0);
+        let before = text.get(start..byte).unwrap_or_default();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Place { line: number(line), column: number(before.chars().count() + 1) }
+    }
 }
 
-fn read_table(
-    text: &str,
-    table: &dyn TableLike,
-    path: &str,
-    places: &mut BTreeMap<String, Place>,
-) -> Map<String, Value> {
-    let mut map = Map::new();
-    for (name, item) in table.iter() {
-        let path = join(path, name);
-        let span = table.get_key_value(name).and_then(|(key, _)| key.span()).or_else(|| item.span());
+/// From the parsed file to plain values, with the place of each noted.
+struct Reader<'r> {
+    lines: Lines,
+    text: &'r str,
+    places: &'r mut Places,
+}
+
+impl Reader<'_> {
+    fn note(&mut self, path: &str, span: Option<Range<usize>>) {
         if let Some(span) = span {
-            places.insert(path.clone(), place_of(text, span.start));
+            self.places.in_file.insert(path.to_owned(), self.lines.place(self.text, span.start));
         }
-        map.insert(name.to_owned(), read_item(text, item, &path, places));
     }
-    map
-}
 
-fn read_item(text: &str, item: &Item, path: &str, places: &mut BTreeMap<String, Place>) -> Value {
-    match item {
-        Item::None => Value::new(None, ValueKind::Nil),
-        Item::Table(table) => Value::new(None, read_table(text, table, path, places)),
-        Item::Value(value) => read_value(text, value, path, places),
-        Item::ArrayOfTables(tables) => {
-            let mut list = Vec::new();
-            for (index, table) in tables.iter().enumerate() {
-                let path = note_element(text, path, index, table.span(), places);
-                list.push(Value::new(None, read_table(text, table, &path, places)));
+    fn table(&mut self, table: &dyn TableLike, path: &str) -> Map<String, Value> {
+        let mut map = Map::new();
+        for (name, item) in table.iter() {
+            let path = join(path, name);
+            self.note(&path, table.get_key_value(name).and_then(|(key, _)| key.span()).or_else(|| item.span()));
+            map.insert(name.to_owned(), self.item(item, &path));
+        }
+        map
+    }
+
+    fn item(&mut self, item: &Item, path: &str) -> Value {
+        match item {
+            Item::None => Value::new(None, ValueKind::Nil),
+            Item::Table(table) => Value::new(None, self.table(table, path)),
+            Item::Value(value) => self.value(value, path),
+            Item::ArrayOfTables(tables) => {
+                let mut list = Vec::new();
+                for (index, table) in tables.iter().enumerate() {
+                    let path = self.element(path, index, table.span());
+                    list.push(Value::new(None, self.table(table, &path)));
+                }
+                Value::new(None, list)
             }
-            Value::new(None, list)
         }
     }
-}
 
-/// Path of an element of a list, its place noted.
-fn note_element(
-    text: &str,
-    list: &str,
-    index: usize,
-    span: Option<std::ops::Range<usize>>,
-    places: &mut BTreeMap<String, Place>,
-) -> String {
-    let path = format!("{list}[{index}]");
-    if let Some(span) = span {
-        places.insert(path.clone(), place_of(text, span.start));
+    /// Path of an element of a list, its place noted.
+    fn element(&mut self, list: &str, index: usize, span: Option<Range<usize>>) -> String {
+        let path = format!("{list}[{index}]");
+        self.note(&path, span);
+        path
     }
-    path
-}
 
-fn read_value(text: &str, value: &toml_edit::Value, path: &str, places: &mut BTreeMap<String, Place>) -> Value {
-    use toml_edit::Value as Toml;
-    let kind: ValueKind = match value {
-        Toml::String(text) => text.value().clone().into(),
-        Toml::Integer(number) => (*number.value()).into(),
-        Toml::Float(number) => (*number.value()).into(),
-        Toml::Boolean(flag) => (*flag.value()).into(),
-        Toml::Datetime(time) => time.value().to_string().into(),
-        Toml::InlineTable(table) => read_table(text, table, path, places).into(),
-        Toml::Array(array) => {
-            let mut list = Vec::new();
-            for (index, element) in array.iter().enumerate() {
-                let path = note_element(text, path, index, element.span(), places);
-                list.push(read_value(text, element, &path, places));
+    fn value(&mut self, value: &toml_edit::Value, path: &str) -> Value {
+        use toml_edit::Value as Toml;
+        let kind: ValueKind = match value {
+            Toml::String(text) => text.value().clone().into(),
+            Toml::Integer(number) => (*number.value()).into(),
+            Toml::Float(number) => {
+                if let Some(text) = number.span().and_then(|span| self.text.get(span)) {
+                    // As XML Schema writes what has no digits.
+                    let text = text.replace('_', "").replace("inf", "INF").replace("nan", "NaN");
+                    self.places.written.insert(path.to_owned(), text);
+                }
+                (*number.value()).into()
             }
-            list.into()
-        }
-    };
-    Value::new(None, kind)
+            Toml::Boolean(flag) => (*flag.value()).into(),
+            Toml::Datetime(time) => time.value().to_string().into(),
+            Toml::InlineTable(table) => self.table(table, path).into(),
+            Toml::Array(array) => {
+                let mut list = Vec::new();
+                for (index, element) in array.iter().enumerate() {
+                    let path = self.element(path, index, element.span());
+                    list.push(self.value(element, &path));
+                }
+                list.into()
+            }
+        };
+        Value::new(None, kind)
+    }
 }
 
 /// The variables that are settings, named as the `config` crate reads them. Notes the path of each, and a problem for

@@ -27,6 +27,9 @@ pub(super) struct Item<'a> {
     value: &'a Value,
 }
 
+/// What is wrong with a text, and what would be right where that is known.
+pub(super) type Wrong = (String, Option<String>);
+
 impl<'a> Section<'a> {
     pub(super) fn of(document: &'a Document, path: String, value: Option<&'a Value>) -> Self {
         let map = match value.map(|value| &value.kind) {
@@ -86,15 +89,6 @@ impl<'a> Section<'a> {
         list.iter().enumerate().map(element).collect()
     }
 
-    /// Keys that a later version will know.
-    pub(super) fn not_yet(&self, keys: &[&'static str]) {
-        for key in keys {
-            if let Some(item) = self.get(key) {
-                item.problem("not available in this version", Some("remove it".to_owned()));
-            }
-        }
-    }
-
     /// Every value with its name; names of tables inside tables are joined by dots. For names that are not ours.
     ///
     /// A value from the environment wins over one from the file.
@@ -140,6 +134,11 @@ impl<'a> Item<'a> {
         self.document.problem(&self.path, message, help);
     }
 
+    /// What a text of this value was read to, or `None` after noting what is wrong with it.
+    pub(super) fn answer<T>(&self, result: Result<T, Wrong>) -> Option<T> {
+        result.map_err(|(message, help)| self.problem(message, help)).ok()
+    }
+
     /// The document it is a part of.
     pub(super) fn document(&self) -> &'a Document {
         self.document
@@ -166,12 +165,14 @@ impl<'a> Item<'a> {
         if let ValueKind::String(text) = &self.value.kind { Some(text) } else { None }
     }
 
-    /// A text, a number or `true`/`false`, as text.
+    /// A text, a number or `true`/`false`, as text; a number with the digits that the file has.
     pub(super) fn scalar(&self) -> Option<String> {
         match &self.value.kind {
             ValueKind::String(text) => Some(text.clone()),
             ValueKind::I64(number) => Some(number.to_string()),
-            ValueKind::Float(number) => Some(number.to_string()),
+            ValueKind::Float(number) => {
+                Some(self.document.written(&self.path).map_or_else(|| number.to_string(), str::to_owned))
+            }
             ValueKind::Boolean(flag) => Some(flag.to_string()),
             _ => {
                 self.problem("expected a text, a number or true/false", None);
@@ -250,6 +251,24 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// A whole number of bytes, or a size.
+    pub(super) fn bytes(&self, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let Ok(number) = (match &self.value.kind {
+            ValueKind::I64(number) => u64::try_from(*number),
+            _ => return self.size(bounds),
+        }) else {
+            self.expected("a number of bytes, or a size such as \"64kB\"");
+            return None;
+        };
+        if !bounds.contains(&number) {
+            let (least, most) = bounds.into_inner();
+            let bound = if number < least { format!("at least {least}") } else { format!("at most {most}") };
+            self.problem(format!("{number} is out of bounds"), Some(format!("take {bound}")));
+            return None;
+        }
+        Some(number)
+    }
+
     /// One of the named choices.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
@@ -258,7 +277,7 @@ impl<'a> Item<'a> {
             let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
             let help =
                 did_you_mean(text, names.iter().copied()).unwrap_or_else(|| format!("take {}", names.join(" or ")));
-            self.problem(format!("{text:?} is not a choice"), Some(help));
+            self.problem(format!("{} is not a choice", quoted(text)), Some(help));
         }
         found
     }
@@ -314,13 +333,18 @@ fn flatten<'a>(
     }
 }
 
+/// A text for a message: in quotes, short, and on one line.
+pub(super) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(40) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
 /// A value for a message: short, and on one line.
 fn show(kind: &ValueKind) -> String {
     match kind {
-        ValueKind::String(text) if text.chars().count() > 40 => {
-            format!("{:?}…", text.chars().take(40).collect::<String>())
-        }
-        ValueKind::String(text) => format!("{text:?}"),
+        ValueKind::String(text) => quoted(text),
         ValueKind::I64(number) => number.to_string(),
         ValueKind::Float(number) => number.to_string(),
         ValueKind::Boolean(flag) => flag.to_string(),

@@ -1,5 +1,8 @@
 //! `[[table]]`: where its messages come from, how its files roll, how it is promoted.
 
+mod lineage;
+mod when;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +11,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use regex::Regex;
 
-use super::mapping;
+use super::mapping::{self, table_name};
 use super::section::{Item, Section};
 use super::units::parse_duration;
-use crate::model::mapping::Mapping;
+use crate::model::mapping::{Lineage, Mapping};
 use crate::model::offset::TopicPartition;
 use crate::model::table::{
     Compression, DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table,
@@ -21,17 +24,17 @@ use crate::model::table::{
 /// Longest topic whose name fits the names of files with everything else that is in them.
 const MAX_TOPIC: usize = 187;
 
-/// Longest name of a table.
-const MAX_TABLE: usize = 128;
-
 /// A year: longer than anything that makes sense, shorter than anything that overflows.
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
 
 /// Reads one table; `None` when a part that it cannot be without is missing or wrong.
 pub(super) fn read(section: Section<'_>) -> Option<Table> {
-    let name = section.required("name", "write name = \"…\"").and_then(|item| read_name(&item));
+    let name = section.required("name", "write name = \"…\"").and_then(|item| table_name(&item));
     let topics = read_topics(&section);
-    let mapping = section.required("mapping", "write mapping = \"tables/….toml\"").and_then(|item| read_mapping(&item));
+    let lineage = lineage::read(section.section("lineage"));
+    let mapping =
+        section.required("mapping", "write mapping = \"tables/….toml\"").and_then(|item| read_mapping(&item, &lineage));
+    let when = section.get("when").map(|_| when::read(section.section("when"), mapping.as_deref()));
     let starting_offsets = section.get("starting_offsets").map(|item| read_starting_offsets(&item, topics.as_ref()));
     let on_offset_out_of_range = section.get("on_offset_out_of_range").and_then(|item| {
         item.choice(&[
@@ -44,7 +47,6 @@ pub(super) fn read(section: Section<'_>) -> Option<Table> {
     let processed = section.section("processed");
     let has_processed = processed.exists();
     let processed = if has_processed { read_processed(processed) } else { None };
-    section.not_yet(&["when"]);
     section.finish();
     if has_processed && processed.is_none() {
         return None;
@@ -52,28 +54,16 @@ pub(super) fn read(section: Section<'_>) -> Option<Table> {
     Some(Table {
         name: name?.into(),
         topics: topics?,
+        when: match when {
+            Some(when) => Some(when?),
+            None => None,
+        },
         mapping: mapping?,
         starting_offsets: starting_offsets.unwrap_or(Some(StartingOffsets::Earliest))?,
         on_offset_out_of_range: on_offset_out_of_range.unwrap_or(OnOutOfRange::Fail),
         raw,
         processed,
     })
-}
-
-fn read_name(item: &Item<'_>) -> Option<String> {
-    let name = item.text()?;
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    let help = if name.is_empty() || !name.chars().all(plain) {
-        "take small letters, digits and _".to_owned()
-    } else if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-        "begin with a letter: engines skip what begins with _".to_owned()
-    } else if name.len() > MAX_TABLE {
-        format!("take at most {MAX_TABLE} characters")
-    } else {
-        return Some(name.to_owned());
-    };
-    item.problem(format!("{name:?} is not the name of a table"), Some(help));
-    None
 }
 
 fn read_topics(section: &Section<'_>) -> Option<TopicChoice> {
@@ -131,14 +121,14 @@ fn read_topic_pattern(item: &Item<'_>) -> Option<TopicChoice> {
     Some(TopicChoice::Pattern(pattern.to_owned()))
 }
 
-fn read_mapping(item: &Item<'_>) -> Option<Arc<Mapping>> {
+fn read_mapping(item: &Item<'_>, lineage: &Lineage) -> Option<Arc<Mapping>> {
     let path = item.document().folder().join(item.text()?);
     if !path.is_file() {
         let help = format!("it is looked for at {}, relative to this file", path.display());
         item.problem("there is no such file", Some(help));
         return None;
     }
-    mapping::read(&path).map(Arc::new).map_err(|problems| item.document().adopt(problems)).ok()
+    mapping::read(&path, lineage).map(Arc::new).map_err(|problems| item.document().adopt(problems)).ok()
 }
 
 fn read_starting_offsets(item: &Item<'_>, topics: Option<&TopicChoice>) -> Option<StartingOffsets> {

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Select, Sender};
 
-use super::parse::ParseJob;
+use super::parse::{ParseJob, Route};
 use super::read::step::{RawSink, Refusal};
-use crate::model::batch::{ParsedBatch, RawBatch, TableIndex};
+use crate::model::batch::{ParsedBatch, RawBatch};
 use crate::model::slots::LaneSlots;
 
 /// Batches waiting for a parser, of all lanes together.
@@ -32,22 +32,22 @@ pub const VALID_BATCHES: usize = 2;
 pub struct PoolSink {
     jobs: Sender<ParseJob>,
     slots: LaneSlots,
-    table: Option<TableIndex>,
+    route: Route,
     parsed: Sender<ParsedBatch>,
     /// Batches given to the parsers; the validator counts that as many come back.
     issued: Arc<AtomicU64>,
 }
 
 impl PoolSink {
-    /// A sink for the lane whose messages go to `table` and whose validator listens on the other end of `parsed`.
+    /// A sink for the lane whose messages take this `route` and whose validator listens on the other end of `parsed`.
     pub fn new(
         jobs: Sender<ParseJob>,
         slots: LaneSlots,
-        table: Option<TableIndex>,
+        route: Route,
         parsed: Sender<ParsedBatch>,
         issued: Arc<AtomicU64>,
     ) -> Self {
-        Self { jobs, slots, table, parsed, issued }
+        Self { jobs, slots, route, parsed, issued }
     }
 }
 
@@ -61,7 +61,7 @@ impl RawSink for PoolSink {
             return Err(Refusal::Blocked(batch));
         };
         batch.slot = Some(slot);
-        let job = ParseJob::new(Arc::new(batch), self.table, self.parsed.clone());
+        let job = ParseJob::new(Arc::new(batch), self.route.clone(), self.parsed.clone());
         self.issued.fetch_add(1, Ordering::AcqRel);
         room.send(&self.jobs, job).map_err(|_| Refusal::Closed)
     }

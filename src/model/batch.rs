@@ -133,9 +133,44 @@ pub struct ParsedBatch {
     pub verdicts: Vec<Verdict>,
     /// Rows by table, in the order of the messages; a table without rows is left out.
     pub tables: Vec<TableRows>,
+    /// What arrived and no column takes, where the mapping wants it counted. A batch that is parsed again counts again.
+    pub drift: Vec<DriftCount>,
     /// Share of the memory budget for `tables`.
     pub permit: MemoryPermit,
 }
+
+/// How often something arrived that no column takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriftCount {
+    /// The table (or child table) whose row it was in; the table of the mapping for what was in no row.
+    pub table: TableIndex,
+    /// What it is.
+    pub kind: DriftKind,
+    /// Its path as a mapping would write it: from the row, or with a leading slash from the root. [`DRIFT_REST`] stands
+    /// for all paths beyond [`DRIFT_PATHS`].
+    pub path: String,
+    /// How often.
+    pub count: u64,
+    /// A value that it had, shortened.
+    pub example: String,
+}
+
+/// What it is that no column takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DriftKind {
+    /// An element without children.
+    Element,
+    /// An attribute.
+    Attribute,
+    /// Text of an element that has children, or of which columns take only other things.
+    Text,
+}
+
+/// Paths of a mapping that are counted apart in one batch.
+pub const DRIFT_PATHS: usize = 1000;
+
+/// The path under which everything is counted that is not counted apart.
+pub const DRIFT_REST: &str = "…";
 
 /// One row of the ledger: what became of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! the parser compiles it into its state machine.
 
 mod column;
+mod compatible;
 mod kind;
 mod lineage;
 mod path;
@@ -9,12 +10,13 @@ mod path;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
 pub use column::{Column, Repeat, Rounding, Trim, ValueRules};
+pub use compatible::incompatibilities;
 pub use kind::{BinaryText, Kind, Precision};
-pub use lineage::{CHILD_LINEAGE, LINEAGE, child_lineage_fields, lineage_fields};
+pub use lineage::{CHILD_LINEAGE, LINEAGE, Lineage, ON_REQUEST};
 pub use path::{Condition, Name, Path, Step, Take};
 
 /// One message type and the columns of its table.
@@ -29,8 +31,8 @@ pub struct Mapping {
     /// Expected root element.
     pub root: Option<Name>,
     /// Elements that rows are made of, outermost first, each by its steps from the one before, the first from the root
-    /// element. A row is made of the innermost; one of an outer element that holds none of the next is a row as well.
-    /// Empty: the root is the row.
+    /// element (no steps: the root itself, the first of several). A row is made of the innermost; one of an outer
+    /// element that holds none of the next is a row as well. Empty: the root is the row.
     pub rows: Vec<Vec<Step>>,
     /// What happens to a message with a document type declaration.
     pub dtd: Dtd,
@@ -50,6 +52,8 @@ pub struct Mapping {
     pub columns: Vec<Column>,
     /// Tables of what occurs many times in a row.
     pub children: Vec<Child>,
+    /// The columns that Forebay adds. Not of the mapping file: the configuration of the table names them.
+    pub lineage: Lineage,
 }
 
 /// A child table: a row for each element of that kind in a row of its parent.
@@ -168,24 +172,37 @@ impl Mapping {
             namespaces: BTreeMap::new(),
             columns,
             children: Vec::new(),
+            lineage: Lineage::default(),
         }
     }
 
     /// Schema of the table in RAW: the mapped columns, the one that collects what is unmapped, then the lineage.
     pub fn raw_schema(&self) -> SchemaRef {
         let collected = match &self.unmapped {
-            Unmapped::Collect(name) => Some(Field::new(name, arrow::datatypes::DataType::Utf8, true)),
+            Unmapped::Collect(name) => Some(Field::new(name, DataType::Utf8, true)),
             _ => None,
         };
         let mapped = self.columns.iter().map(Column::field);
-        Arc::new(Schema::new(mapped.chain(collected).chain(lineage_fields()).collect::<Vec<_>>()))
+        Arc::new(Schema::new(mapped.chain(collected).chain(self.lineage.fields()).collect::<Vec<_>>()))
+    }
+
+    /// Every child table, each before its own, with how deep it lies: 1 below the table of the mapping itself. In this
+    /// order they have their table indices.
+    pub fn descendants(&self) -> Vec<(&Child, usize)> {
+        let mut all = Vec::new();
+        let mut waiting: Vec<(&Child, usize)> = self.children.iter().rev().map(|child| (child, 1)).collect();
+        while let Some((child, depth)) = waiting.pop() {
+            all.push((child, depth));
+            waiting.extend(child.children.iter().rev().map(|child| (child, depth + 1)));
+        }
+        all
     }
 }
 
 impl Child {
     /// Schema of the table in RAW: the mapped columns, then the lineage. `is_nested`: its parent is a child table too.
-    pub fn raw_schema(&self, is_nested: bool) -> SchemaRef {
+    pub fn raw_schema(&self, is_nested: bool, lineage: &Lineage) -> SchemaRef {
         let mapped = self.columns.iter().map(Column::field);
-        Arc::new(Schema::new(mapped.chain(child_lineage_fields(is_nested)).collect::<Vec<_>>()))
+        Arc::new(Schema::new(mapped.chain(lineage.child_fields(is_nested)).collect::<Vec<_>>()))
     }
 }

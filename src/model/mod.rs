@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod budget;
+pub mod catalog;
 pub mod level;
 pub mod mapping;
 pub mod offset;

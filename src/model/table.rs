@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use regex::Regex;
 
-use super::mapping::Mapping;
+use super::batch::TableIndex;
+use super::mapping::{Mapping, Name};
 use super::offset::TopicPartition;
 
 /// One `[[table]]` of the configuration, checked and complete.
@@ -16,6 +18,8 @@ pub struct Table {
     pub name: Arc<str>,
     /// Which topics feed it.
     pub topics: TopicChoice,
+    /// Which of their messages; none: all that no table before it takes.
+    pub when: Option<When>,
     /// How its messages become rows.
     pub mapping: Arc<Mapping>,
     /// Where a Kafka partition without a chain begins.
@@ -26,6 +30,40 @@ pub struct Table {
     pub raw: RawSettings,
     /// How it is promoted; none: RAW only.
     pub processed: Option<ProcessedSettings>,
+}
+
+/// A table that has rows: one of the configuration, or a child table of one.
+#[derive(Debug, Clone)]
+pub struct RowTable {
+    /// Name in the lake.
+    pub name: Arc<str>,
+    /// The table of the configuration that it is or belongs to, which has the settings for its files.
+    pub top: TableIndex,
+    /// Schema of its rows in RAW.
+    pub schema: SchemaRef,
+    /// Name of its column `row_index`.
+    pub row_index: Arc<str>,
+}
+
+/// Every table that has rows, by [`TableIndex`]: those of the configuration, then their child tables, those of the first
+/// in the order of [`Mapping::descendants`], then those of the second, and so on. None when there are more than can be
+/// numbered.
+pub fn row_tables(tables: &[Table]) -> Option<Vec<RowTable>> {
+    let mut all = Vec::new();
+    let row_index = |table: &Table| Arc::clone(&table.mapping.lineage.names[4]);
+    for (top, table) in (0..).zip(tables) {
+        let (name, schema) = (Arc::clone(&table.name), table.mapping.raw_schema());
+        all.push(RowTable { name, top, schema, row_index: row_index(table) });
+    }
+    for (top, table) in (0..).zip(tables) {
+        all.extend(table.mapping.descendants().into_iter().map(|(child, depth)| RowTable {
+            name: Arc::from(child.name.as_str()),
+            top,
+            schema: child.raw_schema(depth > 1, &table.mapping.lineage),
+            row_index: row_index(table),
+        }));
+    }
+    (all.len() <= usize::from(TableIndex::MAX)).then_some(all)
 }
 
 /// Which topics feed a table.
@@ -45,6 +83,25 @@ impl TopicChoice {
             Self::Pattern(pattern) => Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(topic)),
         }
     }
+}
+
+/// Which messages of a topic a table takes, where several tables share the topic: the first in the order of the file
+/// whose conditions all hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct When {
+    /// The root element.
+    pub root: Option<Name>,
+    /// A header.
+    pub header: Option<HeaderIs>,
+}
+
+/// A header that a message must have; of several of that name one is enough.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeaderIs {
+    /// Its name.
+    pub name: String,
+    /// Its value, in UTF-8.
+    pub value: String,
 }
 
 /// Where a Kafka partition without a chain begins.

@@ -56,6 +56,8 @@ codes! {
     LIMIT_ROWS = "limit.rows", "the message has more rows than limits.rows";
     SHAPE_ROOT = "shape.root", "the root element is not the one the mapping expects";
     SHAPE_REPEAT = "shape.repeat", "an element occurs more than once where the mapping allows one";
+    SHAPE_NIL = "shape.nil", "an element that is xsi:nil has content";
+    SHAPE_UNMAPPED = "shape.unmapped", "an element, an attribute or text that no column takes";
     SHAPE_UNROUTED = "shape.unrouted", "no table takes this message";
     TYPE_BOOL = "type.bool", "not a boolean";
     TYPE_INT = "type.int", "not a whole number of the column's width";
@@ -63,6 +65,13 @@ codes! {
     TYPE_DECIMAL = "type.decimal", "not a decimal of the column's precision and scale";
     TYPE_DATE = "type.date", "not a date";
     TYPE_TIMESTAMP = "type.timestamp", "not a timestamp";
+    TYPE_TIME = "type.time", "not a time of day";
+    TYPE_BINARY = "type.binary", "not base64, or not hexadecimal";
+    TYPE_JSON = "type.json", "not a JSON document";
+    RULE_ENUM = "rule.enum", "none of the values that enum allows";
+    RULE_REGEX = "rule.regex", "not of the form that regex asks for";
+    RULE_LENGTH = "rule.length", "shorter than min_length or longer than max_length";
+    RULE_RANGE = "rule.range", "below min or above max";
     RULE_REQUIRED = "rule.required", "a required value is missing";
     RULE_DATE = "rule.date", "the date of the row is missing or outside its bounds";
     RULE_POISON = "rule.poison", "the message made the parser fail again and again";

@@ -19,6 +19,7 @@ use crate::flow::validate::Rules;
 use crate::lake::fence::Owner;
 use crate::model::batch::RawMessage;
 use crate::model::budget::MemoryBudget;
+use crate::model::catalog::Catalog;
 use crate::model::offset::TopicPartition;
 use crate::model::table::Table;
 use crate::storage::Storage;
@@ -39,7 +40,9 @@ pub struct Parts {
     pub broker: Broker,
     /// The tables of the configuration; a [`crate::model::batch::TableIndex`] points into it.
     pub tables: Arc<[Table]>,
-    /// What was committed for each table, in their order, and for messages that no table took.
+    /// The same with their child tables.
+    pub catalog: Catalog,
+    /// What was committed for each table of the catalog, in its order, and for messages that no table took.
     pub tallies: Vec<Shared<Tally>>,
     /// Their mappings, compiled.
     pub parser_tables: Arc<[ParserTable]>,
@@ -74,10 +77,17 @@ pub struct Parts {
 impl Parts {
     /// The tally of a table; of messages that no table took without one.
     pub fn tally(&self, table: Option<u16>) -> Option<&Shared<Tally>> {
-        self.tallies.get(table.map_or(self.tables.len(), usize::from))
+        self.tallies.get(table.map_or(self.catalog.all().len(), usize::from))
     }
 
-    /// The table that messages of `topic` go to, as an index and as itself.
+    /// The names of all tables that messages of `topic` may go to; none when there is none.
+    pub fn tables_of(&self, topic: &str) -> Option<String> {
+        let names: Vec<&str> =
+            self.tables.iter().filter(|table| table.topics.takes(topic)).map(|table| &*table.name).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    /// The first table that takes messages of `topic`, as an index and as itself: it says where the topic begins.
     pub fn table_of(&self, topic: &str) -> Option<(u16, &Table)> {
         let index = self.tables.iter().position(|table| table.topics.takes(topic))?;
         Some((u16::try_from(index).ok()?, &self.tables[index]))

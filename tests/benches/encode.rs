@@ -17,7 +17,7 @@ use forebay::flow::buffer::ledger_file::LedgerFile;
 use forebay::flow::buffer::step::ROW_GROUP_BYTES;
 use forebay::flow::spool::Spool;
 use forebay::model::batch::{LedgerRow, Outcome};
-use forebay::model::mapping::lineage_fields;
+use forebay::model::mapping::Lineage;
 use forebay::model::table::Compression;
 use forebay::produce::library::{BOOKS, Book, Library, REPEATED};
 
@@ -112,7 +112,7 @@ fn schema() -> SchemaRef {
         Field::new("publication_year", DataType::Int32, true),
         Field::new("added", time, true),
     ];
-    Arc::new(Schema::new(mapped.into_iter().chain(lineage_fields()).collect::<Vec<_>>()))
+    Arc::new(Schema::new(mapped.into_iter().chain(Lineage::default().fields()).collect::<Vec<_>>()))
 }
 
 /// Rows of the library messages from the one of row `first` on.

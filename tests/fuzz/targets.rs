@@ -7,7 +7,7 @@ use forebay::config::mapping;
 use forebay::flow::parse::{Parser, ParserTable, WellFormed};
 use forebay::model::batch::{Outcome, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
-use forebay::model::mapping::{Dtd, Limits};
+use forebay::model::mapping::{Dtd, Limits, Lineage};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::violation::Violation;
 
@@ -196,7 +196,7 @@ impl Target for MappingFile {
     fn try_one(&mut self, input: &[u8]) -> String {
         assert!(self.folder.path().is_dir());
         std::fs::write(&self.file, input).unwrap();
-        match mapping::read(&self.file) {
+        match mapping::read(&self.file, &Lineage::default()) {
             Ok(mapping) => {
                 // What was found good can be worked with.
                 let _ = mapping.raw_schema();
@@ -225,7 +225,7 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn new() -> Self {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/tables/books.toml");
-        let mapping = mapping::read(&file).unwrap();
+        let mapping = mapping::read(&file, &Lineage::default()).unwrap();
         let judge = WellFormed::new(mapping.limits, mapping.dtd);
         Self { parser: Parser::new(Arc::from(vec![ParserTable::compile(&mapping).unwrap()])), judge }
     }

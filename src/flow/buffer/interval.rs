@@ -16,17 +16,18 @@ use crate::fault::Fault;
 use crate::flow::spool::Spool;
 use crate::lake::footer::Zone;
 use crate::model::batch::{DeadLetter, TableIndex, ValidBatch};
+use crate::model::catalog::Catalog;
 use crate::model::offset::{OffsetRange, TopicPartition};
-use crate::model::table::{RawSettings, Table};
+use crate::model::table::{RawSettings, RowTable, Table};
 
 /// What every interval of a lane is made with.
 #[derive(Debug, Clone)]
 pub struct IntervalContext {
     /// The Kafka partition.
     pub source: TopicPartition,
-    /// Every table the daemon was started with, by [`TableIndex`].
-    pub tables: Arc<[Table]>,
-    /// Their names.
+    /// Every table, child tables too.
+    pub catalog: Catalog,
+    /// The names that ledger rows have for them.
     pub table_names: Arc<[Arc<str>]>,
     /// Where files are encoded.
     pub spool: Spool,
@@ -35,8 +36,9 @@ pub struct IntervalContext {
 }
 
 impl IntervalContext {
-    fn table(&self, index: TableIndex) -> Result<&Table, Fault> {
-        self.tables.get(usize::from(index)).ok_or_else(|| {
+    /// A table, and the settings for its files.
+    fn table(&self, index: TableIndex) -> Result<(&RowTable, &Table), Fault> {
+        self.catalog.get(index).zip(self.catalog.settings(index)).ok_or_else(|| {
             Fault::internal(
                 "buffer.table",
                 format!("a batch of {} names table {index}, which is not there", self.source),
@@ -46,7 +48,7 @@ impl IntervalContext {
 
     /// Settings for what belongs to no table: the strictest of all.
     fn fallback(&self) -> RawSettings {
-        strictest(self.tables.iter().map(|table| &table.raw)).unwrap_or_default()
+        strictest(self.catalog.tables().iter().map(|table| &table.raw)).unwrap_or_default()
     }
 }
 
@@ -101,8 +103,8 @@ impl Interval {
         }
         self.quarantine(&batch, wall)?;
         for rows in batch.tables {
-            let table = self.context.table(rows.table)?;
-            let (schema, compression) = (table.mapping.raw_schema(), table.raw.compression);
+            let (table, settings) = self.context.table(rows.table)?;
+            let (schema, compression) = (Arc::clone(&table.schema), settings.raw.compression);
             let row_group_bytes = self.context.row_group_bytes;
             let spec = FileSpec { schema, compression, row_group_bytes };
             self.file(Zone::Raw, Some(rows.table), spec)?.append(rows.rows)?;
@@ -120,8 +122,8 @@ impl Interval {
         }
         for (table, letters) in by_table {
             let known = table.map(|index| self.context.table(index)).transpose()?;
-            let compression = known.map_or_else(|| self.context.fallback(), |table| table.raw.clone()).compression;
-            let mapping = known.map(|table| Arc::clone(&table.mapping));
+            let compression = known.map_or_else(|| self.context.fallback(), |(_, table)| table.raw.clone()).compression;
+            let mapping = known.map(|(_, table)| Arc::clone(&table.mapping));
             let row_group_bytes = self.context.row_group_bytes;
             let spec = FileSpec { schema: quarantine_schema(), compression, row_group_bytes };
             let file = self.file(Zone::Quarantine, table, spec)?;
@@ -186,7 +188,7 @@ impl Interval {
     pub fn due(&self, now: Instant) -> Option<RollReason> {
         let (first_message, last_message) = self.times?;
         let open = |encoded_bytes, rows| OpenInterval { encoded_bytes, rows, first_message, last_message };
-        let table = |index: &TableIndex| self.context.tables.get(usize::from(*index)).map(|table| &table.raw);
+        let table = |index: &TableIndex| self.context.catalog.settings(*index).map(|table| &table.raw);
         let beside = strictest(self.files.keys().filter_map(|(_, index)| index.as_ref()).filter_map(table));
         let beside = beside.unwrap_or_else(|| self.context.fallback());
         let files = self.files.iter().filter_map(|((_, index), file)| {
@@ -224,9 +226,9 @@ impl Interval {
         })?;
         self.times = None;
         let sums = std::mem::take(&mut self.sums);
-        let (source, tables) = (self.context.source.clone(), Arc::clone(&self.context.tables));
+        let (source, catalog) = (self.context.source.clone(), self.context.catalog.clone());
         let ledger_bytes = ledger.encoded_bytes();
-        Ok(ClosedInterval { source, tables, range, reason, files, ledger: Some(ledger), ledger_bytes, sums })
+        Ok(ClosedInterval { source, catalog, range, reason, files, ledger: Some(ledger), ledger_bytes, sums })
     }
 }
 
@@ -238,10 +240,10 @@ fn footer(context: &IntervalContext, range: OffsetRange, table: Option<TableInde
         ("forebay.from", range.from().to_string()),
         ("forebay.to", range.to().to_string()),
     ];
-    if let Some(table) = table.and_then(|index| context.tables.get(usize::from(index))) {
+    if let Some((table, settings)) = table.and_then(|index| context.table(index).ok()) {
         footer.push(("forebay.table", table.name.to_string()));
-        footer.push(("forebay.mapping", table.mapping.name.clone()));
-        footer.push(("forebay.mapping_version", table.mapping.version.to_string()));
+        footer.push(("forebay.mapping", settings.mapping.name.clone()));
+        footer.push(("forebay.mapping_version", settings.mapping.version.to_string()));
     }
     footer
 }
@@ -268,8 +270,8 @@ pub struct ClosedInterval {
     pub reason: RollReason,
     /// Its data files.
     pub files: Vec<ClosedFile>,
-    /// Every table the daemon was started with.
-    pub tables: Arc<[Table]>,
+    /// Every table, child tables too.
+    pub catalog: Catalog,
     /// Its ledger until the commit takes it to write its footer.
     pub ledger: Option<LedgerFile>,
     /// Length of the ledger: what is encoded so far, and the whole file once it is committed.

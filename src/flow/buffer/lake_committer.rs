@@ -45,7 +45,7 @@ impl Committer for LakeCommitter {
 }
 
 fn data(interval: &ClosedInterval, closed: &ClosedFile) -> SpooledData {
-    let table = closed.table.and_then(|index| interval.tables.get(usize::from(index)));
+    let table = closed.table.and_then(|index| interval.catalog.get(index));
     let table = table.map_or_else(|| UNROUTED.to_owned(), |table| table.name.to_string());
     SpooledData { zone: closed.zone, table, file: spooled(&closed.file) }
 }
@@ -57,11 +57,14 @@ fn spooled(file: &SpooledFile) -> Spooled {
 /// The mappings that made the rows of this interval.
 fn mappings(interval: &ClosedInterval) -> Vec<MappingUsed> {
     let raw = interval.files.iter().filter(|closed| closed.zone == Zone::Raw);
-    let tables = raw.filter_map(|closed| interval.tables.get(usize::from(closed.table?)));
-    let used = tables.map(|table| MappingUsed {
+    let tables = raw.filter_map(|closed| {
+        let index = closed.table?;
+        interval.catalog.get(index).zip(interval.catalog.settings(index))
+    });
+    let used = tables.map(|(table, settings)| MappingUsed {
         table: table.name.to_string(),
-        name: table.mapping.name.clone(),
-        version: table.mapping.version,
+        name: settings.mapping.name.clone(),
+        version: settings.mapping.version,
     });
     used.collect()
 }

@@ -13,8 +13,8 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::flow::spool::Spool;
 use crate::model::batch::ValidBatch;
+use crate::model::catalog::Catalog;
 use crate::model::offset::TopicPartition;
-use crate::model::table::Table;
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
 
@@ -39,7 +39,7 @@ pub struct BuffererParts {
     /// Makes closed intervals part of the lake.
     pub committer: Box<dyn Committer>,
     /// Every table the daemon was started with, by index.
-    pub tables: Arc<[Table]>,
+    pub catalog: Catalog,
     /// The local spool.
     pub spool: Spool,
     /// The memory budget of all encoders.
@@ -87,12 +87,12 @@ impl ParquetBuffererStep {
     ///
     /// A fault when the head cannot be a position or the system gives no thread.
     pub fn new(parts: BuffererParts) -> Result<Self, Fault> {
-        let BuffererParts { source, head, input, committer, tables, spool, memory, clock, .. } = parts;
+        let BuffererParts { source, head, input, committer, catalog, spool, memory, clock, .. } = parts;
         let BuffererParts { backoff, row_group_bytes, report, observer, .. } = parts;
         report.started(head);
-        let table_names = tables.iter().map(|table| Arc::clone(&table.name)).collect();
+        let table_names = catalog.ledger_names();
         let context =
-            IntervalContext { source: source.clone(), tables, table_names, spool: spool.clone(), row_group_bytes };
+            IntervalContext { source: source.clone(), catalog, table_names, spool: spool.clone(), row_group_bytes };
         let interval = Interval::at(context, head)
             .ok_or_else(|| Fault::internal("buffer.range", format!("{source} cannot start at position {head}")))?;
         let context = CommitContext {

@@ -9,12 +9,14 @@ use arrow::array::{
 use arrow::datatypes::{Int32Type, SchemaRef};
 use arrow::error::ArrowError;
 
-use super::compile::{ColumnId, Program};
+use super::compile::{Program, TableId};
+use super::drift::Counted;
 use super::locate::{self, Located};
 use super::machine::Machine;
+use super::route::{Choice, Route};
 use super::rows::Rows;
 use crate::fault::Fault;
-use crate::model::batch::{Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
+use crate::model::batch::{DriftCount, Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
 use crate::model::mapping::Mapping;
 use crate::model::violation::{Code, Violation};
 
@@ -25,7 +27,8 @@ const PART_BYTES: usize = 512 << 20;
 #[derive(Debug, Clone)]
 pub struct ParserTable {
     pub(super) program: Arc<Program>,
-    schema: SchemaRef,
+    /// Its own, then those of its child tables.
+    schemas: Arc<[SchemaRef]>,
 }
 
 impl ParserTable {
@@ -35,20 +38,23 @@ impl ParserTable {
     ///
     /// A mapping with more paths, names or columns than a program can number (65,535 each).
     pub fn compile(mapping: &Mapping) -> Result<Self, Fault> {
-        Ok(Self { program: Arc::new(Program::compile(mapping)?), schema: mapping.raw_schema() })
+        let children =
+            mapping.descendants().into_iter().map(|(child, depth)| child.raw_schema(depth > 1, &mapping.lineage));
+        let schemas = std::iter::once(mapping.raw_schema()).chain(children).collect();
+        Ok(Self { program: Arc::new(Program::compile(mapping)?), schemas })
     }
 
     /// Where the values of the mapping's column `column` are in a message: reads it once more, for people's sake.
     pub fn locate(&self, payload: &[u8], column: usize) -> Located {
-        let plan = self.program.columns.get(column);
-        let (Some(plan), Ok(column)) = (plan, ColumnId::try_from(column)) else { return Located::default() };
+        let columns = self.program.tables.first().map(|table| &table.columns);
+        let Some(&column) = columns.and_then(|columns| columns.get(column)) else { return Located::default() };
         let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
-        Located::new(payload, &trace, plan.message_slot.is_some(), &self.program.limits)
+        Located::new(payload, &trace, &self.program.limits)
     }
 
     /// The schema of its rows in RAW.
     pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+        &self.schemas[0]
     }
 }
 
@@ -75,21 +81,33 @@ pub type Probe = Box<dyn Fn(&RawMessage) + Send>;
 /// the batch from then on.
 pub struct Parser {
     tables: Arc<[ParserTable]>,
+    /// For each table the index of its first child table.
+    children: Vec<TableIndex>,
     workshops: Vec<Option<Workshop>>,
     probe: Option<Probe>,
 }
 
 /// What a worker keeps for a table it has met.
 struct Workshop {
+    index: TableIndex,
+    compiled: ParserTable,
     machine: Machine,
     rows: Rows,
 }
 
 impl Parser {
-    /// A parser for the tables of the daemon, by [`TableIndex`].
+    /// A parser for the tables of the daemon, by [`TableIndex`]. Child tables have the indices after them: those of the
+    /// first table in the order of [`Mapping::descendants`], then those of the second, and so on.
     pub fn new(tables: Arc<[ParserTable]>) -> Self {
         let workshops = tables.iter().map(|_| None).collect();
-        Self { tables, workshops, probe: None }
+        let mut next = tables.len();
+        let first_child = |table: &ParserTable| {
+            let first = next;
+            next += table.schemas.len() - 1;
+            TableIndex::try_from(first).unwrap_or(TableIndex::MAX)
+        };
+        let children = tables.iter().map(first_child).collect();
+        Self { tables, children, workshops, probe: None }
     }
 
     /// The same parser with a look at each message before it is parsed.
@@ -99,13 +117,13 @@ impl Parser {
         self
     }
 
-    /// Parses a batch whose messages all go to `table`; without one they are quarantined as unrouted.
+    /// Parses a batch whose messages go to the tables of `route`; those that none takes are quarantined as unrouted.
     ///
     /// # Errors
     ///
     /// A fault of the parser itself. Nothing that a message may hold leads to one.
-    pub fn parse(&mut self, raw: &Arc<RawBatch>, table: Option<TableIndex>) -> Result<ParsedBatch, Fault> {
-        self.parse_with_care(raw, table, &Care::default())
+    pub fn parse(&mut self, raw: &Arc<RawBatch>, route: impl Into<Route>) -> Result<ParsedBatch, Fault> {
+        self.parse_with_care(raw, route, &Care::default())
     }
 
     /// The same for a batch that has made a worker panic before.
@@ -116,26 +134,24 @@ impl Parser {
     pub fn parse_with_care(
         &mut self,
         raw: &Arc<RawBatch>,
-        table: Option<TableIndex>,
+        route: impl Into<Route>,
         care: &Care<'_>,
     ) -> Result<ParsedBatch, Fault> {
+        let route = route.into();
+        let mut peek = route.peek();
         let mut verdicts = Vec::with_capacity(raw.messages.len());
-        let mut parts = Vec::new();
-        let table = match table {
-            Some(index) => Some((index, self.workshop(index)?)),
-            None => None,
-        };
-        let Some((index, (compiled, mut workshop))) = table else {
-            verdicts.extend(raw.messages.iter().map(unrouted));
-            return Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, permit: raw.permit.beside(0) });
-        };
+        let (mut parts, mut drift) = (Vec::new(), Vec::new());
+        // Out of their places while they are at work: a parse that panics leaves none behind.
+        let mut open: Vec<Workshop> = Vec::new();
         for (number, message) in (0_u32..).zip(&raw.messages) {
             let Some(payload) = &message.payload else {
                 verdicts.push(Verdict { outcome: Outcome::Tombstone, table: None, rows: 0, violations: Vec::new() });
                 continue;
             };
             if care.poisoned.contains(&number) {
-                verdicts.push(poison(index));
+                let what = "the parser failed at this message again and again";
+                let violation = whole_message(Code::RULE_POISON, what);
+                verdicts.push(quarantined(route.unread(raw, message), vec![violation]));
                 continue;
             }
             if let Some(progress) = care.progress {
@@ -144,57 +160,101 @@ impl Parser {
             if let Some(probe) = &self.probe {
                 probe(message);
             }
-            if care.is_isolated {
-                workshop.machine = Machine::new(Arc::clone(&compiled.program));
-            }
             let payload = raw.slice(payload);
+            let index = match route.choose(raw, message, payload, &mut peek) {
+                Choice::Table(index) => index,
+                Choice::Nobody => {
+                    let violation = whole_message(Code::SHAPE_UNROUTED, "no table takes this message");
+                    verdicts.push(quarantined(None, vec![violation]));
+                    continue;
+                }
+                Choice::Unreadable(found) => {
+                    verdicts.push(quarantined(None, vec![peek.violation(payload, *found)]));
+                    continue;
+                }
+            };
+            let at = match open.iter().position(|workshop| workshop.index == index) {
+                Some(at) => at,
+                None => {
+                    open.push(self.workshop(index)?);
+                    open.len() - 1
+                }
+            };
+            let workshop = &mut open[at];
+            if care.is_isolated {
+                drift.extend(self.drift(workshop));
+                workshop.machine = Machine::new(Arc::clone(&workshop.compiled.program));
+            }
             workshop.rows.current = number;
             let flat = workshop.machine.flatten(payload, &mut workshop.rows);
             let violations = if flat.found.is_empty() {
                 Vec::new()
             } else {
-                locate::violations(payload, flat.found, &compiled.program.limits)
+                locate::violations(payload, flat.found, &workshop.compiled.program.limits)
             };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
-            if workshop.rows.longest_text() > PART_BYTES {
-                parts.push(finish(raw, index, &compiled.schema, &mut workshop.rows)?);
+            if workshop.rows.buffers.longest() > PART_BYTES {
+                self.finish(raw, workshop, &mut parts)?;
             }
         }
         if let Some(progress) = care.progress {
             progress.store(NO_MESSAGE, Ordering::Release);
         }
-        if workshop.rows.len() > 0 {
-            parts.push(finish(raw, index, &compiled.schema, &mut workshop.rows)?);
+        for mut workshop in open {
+            self.finish(raw, &mut workshop, &mut parts)?;
+            drift.extend(self.drift(&mut workshop));
+            let place = usize::from(workshop.index);
+            self.workshops[place] = Some(workshop);
         }
-        self.workshops[usize::from(index)] = Some(workshop);
         let bytes = parts.iter().map(|part| part.rows.get_array_memory_size() + part.message.len() * 4).sum::<usize>();
-        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, permit: raw.permit.beside(bytes as u64) })
+        let permit = raw.permit.beside(bytes as u64);
+        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift, permit })
     }
 
-    /// Takes the workshop of a table out of its place; a parse that panics leaves none behind.
-    fn workshop(&mut self, index: TableIndex) -> Result<(ParserTable, Workshop), Fault> {
+    /// The table index of a table of a mapping.
+    fn index_of(&self, index: TableIndex, table: TableId) -> TableIndex {
+        let first_child = self.children.get(usize::from(index)).copied().unwrap_or(TableIndex::MAX);
+        if table == 0 { index } else { first_child.saturating_add(table - 1) }
+    }
+
+    fn drift(&self, workshop: &mut Workshop) -> Vec<DriftCount> {
+        let count = |counted: Counted| {
+            let Counted { table, kind, path, count, example } = counted;
+            DriftCount { table: self.index_of(workshop.index, table), kind, path, count, example }
+        };
+        workshop.machine.take_drift().into_iter().map(count).collect()
+    }
+
+    /// Closes a part of a table and of each of its child tables.
+    fn finish(&self, raw: &RawBatch, workshop: &mut Workshop, parts: &mut Vec<TableRows>) -> Result<(), Fault> {
+        let Workshop { index, compiled, rows, .. } = workshop;
+        for (table, schema) in (0..).zip(compiled.schemas.iter()) {
+            if rows.len(table) > 0 {
+                let (rows, message) = build(raw, schema, rows, table).map_err(|error| {
+                    Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source))
+                })?;
+                parts.push(TableRows { table: self.index_of(*index, table), rows, message });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the workshop of a table out of its place.
+    fn workshop(&mut self, index: TableIndex) -> Result<Workshop, Fault> {
         let unknown = || Fault::internal("parser.unknown-table", format!("the parser knows no table {index}"));
-        let compiled = self.tables.get(usize::from(index)).ok_or_else(unknown)?.clone();
+        let compiled = self.tables.get(usize::from(index)).ok_or_else(unknown)?;
         let kept = self.workshops.get_mut(usize::from(index)).and_then(Option::take);
-        let workshop = kept.unwrap_or_else(|| Workshop {
+        Ok(kept.unwrap_or_else(|| Workshop {
+            index,
             machine: Machine::new(Arc::clone(&compiled.program)),
             rows: Rows::new(&compiled.program),
-        });
-        Ok((compiled, workshop))
+            compiled: compiled.clone(),
+        }))
     }
 }
 
-fn unrouted(message: &RawMessage) -> Verdict {
-    if message.payload.is_none() {
-        return Verdict { outcome: Outcome::Tombstone, table: None, rows: 0, violations: Vec::new() };
-    }
-    let violation = whole_message(Code::SHAPE_UNROUTED, "no table takes this message");
-    Verdict { outcome: Outcome::Quarantined, table: None, rows: 0, violations: vec![violation] }
-}
-
-fn poison(table: TableIndex) -> Verdict {
-    let violation = whole_message(Code::RULE_POISON, "the parser failed at this message again and again");
-    Verdict { outcome: Outcome::Quarantined, table: Some(table), rows: 0, violations: vec![violation] }
+fn quarantined(table: Option<TableIndex>, violations: Vec<Violation>) -> Verdict {
+    Verdict { outcome: Outcome::Quarantined, table, rows: 0, violations }
 }
 
 fn whole_message(code: Code, message: &str) -> Violation {
@@ -209,16 +269,15 @@ fn whole_message(code: Code, message: &str) -> Violation {
     }
 }
 
-/// Closes a part of a table: the mapped columns, then the lineage.
-fn finish(raw: &RawBatch, table: TableIndex, schema: &SchemaRef, rows: &mut Rows) -> Result<TableRows, Fault> {
-    build(raw, schema, rows)
-        .map(|(rows, message)| TableRows { table, rows, message })
-        .map_err(|error| Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source)))
-}
-
-fn build(raw: &RawBatch, schema: &SchemaRef, rows: &mut Rows) -> Result<(RecordBatch, Vec<u32>), ArrowError> {
-    let count = rows.len();
-    let finished = rows.finish()?;
+/// The mapped columns, then the lineage.
+fn build(
+    raw: &RawBatch,
+    schema: &SchemaRef,
+    rows: &mut Rows,
+    table: TableId,
+) -> Result<(RecordBatch, Vec<u32>), ArrowError> {
+    let count = rows.len(table);
+    let finished = rows.finish(table)?;
     let message_of = |&index: &u32| &raw.messages[index as usize];
     let topics: ArrayRef = Arc::new(StringArray::from(vec![&*raw.source.topic]));
     let topic = DictionaryArray::<Int32Type>::try_new(Int32Array::from(vec![0; count]), topics)?;
@@ -231,5 +290,11 @@ fn build(raw: &RawBatch, schema: &SchemaRef, rows: &mut Rows) -> Result<(RecordB
     columns.push(Arc::new(Int64Array::from(offset)));
     columns.push(Arc::new(timestamp.with_timezone("UTC")));
     columns.push(Arc::new(Int32Array::from(finished.row_index)));
+    if table != 0 {
+        columns.push(Arc::new(Int32Array::from(finished.ordinal)));
+    }
+    if !finished.parent_ordinal.is_empty() {
+        columns.push(Arc::new(Int32Array::from(finished.parent_ordinal)));
+    }
     Ok((RecordBatch::try_new(Arc::clone(schema), columns)?, finished.message))
 }

@@ -1,195 +1,353 @@
-//! Values into columns: trimming, null rules, casts, repeats, required values; and where rows begin and end.
+//! Values into columns: what happens to each occurrence, what is kept until a scope ends, required values.
 
-use super::chars::trim;
-use super::compile::ColumnId;
+use std::ops::Range;
+
+use super::compile::{ColumnId, ColumnPlan, ScopeKind};
+use super::elements;
 use super::flatten::Flatten;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
-use super::text::collapse;
-use crate::model::mapping::{Kind, OnBadField, Trim};
+use super::scratch::{INACTIVE, Kept};
+use crate::lexical::{Refused, Value};
+use crate::model::mapping::{OnBadField, Repeat};
 use crate::model::violation::Code;
 
-/// How a message does.
-#[derive(Debug)]
-pub(super) struct Tally {
-    /// Rows in the table before it.
-    pub(super) rows_before: usize,
-    /// Row elements seen.
-    seen: u32,
-    /// Row elements that did not become rows.
-    pub(super) bad_rows: u32,
-    /// No row of the message can be good.
-    pub(super) is_spoiled: bool,
-    /// The row that is open: whether it is bad, and how many of its columns have a value.
-    is_row_spoiled: bool,
-    filled: usize,
-}
-
-impl Tally {
-    pub(super) fn new(rows_before: usize) -> Self {
-        Self { rows_before, seen: 0, bad_rows: 0, is_spoiled: false, is_row_spoiled: false, filled: 0 }
-    }
-
-    /// Place of the open row among the row elements of the message.
-    fn row_index(&self) -> i32 {
-        i32::try_from(self.seen).map_or(i32::MAX, |seen| seen - 1)
-    }
+/// An occurrence of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Given<'t> {
+    /// Text, or the value of an attribute.
+    Text(&'t str),
+    /// An element that is `xsi:nil`.
+    Nil,
+    /// An element: where `<` of its start tag stands, and the byte after its end.
+    Element(usize, usize),
 }
 
 impl Flatten<'_> {
-    /// A row element begins.
-    pub(super) fn begin_row(&mut self, at: usize) -> Result<(), Box<Found>> {
-        let limit = self.program.limits.rows;
-        if self.tally.seen >= limit {
-            let what = format!("the message has more than {limit} rows (limits.rows)");
-            return Err(Found::fatal(Code::LIMIT_ROWS, at, what));
-        }
-        self.tally.seen += 1;
-        self.tally.is_row_spoiled = false;
-        self.tally.filled = 0;
-        if let Some(trace) = &mut self.scratch.trace {
-            trace.rows.push((self.tally.row_index(), Place::at(at)));
-        }
-        Ok(())
-    }
-
-    /// A row element ends: what has no value becomes null, and a bad row is taken back.
-    pub(super) fn end_row(&mut self, at: usize) {
-        let program = self.program;
-        let row = self.rows.len();
-        if self.tally.filled < program.row_columns.len() {
-            for &column in &program.row_columns {
-                if self.rows.columns[usize::from(column)].len() == row {
-                    self.missing(column, at);
-                }
-            }
-        }
-        if self.tally.is_row_spoiled {
-            self.tally.bad_rows += 1;
-            for &column in &program.row_columns {
-                self.rows.columns[usize::from(column)].truncate(row);
-            }
-        } else {
-            self.rows.commit_row(self.tally.row_index());
-        }
-    }
-
-    /// The message ends, and is well-formed.
-    pub(super) fn end_message(mut self) -> Tally {
-        let program = self.program;
-        for (slot, &column) in program.message_columns.iter().enumerate() {
-            if self.rows.shared[slot].len() == 0 && !self.tally.is_spoiled {
-                self.missing(column, self.root_at());
-            }
-        }
-        self.tally
-    }
-
-    fn root_at(&self) -> usize {
-        self.message.find(|character: char| !character.is_ascii_whitespace()).unwrap_or(0)
-    }
-
     /// A value for a column.
     #[inline]
-    pub(super) fn put(&mut self, column: ColumnId, text: &str, place: &Place) {
-        let plan = &self.program.columns[usize::from(column)];
-        if let Some(trace) = self.scratch.trace.as_mut().filter(|trace| trace.column == column) {
-            trace.values.push((self.tally.row_index(), place.clone()));
+    pub(super) fn put(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
+        let plan = self.program.column(column);
+        if self.scratch.trace.is_some() {
+            self.note(column, place);
         }
-        let (buffer, base) = self.rows.buffer(column, plan.message_slot);
-        if buffer.len() != base {
-            return self.repeated(column, text, place);
+        let base = self.base(plan);
+        if plan.pending.is_some() || self.rows.buffers[plan.buffer].len() != base {
+            return self.put_again(column, given, place);
         }
-        if plan.message_slot.is_none() {
-            self.tally.filled += 1;
+        self.scratch.instances[usize::from(plan.scope)].filled += 1;
+        self.cast(column, given, place);
+    }
+
+    /// How long the buffer of a column is while it has not occurred in its scope.
+    #[inline]
+    pub(super) fn base(&self, plan: &ColumnPlan) -> usize {
+        if plan.is_shared { 0 } else { self.scratch.instances[usize::from(plan.scope)].base }
+    }
+
+    /// A value for a column that may have occurred before.
+    fn put_again(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
+        let plan = self.program.column(column);
+        if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
+            return;
         }
-        let value = match plan.trim {
-            Trim::None => text,
-            Trim::Both => trim(text),
-            Trim::Collapse => collapse(text, &mut self.scratch.collapsed).unwrap_or(text),
+        let Some(slot) = plan.pending else { return self.occurs_again(column, given, place) };
+        let pending = &mut self.scratch.pending[usize::from(slot)];
+        pending.count = pending.count.saturating_add(1);
+        match &plan.repeat {
+            Repeat::List => self.cast(column, given, place),
+            Repeat::Index(number) if pending.count == *number => self.cast(column, given, place),
+            Repeat::Last => {
+                let mut kept = std::mem::take(&mut pending.text);
+                kept.clear();
+                let how = match given {
+                    Given::Text(text) => {
+                        kept.push_str(text);
+                        Kept::Text
+                    }
+                    Given::Element(start, end) => {
+                        self.write_element(column, start..end, &mut kept);
+                        Kept::Written
+                    }
+                    Given::Nil => Kept::Nothing,
+                };
+                let pending = &mut self.scratch.pending[usize::from(slot)];
+                (pending.text, pending.kept, pending.place) = (kept, how, Some(place.clone()));
+            }
+            Repeat::Join(separator) => self.join(column, slot, separator, given, place),
+            Repeat::Json => self.append_json(column, slot, given, place),
+            Repeat::Only | Repeat::First | Repeat::Count | Repeat::Index(_) => {}
+        }
+    }
+
+    /// Appends what an occurrence stands for.
+    #[inline]
+    fn cast(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
+        let plan = self.program.column(column);
+        let (value, length) = match given {
+            Given::Text(text) => match plan.caster.cast(text, &mut self.scratch.memory) {
+                Ok(value) => (value, text.len()),
+                Err(refused) => return self.refused(column, text, &refused, place),
+            },
+            Given::Nil => (plan.caster.missing(), 0),
+            Given::Element(start, end) => return self.put_element(column, start..end, place),
         };
-        if value.is_empty() {
-            return self.empty(column, place);
+        let added = match value {
+            Value::Null => return self.null(column, place),
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        let is_full = self.rows.buffers[plan.item].push(value).is_err();
+        if added > length {
+            self.grow(added - length, place.at);
         }
-        if let Err(reason) = buffer.push(value) {
-            let (code, kind) = describe(&plan.kind);
-            let what = match reason {
-                "out of the range" => format!("{reason} of {kind}"),
-                "too long for" | "more digits after the point than" | "more digits before the point than" => {
-                    format!("{reason} {kind}")
+        if is_full {
+            self.too_long(column, place);
+        }
+    }
+
+    fn put_element(&mut self, column: ColumnId, range: Range<usize>, place: &Place) {
+        let mut text = std::mem::take(&mut self.scratch.value);
+        text.clear();
+        let length = range.len();
+        self.write_element(column, range, &mut text);
+        self.grow(text.len().saturating_sub(length), place.at);
+        let plan = self.program.column(column);
+        let is_full = self.rows.buffers[plan.item].push(Value::Text(&text)).is_err();
+        self.scratch.value = text;
+        if is_full {
+            self.too_long(column, place);
+        }
+    }
+
+    /// Adds an occurrence to the text that is joined.
+    fn join(&mut self, column: ColumnId, slot: u16, separator: &str, given: Given<'_>, place: &Place) {
+        let plan = self.program.column(column);
+        let Given::Text(text) = given else { return };
+        let pending = &mut self.scratch.pending[usize::from(slot)];
+        let (before, length) = (pending.text.len(), text.len());
+        match plan.caster.cast(text, &mut self.scratch.memory) {
+            Ok(Value::Null) => return,
+            Ok(value) => {
+                if pending.kept == Kept::Written {
+                    pending.text.push_str(separator);
                 }
-                other => other.to_owned(),
-            };
-            let found = Found {
-                code,
-                column: Some(plan.name.clone()),
-                place: place.clone(),
-                value: Some(shortened(value)),
-                message: format!("the value of {} is {what}", plan.name),
-            };
-            self.bad_field(column, found);
+                pending.kept = Kept::Written;
+                match value {
+                    Value::Text(text) => pending.text.push_str(text),
+                    _ => pending.text.push_str(super::chars::trim(text)),
+                }
+            }
+            Err(refused) => return self.refused(column, text, &refused, place),
         }
+        let added = pending.text.len() - before;
+        self.grow(added.saturating_sub(length), place.at);
+    }
+
+    /// Adds an occurrence to the JSON array.
+    fn append_json(&mut self, column: ColumnId, slot: u16, given: Given<'_>, place: &Place) {
+        let plan = self.program.column(column);
+        let mut json = std::mem::take(&mut self.scratch.pending[usize::from(slot)].text);
+        let before = json.len();
+        json.push(if json.is_empty() { '[' } else { ',' });
+        let length = match given {
+            Given::Text(text) => {
+                match plan.caster.cast(text, &mut self.scratch.memory) {
+                    Ok(value) => elements::push_json_value(value, text, &mut json),
+                    Err(refused) => {
+                        json.push_str("null");
+                        self.refused(column, text, &refused, place);
+                    }
+                }
+                text.len()
+            }
+            Given::Nil => {
+                json.push_str("null");
+                0
+            }
+            Given::Element(start, end) => {
+                self.write_json(start..end, &mut json);
+                end - start
+            }
+        };
+        self.grow((json.len() - before).saturating_sub(length), place.at);
+        let pending = &mut self.scratch.pending[usize::from(slot)];
+        pending.text = json;
+        pending.kept = Kept::Written;
+    }
+
+    /// The scope of a column ends that has its value only now.
+    pub(super) fn finish_deferred(&mut self, column: ColumnId, at: usize) {
+        let plan = self.program.column(column);
+        let Some(slot) = plan.pending.map(usize::from) else { return };
+        let count = self.scratch.pending[slot].count;
+        let place = self.scratch.pending[slot].place.take().unwrap_or(Place::at(at));
+        match &plan.repeat {
+            Repeat::Count => {
+                if self.rows.buffers[plan.buffer].push(Value::Int(i64::from(count))).is_err() {
+                    self.too_long(column, &place);
+                }
+            }
+            Repeat::Index(number) if count < *number => self.missing(column, at),
+            Repeat::Index(_) => {}
+            _ if count == 0 => self.missing(column, at),
+            Repeat::List => {
+                if self.rows.buffers.push_list(plan.buffer).is_err() {
+                    self.too_long(column, &place);
+                }
+            }
+            Repeat::Last if self.rows.buffers[plan.buffer].len() != self.base(plan) => {
+                // A struct: it is there already, and what was found in it counts now.
+                let pending = &mut self.scratch.pending[slot];
+                let (found, is_spoiled) = (std::mem::take(&mut pending.found), pending.is_spoiled);
+                found.into_iter().for_each(|found| self.report(found));
+                self.scratch.instances[usize::from(plan.judge)].is_spoiled |= is_spoiled;
+            }
+            _ => self.finish_kept(column, slot, &place),
+        }
+    }
+
+    fn finish_kept(&mut self, column: ColumnId, slot: usize, place: &Place) {
+        let plan = self.program.column(column);
+        let pending = &mut self.scratch.pending[slot];
+        let kept = pending.kept;
+        let mut text = std::mem::take(&mut pending.text);
+        match (kept, &plan.repeat) {
+            (Kept::Text, _) => self.cast(column, Given::Text(&text), place),
+            (Kept::Written, _) => {
+                if plan.repeat == Repeat::Json {
+                    text.push(']');
+                }
+                if self.rows.buffers[plan.buffer].push(Value::Text(&text)).is_err() {
+                    self.too_long(column, place);
+                }
+            }
+            (Kept::Nothing, Repeat::Last) => self.cast(column, Given::Nil, place),
+            (Kept::Nothing, _) => self.null(column, place),
+        }
+        self.scratch.pending[slot].text = text;
+    }
+
+    /// A value occurs once more than it may, or than counts.
+    #[cold]
+    pub(super) fn occurs_again(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
+        let plan = self.program.column(column);
+        if plan.repeat == Repeat::First {
+            return;
+        }
+        let scope = match self.program.scope(plan.scope).kind {
+            ScopeKind::Message => "message",
+            ScopeKind::Group => "row group",
+            ScopeKind::Row | ScopeKind::Child(_) => "row",
+            ScopeKind::Struct(_) => "struct",
+        };
+        let what = format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
+        let value = if let Given::Text(text) = given { Some(text) } else { None };
+        self.bad_field(column, Code::SHAPE_REPEAT, place, value, what);
+    }
+
+    /// A value that is there and null.
+    #[cold]
+    pub(super) fn null(&mut self, column: ColumnId, place: &Place) {
+        let plan = self.program.column(column);
+        if plan.required && plan.repeat != Repeat::List {
+            let what = format!("{} is required, and {} is empty", plan.name, plan.path);
+            return self.bad_field(column, Code::RULE_REQUIRED, place, None, what);
+        }
+        self.set_null(column);
+    }
+
+    /// A value that is not there.
+    pub(super) fn missing(&mut self, column: ColumnId, at: usize) {
+        let plan = self.program.column(column);
+        let is_single = !matches!(plan.repeat, Repeat::List | Repeat::Join(_) | Repeat::Json);
+        let value = if is_single { plan.caster.missing() } else { Value::Null };
+        if !matches!(value, Value::Null) {
+            let added = if let Value::Text(text) = value { text.len() } else { 0 };
+            if self.rows.buffers[plan.buffer].push(value).is_err() {
+                self.too_long(column, &Place::at(at));
+            }
+            return self.grow(added, at);
+        }
+        if plan.required {
+            let what = format!("{} is required, and {} is missing", plan.name, plan.path);
+            return self.bad_field(column, Code::RULE_REQUIRED, &Place::at(at), None, what);
+        }
+        self.rows.buffers.push_null(plan.buffer);
     }
 
     #[cold]
-    fn repeated(&mut self, column: ColumnId, text: &str, place: &Place) {
-        let plan = &self.program.columns[usize::from(column)];
-        let scope = if plan.message_slot.is_some() { "message" } else { "row" };
-        let found = Found {
-            code: Code::SHAPE_REPEAT,
+    fn refused(&mut self, column: ColumnId, text: &str, refused: &Refused, place: &Place) {
+        let plan = self.program.column(column);
+        let what = format!("the value of {} is {}", plan.name, refused.what);
+        if matches!(plan.repeat, Repeat::Join(_) | Repeat::Json) {
+            // What is put together goes on without it.
+            return self.judge(column, refused.code, place, Some(text), what);
+        }
+        self.bad_field(column, refused.code, place, Some(text), what);
+    }
+
+    #[cold]
+    fn too_long(&mut self, column: ColumnId, place: &Place) {
+        let what = format!("the value of {} is too long for a column", self.program.column(column).name);
+        self.bad_field(column, Code::LIMIT_BYTES, place, None, what);
+    }
+
+    /// An element that is nil has content.
+    pub(super) fn full_nil(&mut self, column: ColumnId, at: usize) {
+        let plan = self.program.column(column);
+        let what = format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
+        self.judge(column, Code::SHAPE_NIL, &Place::at(at), None, what);
+    }
+
+    /// A bad value becomes null, where its row is kept.
+    fn bad_field(&mut self, column: ColumnId, code: Code, place: &Place, value: Option<&str>, message: String) {
+        self.judge(column, code, place, value, message);
+        self.set_null(column);
+    }
+
+    fn judge(&mut self, column: ColumnId, code: Code, place: &Place, value: Option<&str>, message: String) {
+        let plan = self.program.column(column);
+        self.report(Found {
+            code,
             column: Some(plan.name.clone()),
             place: place.clone(),
-            value: Some(shortened(text)),
-            message: format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path),
-        };
-        self.bad_field(column, found);
-    }
-
-    /// A value that is there and empty is null.
-    fn empty(&mut self, column: ColumnId, place: &Place) {
-        let plan = &self.program.columns[usize::from(column)];
-        if plan.required {
-            let found = Found {
-                code: Code::RULE_REQUIRED,
-                column: Some(plan.name.clone()),
-                place: place.clone(),
-                value: None,
-                message: format!("{} is required, and {} is empty", plan.name, plan.path),
-            };
-            return self.bad_field(column, found);
-        }
-        self.set_null(column);
-    }
-
-    /// A value that is not there is null.
-    fn missing(&mut self, column: ColumnId, at: usize) {
-        let plan = &self.program.columns[usize::from(column)];
-        if plan.required {
-            let found = Found {
-                code: Code::RULE_REQUIRED,
-                column: Some(plan.name.clone()),
-                place: Place::at(at),
-                value: None,
-                message: format!("{} is required, and {} is missing", plan.name, plan.path),
-            };
-            return self.bad_field(column, found);
-        }
-        self.set_null(column);
-    }
-
-    fn bad_field(&mut self, column: ColumnId, found: Found) {
-        self.report(found);
-        let plan = &self.program.columns[usize::from(column)];
+            value: value.map(|value| shortened(super::chars::trim(value))),
+            message,
+        });
         // A required column cannot hold a null, so there it always spoils the row.
         if self.program.on_bad_field == OnBadField::Quarantine || plan.required {
-            if plan.message_slot.is_some() { self.tally.is_spoiled = true } else { self.tally.is_row_spoiled = true }
+            self.scratch.instances[usize::from(plan.judge)].is_spoiled = true;
         }
-        self.set_null(column);
     }
 
+    /// The value of a column is null, or of a list its next item.
     fn set_null(&mut self, column: ColumnId) {
-        let (buffer, base) = self.rows.buffer(column, self.program.columns[usize::from(column)].message_slot);
-        buffer.truncate(base);
-        buffer.push_null();
+        let plan = self.program.column(column);
+        match plan.repeat {
+            Repeat::List => self.rows.buffers.push_null(plan.item),
+            _ => {
+                let base = self.base(plan);
+                self.rows.buffers.truncate(plan.buffer, base);
+                self.rows.buffers.push_null(plan.buffer);
+            }
+        }
+    }
+
+    /// Tells the trace, when this is the column that is looked for.
+    pub(super) fn note(&mut self, column: ColumnId, place: &Place) {
+        let plan = self.program.column(column);
+        let row_index = self.row_index();
+        let judge = &self.program.scope(plan.judge).kind;
+        let first = i32::try_from(self.scratch.instances[usize::from(plan.judge)].first_row).unwrap_or(i32::MAX);
+        if let Some(trace) = self.scratch.trace.as_mut().filter(|trace| trace.column == column) {
+            let rows = match judge {
+                ScopeKind::Message => 0..i32::MAX,
+                ScopeKind::Group => first..i32::MAX,
+                _ => row_index..row_index.saturating_add(1),
+            };
+            trace.values.push((rows, place.clone()));
+        }
     }
 
     /// Keeps a violation, up to the limit.
@@ -197,21 +355,5 @@ impl Flatten<'_> {
         if self.scratch.found.len() < MAX_VIOLATIONS {
             self.scratch.found.push(found);
         }
-    }
-}
-
-fn describe(kind: &Kind) -> (Code, String) {
-    match *kind {
-        Kind::Bool => (Code::TYPE_BOOL, "bool".to_owned()),
-        Kind::Int8 => (Code::TYPE_INT, "int8".to_owned()),
-        Kind::Int16 => (Code::TYPE_INT, "int16".to_owned()),
-        Kind::Int32 => (Code::TYPE_INT, "int32".to_owned()),
-        Kind::Int64 => (Code::TYPE_INT, "int64".to_owned()),
-        Kind::Float32 => (Code::TYPE_FLOAT, "float32".to_owned()),
-        Kind::Float64 => (Code::TYPE_FLOAT, "float64".to_owned()),
-        Kind::Decimal(precision, scale) => (Code::TYPE_DECIMAL, format!("decimal({precision},{scale})")),
-        Kind::Date => (Code::TYPE_DATE, "date".to_owned()),
-        Kind::Timestamp(_) => (Code::TYPE_TIMESTAMP, "timestamp".to_owned()),
-        _ => (Code::LIMIT_BYTES, "string".to_owned()),
     }
 }

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use super::attributes::Attribute;
 use super::chars::Survey;
-use super::compile::{ColumnId, DOCUMENT, NOWHERE, Program, StateId};
-use super::fields::Tally;
+use super::compile::{DOCUMENT, MESSAGE, NOWHERE, Program, State, StateId, Watch};
+use super::elements::has_content;
+use super::fields::Given;
 use super::found::{Found, Place};
-use super::machine::{Capture, Scratch};
 use super::rows::Rows;
+use super::scratch::{Capture, Frame, Scratch};
 use super::text::{attribute_value, push_normalised};
 use super::walk::{Checked, Sink, Tag};
 use crate::model::violation::Code;
@@ -26,29 +27,44 @@ pub(super) struct Flatten<'w> {
     state: StateId,
 }
 
+/// How a message does.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// Rows of the topmost table seen.
+    pub(super) rows: u32,
+    /// Rows seen, those of child tables too.
+    pub(super) seen: u32,
+    /// Row elements that did not become rows.
+    pub(super) bad_rows: u32,
+    /// No row of the message can be good.
+    pub(super) is_spoiled: bool,
+    /// Bytes that columns hold beyond those of the message: values that rows share, for example.
+    pub(super) grown: usize,
+    /// What they may be.
+    pub(super) may_grow: usize,
+    /// What ends the reading of the message, found where nothing can be returned.
+    pub(super) fatal: Option<Box<Found>>,
+}
+
 impl<'w> Flatten<'w> {
     /// At the beginning of `message`.
     pub(super) fn new(
         program: &'w Program,
         message: &'w str,
         survey: Survey,
+        may_grow: usize,
         scratch: &'w mut Scratch,
         rows: &'w mut Rows,
     ) -> Self {
-        scratch.states.clear();
-        scratch.open = 0;
-        let tally = Tally::new(rows.len());
-        Self { program, message, survey, scratch, rows, tally, state: DOCUMENT }
-    }
-
-    #[inline]
-    fn each_capture(&mut self, mut add: impl FnMut(&str, &mut Capture)) {
-        let depth = self.scratch.states.len();
-        for capture in &mut self.scratch.captures[..self.scratch.open] {
-            if capture.takes_all || capture.depth == depth {
-                add(self.message, capture);
-            }
-        }
+        scratch.frames.clear();
+        scratch.own_open = 0;
+        scratch.all_open = 0;
+        scratch.namespaces.clear();
+        scratch.unmapped.clear();
+        let tally = Tally { may_grow, ..Tally::default() };
+        let mut flatten = Self { program, message, survey, scratch, rows, tally, state: DOCUMENT };
+        flatten.begin_instance(MESSAGE, 0);
+        flatten
     }
 
     fn wrong_root(&mut self, at: usize) {
@@ -61,110 +77,175 @@ impl<'w> Flatten<'w> {
         self.tally.is_spoiled = true;
     }
 
-    fn capture(&mut self, depth: usize, takes_all: bool) {
-        let scratch = &mut *self.scratch;
-        if scratch.open == scratch.captures.len() {
-            scratch.captures.push(Capture::default());
+    /// An element in which something is to be done.
+    #[inline]
+    fn enter(&mut self, what: &State, tag: &Tag<'_>) -> Checked {
+        if self.tally.fatal.is_some() {
+            return self.tally.fatal.take().map_or(Ok(()), Err);
         }
-        let capture = &mut scratch.captures[scratch.open];
-        capture.depth = depth;
-        capture.takes_all = takes_all;
-        capture.gathered.clear();
-        scratch.open += 1;
+        let is_nil = !tag.attributes.is_empty() && self.is_nil(tag.attributes);
+        if is_nil && let Some(frame) = self.scratch.frames.last_mut() {
+            frame.is_nil = true;
+        }
+        for &scope in &what.begins {
+            self.begin(scope, tag.at, is_nil)?;
+        }
+        if !what.text.is_empty() {
+            capture(&mut self.scratch.own, &mut self.scratch.own_open, tag.depth);
+        }
+        if !what.all_text.is_empty() {
+            capture(&mut self.scratch.all, &mut self.scratch.all_open, tag.depth);
+        }
+        if !tag.attributes.is_empty() && !what.attributes.is_empty() {
+            self.take_attributes(what, tag.attributes);
+        }
+        Ok(())
     }
 
-    fn take_attributes(&mut self, state: StateId, attributes: &[Attribute]) {
-        let program = self.program;
-        for &(wanted, column) in &program.state(state).attributes {
+    fn is_nil(&self, attributes: &[Attribute]) -> bool {
+        let nil = attributes.iter().find(|attribute| attribute.id == self.program.nil);
+        nil.is_some_and(|nil| matches!(self.message[nil.value.clone()].trim_ascii(), "true" | "1"))
+    }
+
+    fn take_attributes(&mut self, what: &State, attributes: &[Attribute]) {
+        for &(wanted, column) in &what.attributes {
             let Some(attribute) = attributes.iter().find(|attribute| attribute.id == wanted) else { continue };
             let raw = &self.message[attribute.value.clone()];
             let place = Place { at: attribute.value.start, attribute: Some(attribute.name.clone()) };
             if !raw.bytes().any(|byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r')) {
-                self.put(column, raw, &place);
+                self.put(column, Given::Text(raw), &place);
                 continue;
             }
             let mut value = std::mem::take(&mut self.scratch.value);
             value.clear();
             // Its references were found good when the tag was read.
             if attribute_value(raw, Some(&mut value)).is_ok() {
-                self.put(column, &value, &place);
+                self.put(column, Given::Text(&value), &place);
             }
             self.scratch.value = value;
         }
     }
 
+    /// The element ends in which something was done.
     #[inline]
-    fn finish_capture(&mut self, columns: &[ColumnId], depth: usize, at: usize) {
-        self.scratch.open -= 1;
-        let open = self.scratch.open;
-        debug_assert_eq!(self.scratch.captures[open].depth, depth);
-        let gathered = std::mem::take(&mut self.scratch.captures[open].gathered);
-        let place = Place::at(gathered.start().unwrap_or(at));
-        for &column in columns {
-            self.put(column, gathered.text(self.message), &place);
+    fn leave(&mut self, what: &State, at: usize, after: usize) {
+        if self.scratch.frames.last().is_some_and(|frame| frame.is_nil) {
+            self.leave_nil(what, at, after);
+        } else {
+            for &column in &what.elements {
+                self.put(column, Given::Element(at, after), &Place::at(at));
+            }
+            if !what.all_text.is_empty() {
+                self.scratch.all_open -= 1;
+                let open = self.scratch.all_open;
+                let gathered = std::mem::take(&mut self.scratch.all[open].gathered);
+                let place = Place::at(gathered.start().unwrap_or(at));
+                for &column in &what.all_text {
+                    self.put(column, Given::Text(gathered.text(self.message)), &place);
+                }
+                self.scratch.all[open].gathered = gathered;
+            }
+            if !what.text.is_empty() {
+                self.scratch.own_open -= 1;
+                let open = self.scratch.own_open;
+                let gathered = std::mem::take(&mut self.scratch.own[open].gathered);
+                let place = Place::at(gathered.start().unwrap_or(at));
+                for &column in &what.text {
+                    self.put(column, Given::Text(gathered.text(self.message)), &place);
+                }
+                self.scratch.own[open].gathered = gathered;
+            }
         }
-        self.scratch.captures[open].gathered = gathered;
+        for &scope in what.begins.iter().rev() {
+            self.end(scope, at);
+        }
     }
+
+    /// An element that is nil ends: what would have been its value is null, and there may be nothing in it.
+    #[cold]
+    fn leave_nil(&mut self, what: &State, at: usize, after: usize) {
+        self.scratch.all_open -= usize::from(!what.all_text.is_empty());
+        self.scratch.own_open -= usize::from(!what.text.is_empty());
+        let is_full = has_content(&self.message[at..after]);
+        for &column in what.elements.iter().chain(&what.all_text).chain(&what.text) {
+            if is_full {
+                self.full_nil(column, at);
+            }
+            self.put(column, Given::Nil, &Place::at(at));
+        }
+        if is_full {
+            self.full_structs(what, at);
+        }
+    }
+}
+
+fn capture(captures: &mut Vec<Capture>, open: &mut usize, depth: usize) {
+    if *open == captures.len() {
+        captures.push(Capture::default());
+    }
+    let capture = &mut captures[*open];
+    capture.depth = depth;
+    capture.gathered.clear();
+    *open += 1;
 }
 
 impl Sink for Flatten<'_> {
     #[inline]
     fn open(&mut self, tag: &Tag<'_>) -> Checked {
         let program = self.program;
-        let state = program.step(self.state, tag.name);
+        let state = program.moves.step(self.state, tag.name, tag.attributes, self.message);
         if tag.depth == 1 && state == NOWHERE {
             self.wrong_root(tag.at);
         }
-        self.scratch.states.push(self.state);
+        self.scratch.frames.push(Frame { outer: self.state, at: tag.at, is_nil: false });
         self.state = state;
         let what = program.state(state);
-        if what.is_row {
-            self.begin_row(tag.at)?;
+        if !what.is_quiet {
+            self.enter(what, tag)?;
         }
-        if !what.text.is_empty() {
-            self.capture(tag.depth, false);
-        }
-        if !what.all_text.is_empty() {
-            self.capture(tag.depth, true);
-        }
-        if !tag.attributes.is_empty() && !what.attributes.is_empty() {
-            self.take_attributes(state, tag.attributes);
-        }
-        Ok(())
+        if program.watch == Watch::Off { Ok(()) } else { self.watch_open(tag, state) }
     }
 
     #[inline]
     fn text(&mut self, range: Range<usize>) {
-        if self.scratch.open == 0 {
+        if self.program.watch != Watch::Off {
+            self.watch_text(range.clone(), self.survey.has_carriage_return);
+        }
+        let depth = self.scratch.frames.len();
+        let message = self.message;
+        let own = self.scratch.own[..self.scratch.own_open].last_mut().filter(|capture| capture.depth == depth);
+        if own.is_none() && self.scratch.all_open == 0 {
             return;
         }
-        if self.survey.has_carriage_return && self.message[range.clone()].contains('\r') {
-            let text = &self.message[range];
-            self.each_capture(|message, capture| push_normalised(text, capture.gathered.join(message)));
+        let captures = own.into_iter().chain(&mut self.scratch.all[..self.scratch.all_open]);
+        if self.survey.has_carriage_return && message[range.clone()].contains('\r') {
+            captures.for_each(|capture| push_normalised(&message[range.clone()], capture.gathered.join(message)));
         } else {
-            self.each_capture(|message, capture| capture.gathered.add(message, range.clone()));
+            captures.for_each(|capture| capture.gathered.add(message, range.clone()));
         }
     }
 
     fn character(&mut self, character: char) {
-        self.each_capture(|message, capture| capture.gathered.join(message).push(character));
+        if self.program.watch != Watch::Off {
+            self.watch_character(character);
+        }
+        let depth = self.scratch.frames.len();
+        let message = self.message;
+        let own = self.scratch.own[..self.scratch.own_open].last_mut().filter(|capture| capture.depth == depth);
+        let captures = own.into_iter().chain(&mut self.scratch.all[..self.scratch.all_open]);
+        captures.for_each(|capture| capture.gathered.join(message).push(character));
     }
 
     #[inline]
-    fn close(&mut self, at: usize, _after: usize) {
-        let depth = self.scratch.states.len();
+    fn close(&mut self, at: usize, after: usize) {
         let program = self.program;
         let what = program.state(self.state);
-        // Captures close in the opposite order of their opening.
-        if !what.all_text.is_empty() {
-            self.finish_capture(&what.all_text, depth, at);
+        if program.watch != Watch::Off {
+            self.watch_close(at);
         }
-        if !what.text.is_empty() {
-            self.finish_capture(&what.text, depth, at);
+        if !what.is_quiet {
+            self.leave(what, at, after);
         }
-        if what.is_row {
-            self.end_row(at);
-        }
-        self.state = self.scratch.states.pop().unwrap_or(DOCUMENT);
+        self.state = self.scratch.frames.pop().map_or(DOCUMENT, |frame| frame.outer);
     }
 }

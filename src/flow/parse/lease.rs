@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crossbeam_channel::Sender;
 
 use super::batch::{Care, NO_MESSAGE};
+use super::route::Route;
 use crate::fault::Fault;
-use crate::model::batch::{ParsedBatch, RawBatch, TableIndex};
+use crate::model::batch::{ParsedBatch, RawBatch};
 
 /// After this many failed attempts a batch is parsed message by message, and what fails then is blamed on a message.
 pub const SHARED_ATTEMPTS: u32 = 3;
@@ -17,8 +18,8 @@ pub const SHARED_ATTEMPTS: u32 = 3;
 pub struct ParseJob {
     /// What is to be parsed.
     pub raw: Arc<RawBatch>,
-    /// The table that takes all of it.
-    pub table: Option<TableIndex>,
+    /// The tables that its messages go to.
+    pub route: Route,
     /// How often a worker has died of it.
     pub attempt: u32,
     /// Indices of messages that are not to be touched again.
@@ -29,8 +30,8 @@ pub struct ParseJob {
 
 impl ParseJob {
     /// A batch that no worker has seen yet.
-    pub fn new(raw: Arc<RawBatch>, table: Option<TableIndex>, out: Sender<ParsedBatch>) -> Self {
-        Self { raw, table, attempt: 0, poisoned: Vec::new(), out }
+    pub fn new(raw: Arc<RawBatch>, route: impl Into<Route>, out: Sender<ParsedBatch>) -> Self {
+        Self { raw, route: route.into(), attempt: 0, poisoned: Vec::new(), out }
     }
 }
 

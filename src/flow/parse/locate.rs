@@ -9,7 +9,7 @@ use quick_xml::events::Event;
 
 use super::decode::{origins, readable};
 use super::found::{Found, Place};
-use super::machine::Trace;
+use super::scratch::Trace;
 use crate::model::mapping::Limits;
 use crate::model::violation::Violation;
 
@@ -30,28 +30,25 @@ pub struct Position {
 /// Where the values of one column are in a message.
 #[derive(Debug, Default)]
 pub struct Located {
-    values: BTreeMap<i32, Position>,
+    /// Rows that a value belongs to, and where it is.
+    values: Vec<(Range<i32>, Position)>,
     rows: BTreeMap<i32, Position>,
-    /// The value that all rows share, when the column is one of the message.
-    shared: Option<Position>,
 }
 
 impl Located {
     /// The place of the value for the row of that index, or of the row itself where it has no value.
     pub fn of(&self, row_index: i32) -> Option<&Position> {
-        self.shared.as_ref().or_else(|| self.values.get(&row_index)).or_else(|| self.rows.get(&row_index))
+        let value = self.values.iter().rev().find(|(rows, _)| rows.contains(&row_index));
+        value.map(|(_, position)| position).or_else(|| self.rows.get(&row_index))
     }
 
-    pub(super) fn new(payload: &[u8], trace: &Trace, is_shared: bool, limits: &Limits) -> Self {
-        let resolve = |places: &[(i32, Place)]| -> Vec<(i32, Position)> {
-            let only: Vec<&Place> = places.iter().map(|(_, place)| place).collect();
-            places.iter().map(|(row, _)| *row).zip(positions(payload, &only, limits)).collect()
-        };
-        let values = resolve(&trace.values);
-        if is_shared {
-            return Self { shared: values.into_iter().next().map(|(_, position)| position), ..Self::default() };
-        }
-        Self { values: values.into_iter().collect(), rows: resolve(&trace.rows).into_iter().collect(), shared: None }
+    pub(super) fn new(payload: &[u8], trace: &Trace, limits: &Limits) -> Self {
+        let places: Vec<&Place> = trace.values.iter().map(|(_, place)| place).collect();
+        let values =
+            trace.values.iter().map(|(rows, _)| rows.clone()).zip(positions(payload, &places, limits)).collect();
+        let places: Vec<&Place> = trace.rows.iter().map(|(_, place)| place).collect();
+        let rows = trace.rows.iter().map(|(row, _)| *row).zip(positions(payload, &places, limits)).collect();
+        Self { values, rows }
     }
 }
 

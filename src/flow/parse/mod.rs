@@ -15,30 +15,55 @@
 //! * [`WellFormed`] is the same way with nothing at its end: the verdict without a mapping.
 //! * Line and path of a violation are worked out afterwards from its byte offset; a good message pays nothing for them.
 //!
-//! Order of the steps of a value: pieces of text are joined and their line ends made one kind, then white space is
-//! trimmed, then the null rules (missing or empty is null, for text too), then the cast. A second occurrence of a value
-//! within its row (within its message, for a path from the root) is a violation.
+//! **Paths** become *states*: the set of all places of the mapping's tree of paths that an element may be at, so that
+//! `a/b`, `*/b` and `a[@k='v']/b` may all mean it and a start tag is still one look into a table.
+//!
+//! **Scopes.** Every value belongs to a stretch of the message in which it may occur once, or as often as its `repeat`
+//! says: the message, a row group, a row, a row of a child table, a struct. A path from the root belongs to the innermost
+//! row group (or child row) on its way. When a scope ends, what is missing becomes null or its default, and what belongs
+//! to it is repeated in the rows that came in it. An element of an outer row group without an inner one is a row as
+//! well. A bad row is left out with the rows of child tables below it; a bad row of a child table alone, and its parent
+//! stays; all of it only where the mapping keeps good rows.
+//!
+//! **Values.** Pieces of text are joined and their line ends made one kind; then come the steps of [`crate::lexical`].
+//! With `join`, `json` and `list` they are about each occurrence. `xsi:nil` is null, and an element that is nil and has
+//! content is a violation. Type `xml` is the element with every namespace in scope declared on it (prefixes may stand in
+//! values too); an element as JSON is its text, or an object of `@attribute`, `#text` and children, with the mapping's
+//! prefixes (`{uri}name` where it has none).
+//!
+//! **Memory.** What a message adds to columns is bounded by its length: its own text goes once into each column that
+//! takes it, rows are at most `limits.rows`, and everything else (values that rows share, defaults, fields of structs,
+//! namespace declarations of `xml`, escapes and keys of JSON) is at most 128 bytes for each of its bytes, and 1 GiB.
 
 mod attributes;
 mod batch;
 mod chars;
+mod collect;
 mod columns;
 mod compile;
 mod declaration;
 mod decode;
 mod doctype;
+mod drift;
+mod elements;
 mod fields;
 mod flatten;
 mod found;
+mod instances;
 mod lease;
 mod locate;
 mod machine;
 mod names;
+mod namespaces;
+mod peek;
 mod pool;
 mod refusals;
+mod route;
 mod rows;
 mod scopes;
+mod scratch;
 mod text;
+mod unmapped;
 mod vocabulary;
 mod walk;
 mod well_formed;
@@ -47,6 +72,7 @@ pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
+pub use route::Route;
 pub use well_formed::WellFormed;
 
 #[cfg(test)]

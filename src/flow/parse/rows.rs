@@ -1,24 +1,43 @@
-//! The rows of one table while they are built: its columns, and what each row's lineage is made of.
+//! The rows of a mapping's tables while they are built: their columns, and what each row's lineage is made of.
 
 use arrow::array::ArrayRef;
 use arrow::error::ArrowError;
 
-use super::columns::ColumnBuffer;
-use super::compile::{ColumnId, Program};
+use super::columns::Buffers;
+use super::compile::{BufferId, Program, ScopeId, TableId};
 
 /// Rows under construction. Whole messages are taken back by [`Rows::truncate`].
 #[derive(Debug)]
 pub(super) struct Rows {
-    /// Every mapped column; those of the message are filled when a message ends.
-    pub(super) columns: Vec<ColumnBuffer>,
-    /// Values that all rows of the current message share, one at most in each, by the columns' message slots.
-    pub(super) shared: Vec<ColumnBuffer>,
-    /// For each row its place among the row elements of its message.
-    row_index: Vec<i32>,
-    /// For each row the index of its message in the batch.
-    message: Vec<u32>,
+    /// Every value.
+    pub(super) buffers: Buffers,
+    /// The table of the mapping, then its child tables.
+    pub(super) tables: Vec<TableRows>,
     /// Index of the current message in the batch.
     pub(super) current: u32,
+}
+
+/// The rows of one table.
+#[derive(Debug)]
+pub(super) struct TableRows {
+    /// Its columns.
+    buffers: Vec<BufferId>,
+    /// For each row its place among the row elements of its message; of a child table, that of the row it belongs to.
+    row_index: Vec<i32>,
+    /// For each row of a child table its place among those of the same row of the topmost table.
+    ordinal: Vec<i32>,
+    /// For each row of a child table below another the ordinal of that one.
+    parent_ordinal: Vec<i32>,
+    /// For each row the index of its message in the batch.
+    message: Vec<u32>,
+}
+
+/// Where a row is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lineage {
+    pub(super) row_index: i32,
+    pub(super) ordinal: Option<i32>,
+    pub(super) parent_ordinal: Option<i32>,
 }
 
 /// The finished columns of a table.
@@ -26,78 +45,82 @@ pub(super) struct Rows {
 pub(super) struct Finished {
     /// The mapped columns.
     pub(super) columns: Vec<ArrayRef>,
-    /// See [`Rows`].
+    /// See [`TableRows`].
     pub(super) row_index: Vec<i32>,
-    /// See [`Rows`].
+    /// See [`TableRows`].
+    pub(super) ordinal: Vec<i32>,
+    /// See [`TableRows`].
+    pub(super) parent_ordinal: Vec<i32>,
+    /// See [`TableRows`].
     pub(super) message: Vec<u32>,
 }
 
 impl Rows {
     /// No rows yet.
     pub(super) fn new(program: &Program) -> Self {
-        let buffer = |id: usize| ColumnBuffer::new(&program.columns[id].kind);
-        Self {
-            columns: (0..program.columns.len()).map(buffer).collect(),
-            shared: program.message_columns.iter().map(|&id| buffer(usize::from(id))).collect(),
+        let table = |buffers: &Vec<BufferId>| TableRows {
+            buffers: buffers.clone(),
             row_index: Vec::new(),
+            ordinal: Vec::new(),
+            parent_ordinal: Vec::new(),
             message: Vec::new(),
+        };
+        Self {
+            buffers: Buffers::new(&program.shapes),
+            tables: program.tables.iter().map(|plan| table(&plan.buffers)).collect(),
             current: 0,
         }
     }
 
-    /// Complete rows.
+    /// Complete rows of a table.
     #[inline]
-    pub(super) fn len(&self) -> usize {
-        self.message.len()
+    pub(super) fn len(&self, table: TableId) -> usize {
+        self.tables[usize::from(table)].message.len()
     }
 
-    /// Where a value of a column goes, and how long that is while the open row (or message) has none.
-    #[inline]
-    pub(super) fn buffer(&mut self, column: ColumnId, message_slot: Option<usize>) -> (&mut ColumnBuffer, usize) {
-        match message_slot {
-            None => (&mut self.columns[usize::from(column)], self.message.len()),
-            Some(slot) => (&mut self.shared[slot], 0),
+    /// Counts the row whose values have been appended.
+    pub(super) fn commit(&mut self, table: TableId, lineage: Lineage) {
+        let table = &mut self.tables[usize::from(table)];
+        table.row_index.push(lineage.row_index);
+        table.ordinal.extend(lineage.ordinal);
+        table.parent_ordinal.extend(lineage.parent_ordinal);
+        table.message.push(self.current);
+    }
+
+    /// Forgets every row of a table after the first `len`, incomplete ones too.
+    pub(super) fn truncate(&mut self, table: TableId, len: usize) {
+        let table = &mut self.tables[usize::from(table)];
+        for &buffer in &table.buffers {
+            self.buffers.truncate(buffer, len);
+        }
+        table.row_index.truncate(len);
+        table.ordinal.truncate(len);
+        table.parent_ordinal.truncate(len);
+        table.message.truncate(len);
+    }
+
+    /// Forgets the rows that were added in a scope since these marks were set.
+    pub(super) fn take_back(&mut self, program: &Program, scope: ScopeId, marks: &[usize]) {
+        let plan = program.scope(scope);
+        for (at, table) in plan.tables.clone().enumerate() {
+            self.truncate(table, marks[plan.mark + at]);
         }
     }
 
-    /// Counts the row that the row columns hold now.
-    pub(super) fn commit_row(&mut self, row_index: i32) {
-        self.row_index.push(row_index);
-        self.message.push(self.current);
-    }
-
-    /// Forgets every row after the first `len`, incomplete ones too.
-    pub(super) fn truncate(&mut self, len: usize) {
-        for column in &mut self.columns {
-            column.truncate(len);
-        }
-        self.row_index.truncate(len);
-        self.message.truncate(len);
-    }
-
-    /// Forgets the values that belonged to the rows of one message.
-    pub(super) fn forget_shared(&mut self) {
-        for column in &mut self.shared {
-            column.truncate(0);
-        }
-    }
-
-    /// Bytes of text in the longest column, which bounds how much more fits into this part of the table.
-    pub(super) fn longest_text(&self) -> usize {
-        self.columns.iter().map(ColumnBuffer::text_bytes).max().unwrap_or(0)
-    }
-
-    /// The columns as arrays; no rows are left.
+    /// The columns of a table as arrays; it has no rows then.
     ///
     /// # Errors
     ///
-    /// See [`ColumnBuffer::finish`].
-    pub(super) fn finish(&mut self) -> Result<Finished, ArrowError> {
-        let columns = self.columns.iter_mut().map(ColumnBuffer::finish).collect::<Result<_, _>>()?;
+    /// See [`Buffers::finish`].
+    pub(super) fn finish(&mut self, table: TableId) -> Result<Finished, ArrowError> {
+        let table = &mut self.tables[usize::from(table)];
+        let columns = table.buffers.iter().map(|&buffer| self.buffers.finish(buffer)).collect::<Result<_, _>>()?;
         Ok(Finished {
             columns,
-            row_index: std::mem::take(&mut self.row_index),
-            message: std::mem::take(&mut self.message),
+            row_index: std::mem::take(&mut table.row_index),
+            ordinal: std::mem::take(&mut table.ordinal),
+            parent_ordinal: std::mem::take(&mut table.parent_ordinal),
+            message: std::mem::take(&mut table.message),
         })
     }
 }

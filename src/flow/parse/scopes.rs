@@ -41,7 +41,7 @@ pub(super) const NO_URI: UriId = 0;
 /// The namespace of the prefix `xml`.
 pub(super) const XML: UriId = 1;
 
-const XML_URI: &str = "http://www.w3.org/XML/1998/namespace";
+pub(super) const XML_URI: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_URI: &str = "http://www.w3.org/2000/xmlns/";
 
 /// Declarations in force, all of those around included, by prefix (empty: the default namespace).

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::chars::{is_char, is_space, is_unqualified_name};
+use super::chars::{is_char, is_unqualified_name};
 use super::found::Found;
 use crate::model::violation::Code;
 
@@ -115,26 +115,6 @@ pub(super) fn push_normalised(text: &str, out: &mut String) {
     out.push_str(rest);
 }
 
-/// Text with inner runs of white space as one blank and none at its ends, or `None` where it is so already.
-pub(super) fn collapse<'a>(text: &str, out: &'a mut String) -> Option<&'a str> {
-    let bytes = text.as_bytes();
-    let is_collapsed = !bytes.first().is_some_and(|&byte| is_space(byte))
-        && !bytes.last().is_some_and(|&byte| is_space(byte))
-        && !bytes.iter().any(|&byte| is_space(byte) && byte != b' ')
-        && !bytes.windows(2).any(|pair| pair == b"  ");
-    if is_collapsed {
-        return None;
-    }
-    out.clear();
-    for word in text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()) {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
-    }
-    Some(out)
-}
-
 /// Text that is gathered piece by piece. One piece stays where it is in the message; only more than one are joined in
 /// a buffer of their own, whose memory is kept for the next time.
 #[derive(Debug, Default)]
@@ -236,16 +216,6 @@ mod tests {
         let mut out = String::new();
         push_normalised("a\r\nb\rc\n\r\r\n", &mut out);
         assert_eq!(out, "a\nb\nc\n\n\n");
-    }
-
-    #[test]
-    fn white_space_is_collapsed_only_where_needed() {
-        let mut out = String::new();
-        assert_eq!(collapse("a b", &mut out), None);
-        assert_eq!(collapse("", &mut out), None);
-        assert_eq!(collapse(" a \n b ", &mut out), Some("a b"));
-        assert_eq!(collapse("a\tb", &mut out), Some("a b"));
-        assert_eq!(collapse(" \n ", &mut out), Some(""));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Every message has exactly one verdict, and every row its message. A breach is a fault of Forebay, never of a message.
 
 use crate::fault::Fault;
-use crate::model::batch::{Outcome, ParsedBatch};
+use crate::model::batch::{Outcome, ParsedBatch, TableIndex};
 
-/// Checks a batch that has to begin at consumer position `from`.
+/// Checks a batch that has to begin at consumer position `from`; `top` says which table of the configuration a table is or
+/// belongs to.
 ///
 /// # Errors
 ///
 /// An internal fault that names the first breach.
-pub fn check(parsed: &ParsedBatch, from: i64) -> Result<(), Fault> {
+pub fn check(parsed: &ParsedBatch, from: i64, top: impl Fn(TableIndex) -> Option<TableIndex>) -> Result<(), Fault> {
     let raw = &*parsed.raw;
     let breach = |what: String| {
         Fault::internal("validate.conservation", format!("batch {} of {}: {what}", raw.range, raw.source))
@@ -31,10 +32,16 @@ pub fn check(parsed: &ParsedBatch, from: i64) -> Result<(), Fault> {
         if part.rows.num_rows() != part.message.len() {
             return Err(breach(format!("table {} has rows without a message", part.table)));
         }
+        let top = top(part.table);
         for &message in &part.message {
             let verdict = parsed.verdicts.get(message as usize);
-            match verdict.filter(|verdict| verdict.table == Some(part.table)) {
-                Some(_) => rows[message as usize] += 1,
+            match verdict.filter(|verdict| verdict.table.is_some() && verdict.table == top) {
+                Some(_) if top == Some(part.table) => rows[message as usize] += 1,
+                // A row of a child table belongs to one of the table.
+                Some(verdict) if verdict.rows > 0 => {}
+                Some(_) => {
+                    return Err(breach(format!("table {} has a row of a message that has none", part.table)));
+                }
                 None => return Err(breach(format!("table {} has a row of a message that is not its own", part.table))),
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! They look at whole columns; only for a row that breaks one is its message read again, to say where.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray};
@@ -17,8 +17,8 @@ use crate::flow::parse::{Located, ParserTable};
 use crate::model::batch::{
     DeadLetter, LedgerRow, Outcome, ParsedBatch, RawBatch, TableIndex, TableRows, ValidBatch, Verdict,
 };
-use crate::model::mapping::{LINEAGE, OnBadMessage};
-use crate::model::table::{OnBadDate, Table};
+use crate::model::mapping::OnBadMessage;
+use crate::model::table::{OnBadDate, RowTable, Table, row_tables};
 use crate::model::violation::{Code, Violation};
 
 /// Violations kept of one message.
@@ -30,16 +30,16 @@ const MAX_VALUE: usize = 64;
 #[derive(Debug)]
 pub struct Rules {
     tables: Vec<TableRules>,
+    /// Every table that has rows, child tables too.
+    all: Vec<RowTable>,
     parsers: Arc<[ParserTable]>,
 }
 
 #[derive(Debug)]
 struct TableRules {
-    name: Arc<str>,
     date: Option<DateRule>,
     /// Columns that identify a record, with their names.
     record_id: Vec<(usize, String)>,
-    row_index: usize,
     on_bad_message: OnBadMessage,
 }
 
@@ -63,8 +63,10 @@ impl Rules {
     ///
     /// Settings that name a column or a zone that does not exist, or a column of the wrong type.
     pub fn new(tables: &[Table], parsers: Arc<[ParserTable]>) -> Result<Self, Fault> {
+        let too_many = || Fault::halt("config.tables", "there are more than 65,535 tables and child tables");
+        let all = row_tables(tables).ok_or_else(too_many)?;
         let tables = tables.iter().map(TableRules::new).collect::<Result<_, _>>()?;
-        Ok(Self { tables, parsers })
+        Ok(Self { tables, all, parsers })
     }
 
     /// Applies them to a batch and sorts good rows from dead letters. `now` stands for the Kafka timestamp of messages
@@ -74,15 +76,20 @@ impl Rules {
     ///
     /// An internal fault: rows of a table that there is not.
     pub fn apply(&self, parsed: ParsedBatch, now: Timestamp) -> Result<ValidBatch, Fault> {
-        let ParsedBatch { raw, mut verdicts, tables, permit } = parsed;
+        let ParsedBatch { raw, mut verdicts, tables, permit, .. } = parsed;
         let mut places = Places::new();
         let mut kept: Vec<Vec<bool>> = Vec::with_capacity(tables.len());
         let mut spoiled = vec![false; raw.messages.len()];
+        let mut lost = HashSet::new();
         for part in &tables {
-            let rules = self.of(part.table)?;
+            let Some(rules) = self.of(part.table)? else {
+                kept.push(Vec::new());
+                continue;
+            };
             let mut good = vec![true; part.message.len()];
             for hit in rules.hits(part, &raw, now) {
                 good[hit.row] = false;
+                lost.insert((hit.message, self.row_index(part, hit.row)));
                 if rules.on_bad_message == OnBadMessage::Quarantine
                     && let Some(spoiled) = spoiled.get_mut(hit.message as usize)
                 {
@@ -91,33 +98,42 @@ impl Rules {
                 if let Some(verdict) = verdicts.get_mut(hit.message as usize)
                     && verdict.violations.len() < MAX_VIOLATIONS
                 {
-                    verdict.violations.push(self.violation(part, rules, &raw, hit, &mut places));
+                    verdict.violations.push(self.violation(part, &raw, hit, &mut places));
                 }
             }
             kept.push(good);
         }
-        let tables = keep(tables, &mut kept, &spoiled, &mut verdicts)?;
+        for (part, kept) in tables.iter().zip(&mut kept).filter(|(part, _)| self.is_child(part.table)) {
+            // A row of a child table goes with the row that it belongs to.
+            let is_kept = |(row, message): (usize, &u32)| !lost.contains(&(*message, self.row_index(part, row)));
+            *kept = part.message.iter().enumerate().map(is_kept).collect();
+        }
+        let tables = self.keep(tables, &mut kept, &spoiled, &mut verdicts)?;
         Ok(sort(raw, verdicts, tables, permit))
     }
 
     /// The name of a table; none for one that there is not.
     pub fn table_name(&self, table: TableIndex) -> Option<&str> {
-        self.tables.get(usize::from(table)).map(|rules| &*rules.name)
+        self.all.get(usize::from(table)).map(|table| &*table.name)
     }
 
-    fn of(&self, table: TableIndex) -> Result<&TableRules, Fault> {
+    /// The table of the configuration that a table is or belongs to; none for one that there is not.
+    pub fn top(&self, table: TableIndex) -> Option<TableIndex> {
+        self.all.get(usize::from(table)).map(|table| table.top)
+    }
+
+    fn is_child(&self, table: TableIndex) -> bool {
+        usize::from(table) >= self.tables.len()
+    }
+
+    /// The rules of a table; a child table has none.
+    fn of(&self, table: TableIndex) -> Result<Option<&TableRules>, Fault> {
         let unknown = || Fault::internal("validate.unknown-table", format!("the validator knows no table {table}"));
-        self.tables.get(usize::from(table)).ok_or_else(unknown)
+        let rules = self.tables.get(usize::from(table));
+        if rules.is_none() && self.top(table).is_none() { Err(unknown()) } else { Ok(rules) }
     }
 
-    fn violation(
-        &self,
-        part: &TableRows,
-        rules: &TableRules,
-        raw: &RawBatch,
-        hit: Hit,
-        places: &mut Places,
-    ) -> Violation {
+    fn violation(&self, part: &TableRows, raw: &RawBatch, hit: Hit, places: &mut Places) -> Violation {
         let payload = raw.messages.get(hit.message as usize).and_then(|message| message.payload.as_ref());
         let located = places.entry((hit.message, hit.column)).or_insert_with(|| {
             match (self.parsers.get(usize::from(part.table)), payload) {
@@ -125,8 +141,7 @@ impl Rules {
                 _ => Located::default(),
             }
         });
-        let row_index = part.rows.column(rules.row_index).as_primitive::<Int32Type>().value(hit.row);
-        let position = located.of(row_index);
+        let position = located.of(self.row_index(part, hit.row));
         let column = part.rows.column(hit.column);
         let value = if column.is_null(hit.row) { None } else { array_value_to_string(column, hit.row).ok() };
         Violation {
@@ -152,7 +167,6 @@ impl TableRules {
                 )
             })
         };
-        let row_index = place(LINEAGE[4])?;
         let (mut date, mut record_id) = (None, Vec::new());
         if let Some(settings) = &table.processed {
             let rule = DateRule::new(table, settings)?;
@@ -161,13 +175,7 @@ impl TableRules {
                 record_id.push((place(name)?, name.clone()));
             }
         }
-        Ok(Self {
-            name: Arc::clone(&table.name),
-            date,
-            record_id,
-            row_index,
-            on_bad_message: table.mapping.on_bad_message,
-        })
+        Ok(Self { date, record_id, on_bad_message: table.mapping.on_bad_message })
     }
 
     /// Rows that break a rule, by row.
@@ -199,34 +207,48 @@ impl TableRules {
     }
 }
 
-/// Takes out the rows that are not kept, and those of messages that are spoiled as a whole; verdicts follow.
-fn keep(
-    tables: Vec<TableRows>,
-    kept: &mut [Vec<bool>],
-    spoiled: &[bool],
-    verdicts: &mut [Verdict],
-) -> Result<Vec<TableRows>, Fault> {
-    let mut result = Vec::with_capacity(tables.len());
-    for (part, good) in tables.into_iter().zip(kept) {
-        for (is_good, message) in good.iter_mut().zip(&part.message) {
-            *is_good &= spoiled.get(*message as usize) != Some(&true);
-            if !*is_good && let Some(verdict) = verdicts.get_mut(*message as usize) {
-                verdict.rows = verdict.rows.saturating_sub(1);
-                verdict.outcome = if verdict.rows == 0 { Outcome::Quarantined } else { Outcome::Partial };
+impl Rules {
+    /// The place of a row's (of a child table: of its row's) element in its message.
+    fn row_index(&self, part: &TableRows, row: usize) -> i32 {
+        let column = self.all.get(usize::from(part.table)).and_then(|table| part.rows.column_by_name(&table.row_index));
+        column.and_then(|column| column.as_primitive_opt::<Int32Type>()).map_or(-1, |column| column.value(row))
+    }
+
+    /// Takes out the rows that are not kept, and those of messages that are spoiled as a whole; verdicts follow.
+    fn keep(
+        &self,
+        tables: Vec<TableRows>,
+        kept: &mut [Vec<bool>],
+        spoiled: &[bool],
+        verdicts: &mut [Verdict],
+    ) -> Result<Vec<TableRows>, Fault> {
+        let mut result = Vec::with_capacity(tables.len());
+        for (part, good) in tables.into_iter().zip(kept) {
+            let is_child = self.is_child(part.table);
+            for (is_good, message) in good.iter_mut().zip(&part.message) {
+                *is_good &= spoiled.get(*message as usize) != Some(&true);
+                if !*is_good
+                    && !is_child
+                    && let Some(verdict) = verdicts.get_mut(*message as usize)
+                {
+                    verdict.rows = verdict.rows.saturating_sub(1);
+                    verdict.outcome = if verdict.rows == 0 { Outcome::Quarantined } else { Outcome::Partial };
+                }
+            }
+            if good.iter().all(|is_good| *is_good) {
+                result.push(part);
+                continue;
+            }
+            let rows = filter_record_batch(&part.rows, &BooleanArray::from(good.clone()))
+                .map_err(|error| Fault::internal("validate.filter", format!("rows cannot be taken out: {error}")))?;
+            let message =
+                part.message.iter().zip(good).filter(|(_, good)| **good).map(|(message, _)| *message).collect();
+            if rows.num_rows() > 0 {
+                result.push(TableRows { table: part.table, rows, message });
             }
         }
-        if good.iter().all(|is_good| *is_good) {
-            result.push(part);
-            continue;
-        }
-        let rows = filter_record_batch(&part.rows, &BooleanArray::from(good.clone()))
-            .map_err(|error| Fault::internal("validate.filter", format!("rows cannot be taken out: {error}")))?;
-        let message = part.message.iter().zip(good).filter(|(_, good)| **good).map(|(message, _)| *message).collect();
-        if rows.num_rows() > 0 {
-            result.push(TableRows { table: part.table, rows, message });
-        }
+        Ok(result)
     }
-    Ok(result)
 }
 
 /// Ledger rows for all messages, dead letters for the bad ones.

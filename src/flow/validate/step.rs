@@ -66,7 +66,7 @@ impl ValidatorStep {
             return Ok(());
         }
         while let Some(parsed) = self.resequencer.release() {
-            conserve::check(&parsed, self.validator.from)?;
+            conserve::check(&parsed, self.validator.from, |table| self.validator.rules.top(table))?;
             self.validator.from = parsed.raw.range.to();
             let valid = self.validator.rules.apply(parsed, self.validator.clock.now())?;
             self.tell_dead_letters(&valid);

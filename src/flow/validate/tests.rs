@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use jiff::Timestamp;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::flow::parse::tests::{batch, codes_of, column, library, mapping};
+use crate::flow::parse::tests::{batch, codes_of, column, library, mapping, name};
 use crate::flow::parse::{Parser, ParserTable};
 use crate::model::batch::{Outcome, ParsedBatch, RawBatch, ValidBatch};
 use crate::model::budget::MemoryBudget;
-use crate::model::mapping::{Kind, Mapping, OnBadMessage, Precision};
+use crate::model::mapping::{Child, Kind, Mapping, OnBadMessage, Precision};
 use crate::model::offset::OffsetRange;
 use crate::model::table::{
     DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table, TopicChoice,
@@ -37,6 +39,7 @@ fn table(mapping: Mapping, processed: Option<ProcessedSettings>) -> Table {
     Table {
         name: "books".into(),
         topics: TopicChoice::List(vec!["library".into()]),
+        when: None,
         mapping: Arc::new(mapping),
         starting_offsets: StartingOffsets::Earliest,
         on_offset_out_of_range: OnOutOfRange::Fail,
@@ -74,7 +77,7 @@ impl Bench {
     fn validate(&mut self, payloads: &[&str]) -> ValidBatch {
         let payloads: Vec<Option<&[u8]>> = payloads.iter().map(|payload| Some(payload.as_bytes())).collect();
         let parsed = self.parse(&batch(&payloads));
-        check(&parsed, 100).unwrap();
+        check(&parsed, 100, |table| self.rules.top(table)).unwrap();
         self.rules.apply(parsed, Timestamp::UNIX_EPOCH).unwrap()
     }
 }
@@ -201,10 +204,14 @@ fn every_breach_of_conservation_is_found() {
     ];
     for (name, breach) in breaches {
         let mut parsed = bench.parse(&batch(&[Some(good.as_bytes()), Some(b"<x/>")]));
-        assert_eq!(check(&parsed, 100), Ok(()));
-        assert!(check(&parsed, 99).is_err());
+        assert_eq!(check(&parsed, 100, |table| bench.rules.top(table)), Ok(()));
+        assert!(check(&parsed, 99, |table| bench.rules.top(table)).is_err());
         breach(&mut parsed);
-        assert_eq!(check(&parsed, 100).unwrap_err().event, "validate.conservation", "{name}");
+        assert_eq!(
+            check(&parsed, 100, |table| bench.rules.top(table)).unwrap_err().event,
+            "validate.conservation",
+            "{name}"
+        );
     }
     for (from, to, offsets) in [(0, 2, [0, 2]), (0, 9, [3, 3]), (0, 9, [4, 3]), (5, 9, [4, 6])] {
         let mut raw = Arc::into_inner(batch(&[None, None])).unwrap();
@@ -212,7 +219,8 @@ fn every_breach_of_conservation_is_found() {
         for (message, offset) in raw.messages.iter_mut().zip(offsets) {
             message.offset = offset;
         }
-        assert!(check(&bench.parse(&Arc::new(raw)), from).is_err(), "{offsets:?}");
+        let parsed = bench.parse(&Arc::new(raw));
+        assert!(check(&parsed, from, |table| bench.rules.top(table)).is_err(), "{offsets:?}");
     }
 }
 
@@ -324,4 +332,49 @@ fn ranges_must_follow_each_other() {
     lane.send(7, 0);
     let Err(Exit::Failed(fault)) = lane.step.step() else { panic!("a gap between ranges was not found") };
     assert_eq!(fault.event, "validate.conservation");
+}
+
+#[test]
+fn rows_of_a_child_table_go_with_the_row_they_belong_to() {
+    let mut dated = dated();
+    let columns = vec![column("tag", "text()", Kind::String)];
+    dated.children.push(Child { name: "tags".into(), rows: vec![name("tag").into()], columns, children: vec![] });
+    dated.on_bad_message = OnBadMessage::KeepGoodRows;
+    let mut settings = settings("day");
+    let row = |id: &str, day: &str| format!("<r>{id}<day>{day}</day><tag>a</tag><tag>b</tag></r>");
+    let good = row("<id>1</id>", "2023-11-14");
+    let messages = [
+        format!("<m>{good}{}</m>", row("<id>2</id>", "1900-01-01")),
+        format!("<m>{}{good}</m>", row("", "2023-11-14")),
+    ];
+    let messages = messages.each_ref().map(String::as_str);
+    let shown = |valid: &ValidBatch| -> Vec<_> {
+        valid.tables.iter().map(|part| (part.table, part.rows.num_rows(), part.message.clone())).collect()
+    };
+    let valid = Bench::new(&table(dated.clone(), Some(settings.clone()))).validate(&messages);
+    assert_eq!(outcomes(&valid), [(Outcome::Partial, 1), (Outcome::Partial, 1)]);
+    assert_eq!(shown(&valid), [(0, 2, vec![0, 1]), (1, 4, vec![0, 0, 1, 1])]);
+    let index = valid.tables[1].rows.column_by_name("row_index").unwrap().as_primitive::<Int32Type>().values().to_vec();
+    assert_eq!(index, [0, 0, 1, 1]);
+    dated.on_bad_message = OnBadMessage::Quarantine;
+    let valid =
+        Bench::new(&table(dated.clone(), Some(settings.clone()))).validate(&[messages[0], &format!("<m>{good}</m>")]);
+    assert_eq!(shown(&valid), [(0, 1, vec![1]), (1, 2, vec![1, 1])]);
+    settings.on_bad_date = OnBadDate::Bucket;
+    let valid = Bench::new(&table(dated, Some(settings))).validate(&messages[..1]);
+    assert_eq!(shown(&valid), [(0, 2, vec![0, 0]), (1, 4, vec![0; 4])]);
+}
+
+#[test]
+fn a_child_row_of_a_message_without_rows_is_a_breach() {
+    let mut dated = dated();
+    let columns = vec![column("tag", "text()", Kind::String)];
+    dated.children.push(Child { name: "tags".into(), rows: vec![name("tag").into()], columns, children: vec![] });
+    let mut bench = Bench::new(&table(dated, None));
+    let mut parsed = bench.parse(&batch(&[Some(b"<m><r><tag>a</tag></r></m>")]));
+    let top = |table| bench.rules.top(table);
+    check(&parsed, 100, top).unwrap();
+    parsed.tables.remove(0);
+    parsed.verdicts[0].rows = 0;
+    assert!(check(&parsed, 100, top).unwrap_err().to_string().contains("has none"));
 }

@@ -51,27 +51,28 @@ pub enum Repeat {
 pub struct ValueRules {
     /// What happens to white space.
     pub trim: Trim,
-    /// Texts that mean null, besides the empty one.
+    /// Texts that mean null, besides the empty one; compared after trimming.
     pub null_values: Vec<String>,
-    /// What stands for null, as text.
+    /// What stands for null, written as the values of the column are.
     pub default: Option<String>,
-    /// `strftime` patterns, tried in this order; empty: ISO 8601 as XML Schema writes it.
+    /// `strftime` patterns, of which the first that fits is taken; empty: ISO 8601 as XML Schema writes it.
     pub formats: Vec<String>,
-    /// Zone (IANA name) of values that carry none.
+    /// Zone (IANA name) of values that carry none; of a local timestamp the one whose local time values with an offset
+    /// become.
     pub zone: Option<String>,
     /// What stands between whole and fraction, if not a point.
     pub decimal: Option<char>,
     /// What may stand between groups of digits.
     pub group: Option<char>,
-    /// What happens to digits that a decimal has no room for.
+    /// What happens to digits that a decimal, or the unit of a time, has no room for.
     pub rounding: Rounding,
-    /// The only values that are allowed; empty: any.
+    /// The only values that are allowed, compared in the type of the column; empty: any.
     pub allowed: Vec<String>,
-    /// Regular expression that the whole text must match.
+    /// Regular expression that the whole text, trimmed, must match.
     pub regex: Option<String>,
-    /// Lowest value, as text.
+    /// Lowest value, written as the values of the column are.
     pub min: Option<String>,
-    /// Highest value, as text.
+    /// Highest value, written as the values of the column are.
     pub max: Option<String>,
     /// Fewest characters (bytes of a binary).
     pub min_length: Option<u64>,
@@ -91,7 +92,7 @@ pub enum Trim {
     Collapse,
 }
 
-/// What happens to digits that a decimal has no room for.
+/// What happens to digits that a decimal, or the unit of a time, has no room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rounding {
     /// They are a violation, unless they are zeros.
@@ -105,17 +106,34 @@ pub enum Rounding {
     Down,
 }
 
+impl Trim {
+    /// What holds where nothing is said: text keeps its white space, everything else loses it.
+    pub fn of(kind: &Kind) -> Self {
+        if *kind == Kind::String { Self::None } else { Self::Both }
+    }
+}
+
 impl Column {
     /// A column that may be missing and comes once, with white space kept in text and removed around anything else.
     pub fn new(name: impl Into<String>, path: Path, kind: Kind) -> Self {
-        let trim = if kind == Kind::String { Trim::None } else { Trim::Both };
-        let rules = ValueRules { trim, ..ValueRules::default() };
+        let rules = ValueRules { trim: Trim::of(&kind), ..ValueRules::default() };
         Self { name: name.into(), path, kind, required: false, repeat: Repeat::Only, rules }
     }
 
     /// The Arrow field.
     pub fn field(&self) -> Field {
         Field::new(&self.name, self.data_type(), !self.required)
+    }
+
+    /// Its type as a mapping writes it.
+    pub fn type_name(&self) -> String {
+        match self.repeat {
+            Repeat::List => format!("list<{}>", self.kind),
+            Repeat::Count => Kind::Int64.to_string(),
+            Repeat::Join(_) => Kind::String.to_string(),
+            Repeat::Json => Kind::Json.to_string(),
+            Repeat::Only | Repeat::First | Repeat::Last | Repeat::Index(_) => self.kind.to_string(),
+        }
     }
 
     /// The Arrow type of the column.

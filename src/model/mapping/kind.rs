@@ -1,7 +1,9 @@
 //! Types of columns.
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use std::fmt;
 use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
 
 use super::column::Column;
 
@@ -104,6 +106,46 @@ impl Kind {
             Self::LocalTimestamp(precision) => DataType::Timestamp(precision.unit(), None),
             Self::Binary(_) => DataType::Binary,
             Self::Struct(fields) => DataType::Struct(fields.iter().map(Column::field).collect::<Vec<Field>>().into()),
+        }
+    }
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Milli => "ms",
+            Self::Micro => "us",
+            Self::Nano => "ns",
+        })
+    }
+}
+
+/// The type as a mapping writes it.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timed = |f: &mut fmt::Formatter<'_>, name: &str, precision: &Precision| match precision {
+            Precision::Micro => f.write_str(name),
+            other => write!(f, "{name}({other})"),
+        };
+        match self {
+            Self::String => f.write_str("string"),
+            Self::Bool => f.write_str("bool"),
+            Self::Int8 => f.write_str("int8"),
+            Self::Int16 => f.write_str("int16"),
+            Self::Int32 => f.write_str("int32"),
+            Self::Int64 => f.write_str("int64"),
+            Self::Float32 => f.write_str("float32"),
+            Self::Float64 => f.write_str("float64"),
+            Self::Decimal(precision, scale) => write!(f, "decimal({precision},{scale})"),
+            Self::Date => f.write_str("date"),
+            Self::Time(precision) => timed(f, "time", precision),
+            Self::Timestamp(precision) => timed(f, "timestamp", precision),
+            Self::LocalTimestamp(precision) => timed(f, "timestamp_ntz", precision),
+            Self::Binary(BinaryText::Base64) => f.write_str("binary"),
+            Self::Binary(BinaryText::Hex) => f.write_str("binary(hex)"),
+            Self::Json => f.write_str("json"),
+            Self::Xml => f.write_str("xml"),
+            Self::Struct(_) => f.write_str("struct"),
         }
     }
 }

@@ -1,8 +1,11 @@
 //! The columns that Forebay adds to those of a mapping.
 
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use std::sync::Arc;
 
-/// Names of the columns that Forebay adds to RAW and Processed, in this order, after the mapped ones.
+use arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+
+/// Names of the columns that Forebay adds to RAW and Processed, in this order, after the mapped ones, unless the table
+/// gives them others.
 pub const LINEAGE: [&str; 5] = ["kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp", "row_index"];
 
 /// Names of the columns that a child table has besides, in this order: which one it is among its siblings in the row of
@@ -10,22 +13,69 @@ pub const LINEAGE: [&str; 5] = ["kafka_topic", "kafka_partition", "kafka_offset"
 /// and, below another child table, the `ordinal` of its parent.
 pub const CHILD_LINEAGE: [&str; 2] = ["ordinal", "parent_ordinal"];
 
-/// The lineage columns as Arrow fields. The topic is dictionary-encoded in memory and plain text in files.
-pub fn lineage_fields() -> [Field; 5] {
-    let topic = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    [
-        Field::new(LINEAGE[0], topic, false),
-        Field::new(LINEAGE[1], DataType::Int32, false),
-        Field::new(LINEAGE[2], DataType::Int64, false),
-        Field::new(LINEAGE[3], timestamp, true),
-        Field::new(LINEAGE[4], DataType::Int32, false),
-    ]
+/// Names of the columns that a table has on request, in this order, after the others of Forebay.
+pub const ON_REQUEST: [&str; 2] = ["kafka_key", "kafka_headers"];
+
+/// The columns that Forebay adds to a table and to its child tables, by the names they have there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lineage {
+    /// Those of every table, in the order of [`LINEAGE`].
+    pub names: [Arc<str>; 5],
+    /// Those of child tables, in the order of [`CHILD_LINEAGE`].
+    pub child_names: [Arc<str>; 2],
+    /// The key of the message; none: the table does not have it.
+    pub key: Option<Arc<str>>,
+    /// The headers of the message; none: the table does not have them.
+    pub headers: Option<Arc<str>>,
 }
 
-/// The lineage columns of a child table; `is_nested`: its parent is one too.
-pub fn child_lineage_fields(is_nested: bool) -> Vec<Field> {
-    let ordinals = CHILD_LINEAGE.iter().take(if is_nested { 2 } else { 1 });
-    let ordinals = ordinals.map(|name| Field::new(*name, DataType::Int32, false));
-    lineage_fields().into_iter().chain(ordinals).collect()
+impl Default for Lineage {
+    fn default() -> Self {
+        Self { names: LINEAGE.map(Arc::from), child_names: CHILD_LINEAGE.map(Arc::from), key: None, headers: None }
+    }
+}
+
+impl Lineage {
+    /// The columns of a table as Arrow fields. The topic is dictionary-encoded in memory and plain text in files.
+    pub fn fields(&self) -> Vec<Field> {
+        let topic = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let [topic_name, partition, offset, time, row_index] = self.names.each_ref().map(|name| name.to_string());
+        let mut fields = vec![
+            Field::new(topic_name, topic, false),
+            Field::new(partition, DataType::Int32, false),
+            Field::new(offset, DataType::Int64, false),
+            Field::new(time, timestamp, true),
+            Field::new(row_index, DataType::Int32, false),
+        ];
+        fields.extend(self.key.as_ref().map(|name| Field::new(name.to_string(), DataType::Binary, true)));
+        fields.extend(self.headers.as_ref().map(|name| Field::new(name.to_string(), headers(), true)));
+        fields
+    }
+
+    /// The columns of a child table; `is_nested`: its parent is one too. What comes on request is in the topmost table
+    /// alone.
+    pub fn child_fields(&self, is_nested: bool) -> Vec<Field> {
+        let plain = Self { key: None, headers: None, ..self.clone() };
+        let ordinals = self.child_names.iter().take(if is_nested { 2 } else { 1 });
+        let ordinals = ordinals.map(|name| Field::new(name.to_string(), DataType::Int32, false));
+        plain.fields().into_iter().chain(ordinals).collect()
+    }
+
+    /// The names of a table's columns.
+    pub fn all_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().chain(&self.key).chain(&self.headers).map(|name| &**name)
+    }
+
+    /// The names of a child table's columns.
+    pub fn all_child_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().chain(&self.child_names).map(|name| &**name)
+    }
+}
+
+/// Headers as quarantine files have them.
+fn headers() -> DataType {
+    let header: Fields =
+        vec![Field::new("name", DataType::Utf8, false), Field::new("value", DataType::Binary, true)].into();
+    DataType::List(Arc::new(Field::new("element", DataType::Struct(header), false)))
 }

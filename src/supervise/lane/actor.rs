@@ -18,7 +18,6 @@ use super::start::{Moved, Outcome, RewindOrder, StartJob};
 use crate::fault::{Fault, Verdict};
 use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::lake::TOPIC_RECREATED;
-use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
 use crate::observe::{events, metrics};
@@ -37,7 +36,6 @@ pub(in crate::supervise) const PARSER: &str = "Parser";
 pub struct LaneSupervisor {
     parts: Arc<Parts>,
     source: TopicPartition,
-    table: Option<TableIndex>,
     view: Shared<LaneView>,
     policy: RestartPolicy,
     generation: u64,
@@ -72,14 +70,12 @@ impl LaneSupervisor {
         is_paused: bool,
         root: Recipient<LaneEnded>,
     ) -> Self {
-        let table = parts.table_of(&source.topic).map(|(index, _)| index);
         let policy = RestartPolicy::new(parts.limits);
         let guard = EndGuard::new(root, source.clone(), assignment);
         let generation = view.get().generation;
         Self {
             parts,
             source,
-            table,
             view,
             policy,
             generation,
@@ -275,7 +271,7 @@ impl Handler<Started> for LaneSupervisor {
         });
         let reports = ctx.address().recipient();
         let (source, generation) = (&self.source, self.generation);
-        let lane = LaneIdentity { source, table: self.table, generation, is_paused: self.is_paused };
+        let lane = LaneIdentity { source, generation, is_paused: self.is_paused };
         let stages = match Stages::start(&self.parts, &lane, opened, &self.view, &reports) {
             Ok(stages) => stages,
             Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),

@@ -49,7 +49,7 @@ impl LaneObserver {
 impl BufferObserver for LaneObserver {
     fn committed(&self, interval: &IntervalCommitted) {
         let table_name = |index: Option<u16>| {
-            index.and_then(|index| self.parts.tables.get(usize::from(index))).map_or(UNROUTED, |table| &table.name)
+            index.and_then(|index| self.parts.catalog.get(index)).map_or(UNROUTED, |table| &table.name)
         };
         let mut codes = BTreeMap::new();
         for ((table, code), messages) in &interval.codes {

@@ -15,11 +15,11 @@ use crate::flow::buffer::lake_committer::LakeCommitter;
 use crate::flow::buffer::report::BufferReport;
 use crate::flow::buffer::step::{BuffererParts, ParquetBuffererStep, ROW_GROUP_BYTES};
 use crate::flow::handover::{LANE_SLOTS, PoolSink, VALID_BATCHES};
+use crate::flow::parse::Route;
 use crate::flow::read::source::PartitionSource;
 use crate::flow::read::step::{BatchLimits, Command, KafkaReaderStep, ReadCounters, ReaderSpec};
 use crate::flow::validate::{Validator, ValidatorStep};
 use crate::lake::LaneLedger;
-use crate::model::batch::TableIndex;
 use crate::model::offset::TopicPartition;
 use crate::model::slots::LaneSlots;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
@@ -55,7 +55,6 @@ pub(super) const ROLES: [&str; 3] = ["KafkaReader", "Validator", "ParquetBuffere
 /// Which lane, and which incarnation of it.
 pub(super) struct LaneIdentity<'a> {
     pub(super) source: &'a TopicPartition,
-    pub(super) table: Option<TableIndex>,
     pub(super) generation: u64,
     /// Whether it begins paused.
     pub(super) is_paused: bool,
@@ -70,7 +69,8 @@ impl Stages {
         view: &Shared<LaneView>,
         supervisor: &Recipient<StageExited>,
     ) -> Result<Self, Fault> {
-        let &LaneIdentity { source, table, generation, .. } = lane;
+        let &LaneIdentity { source, generation, .. } = lane;
+        let route = Route::of(&source.topic, &parts.tables)?;
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
         // What the lake calls it goes with the data; everybody else calls it as Kafka does.
         let lineage = opened.ledger.source().clone();
@@ -87,7 +87,7 @@ impl Stages {
             head,
             input: valid_out,
             committer,
-            tables: Arc::clone(&parts.tables),
+            catalog: parts.catalog.clone(),
             spool: parts.spool.clone(),
             memory: parts.encoders.clone(),
             clock: Arc::clone(&parts.clock),
@@ -105,7 +105,7 @@ impl Stages {
             issued: Arc::clone(&issued),
         };
         let validator = ValidatorStep::new(validator, parsed_out, valid_in);
-        let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), table, parsed_in, issued);
+        let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), route, parsed_in, issued);
         let spec = ReaderSpec {
             source: lineage,
             generation,

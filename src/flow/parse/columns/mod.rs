@@ -1,7 +1,9 @@
 //! Typed columns that values are appended to straight from the bytes of a message.
 
 mod buffer;
-mod cast;
-mod iso;
+mod nested;
 
-pub(super) use buffer::ColumnBuffer;
+pub(super) use nested::Buffers;
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,17 @@
 //! The parser through its public face: batches in, rows and verdicts out.
 
+mod elements;
+mod groups;
+mod paths;
 mod pool;
 mod properties;
+mod repeats;
+mod routes;
 mod rows;
+mod shapes;
 mod strict;
 mod ubl;
+mod unmapped;
 mod verdicts;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::model::batch::Outcome;
+use crate::model::mapping::{Child, Repeat, Unmapped};
 
 const INVOICE: &str = "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2";
 const AGGREGATE: &str = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2";
@@ -67,5 +68,46 @@ fn every_real_document_is_read_to_its_end() {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let (verdict, rows) = parse_one(&any, &text);
         assert_eq!((verdict.outcome, rows.len()), (Outcome::Rows, 1), "{}: {:?}", path.display(), verdict.violations);
+    }
+}
+
+#[test]
+fn children_lists_json_and_what_is_unmapped_do_not_hang_on_prefixes_either() {
+    let Some(folder) = folder() else {
+        eprintln!("left out: FOREBAY_MESSAGES names no folder with ubl/ in it");
+        return;
+    };
+    let at = |path: &str| path.replace("cac:", &format!("{{{AGGREGATE}}}")).replace("cbc:", &format!("{{{BASIC}}}"));
+    let mut party = column("supplier", &at("cac:AccountingSupplierParty"), Kind::Json);
+    party.path.take = Take::Element;
+    let mut notes = column("notes", &at("cbc:Note"), Kind::String);
+    notes.repeat = Repeat::List;
+    let mut lines = invoices();
+    lines.columns.retain(|column| !column.path.from_root);
+    let child = Child { name: "lines".to_owned(), rows: lines.rows.concat(), columns: lines.columns, children: vec![] };
+    let root = format!("{{{INVOICE}}}Invoice");
+    let mut mapping = mapping(Some(&root), "", vec![column("id", &at("cbc:ID"), Kind::String), notes, party]);
+    mapping.children.push(child);
+    for (prefix, uri) in [("cac", AGGREGATE), ("cbc", BASIC)] {
+        mapping.namespaces.insert(prefix.to_owned(), uri.to_owned());
+    }
+    let read = |mapping: &Mapping, name: &str| {
+        let parsed = parse(mapping, &[&std::fs::read_to_string(folder.join(name)).unwrap()]);
+        assert_eq!(parsed.verdicts[0].violations, []);
+        let drift = parsed.drift.iter().map(|count| (count.path.clone(), count.count)).collect::<Vec<_>>();
+        (super::groups::tables(&parsed), drift)
+    };
+    for unmapped in [Unmapped::Count, Unmapped::Collect("rest".to_owned())] {
+        mapping.unmapped = unmapped;
+        let expected = read(&mapping, "UBL-Invoice-2.0-Example.xml");
+        assert_eq!(expected.0.len(), 2);
+        assert!(expected.0[0].1[0].contains(r#"{"cac:Party":{"cac:PartyName":{"cbc:Name":"#), "{expected:?}");
+        assert_eq!(
+            expected.1.iter().any(|(path, _)| path == "cac:Delivery/cbc:ActualDeliveryDate"),
+            !expected.1.is_empty()
+        );
+        for number in 1..=4 {
+            assert_eq!(read(&mapping, &format!("UBL-Invoice-2.0-Example-NS{number}.xml")), expected, "NS{number}");
+        }
     }
 }

@@ -124,10 +124,10 @@ fn every_violation_of_a_message_is_told_with_its_place() {
         told,
         [
             "type.int record_id /library/book[1]/record_id 3 47 one the value of record_id is not a whole number",
-            "type.decimal price /library/book[1]/price 3 69 1.005 the value of price is more digits after the point than decimal(10,2)",
+            "type.decimal price /library/book[1]/price 3 69 1.005 the value of price is not exact in decimal(10,2): it has more than 2 digits after the point",
             "type.decimal price /library/book[2]/price[1] 4 103 x the value of price is not a decimal",
             "shape.repeat price /library/book[2]/price[2] 4 119 2 price (price) occurs more than once in its row",
-            "type.int publication_year /library/book[2]/publication_year 4 146 99999999999 the value of publication_year is out of the range of int32",
+            "type.int publication_year /library/book[2]/publication_year 4 146 99999999999 the value of publication_year is out of the range of int32: -2147483648 to 2147483647",
             "rule.required record_id /library/book[2] 4 90 - record_id is required, and record_id is missing",
             "rule.required record_id /library/book[3]/record_id 5 190 - record_id is required, and record_id is empty",
             "type.timestamp added /library/book[3]/added 5 220 yesterday the value of added is not a timestamp of the form 2026-10-15T18:42:00Z",

@@ -21,7 +21,7 @@ use crate::model::batch::{DeadLetter, LedgerRow, Outcome, RawBatch, RawMessage, 
 use crate::model::budget::MemoryBudget;
 use crate::model::mapping::{Column, Kind, Mapping, Path, Take};
 use crate::model::offset::OffsetRange;
-use crate::model::table::{OnOutOfRange, RawSettings, StartingOffsets, TopicChoice};
+use crate::model::table::{OnOutOfRange, RawSettings, StartingOffsets, Table, TopicChoice};
 use crate::model::violation::{Code, Violation};
 
 /// Rows of a good message.
@@ -38,6 +38,7 @@ pub(super) fn table(raw: RawSettings) -> Table {
     Table {
         name: "books".into(),
         topics: TopicChoice::List(vec!["library".to_owned()]),
+        when: None,
         mapping: Arc::new(mapping),
         starting_offsets: StartingOffsets::Earliest,
         on_offset_out_of_range: OnOutOfRange::Fail,
@@ -178,7 +179,7 @@ impl Lane {
             head: 100,
             input: receiver,
             committer,
-            tables: Arc::from([table(raw)]),
+            catalog: Catalog::new([table(raw)]).unwrap(),
             spool: spool.clone(),
             memory: encoders.clone(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,

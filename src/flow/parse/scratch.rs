@@ -1,0 +1,148 @@
+//! What a machine keeps of a message while it reads it, and what it finds out about it.
+
+use std::ops::Range;
+
+use super::compile::{ColumnId, Program, ScopeId, StateId};
+use super::found::{Found, Place};
+use super::namespaces::Namespaces;
+use super::rows::Rows;
+use super::text::Gathered;
+use super::unmapped::Unmapped;
+use crate::lexical::Memory;
+
+/// The base of a scope in which nothing counts: a struct that occurred once too often, or is nil.
+pub(super) const INACTIVE: usize = usize::MAX;
+
+/// Memory that is used again for each message.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// The open elements.
+    pub(super) frames: Vec<Frame>,
+    /// Own text of elements being gathered; the first `own_open` are in use.
+    pub(super) own: Vec<Capture>,
+    pub(super) own_open: usize,
+    /// All text of elements being gathered; the first `all_open` are in use.
+    pub(super) all: Vec<Capture>,
+    pub(super) all_open: usize,
+    /// Every scope as it is now.
+    pub(super) instances: Vec<Instance>,
+    /// Lengths of tables when scopes began.
+    pub(super) marks: Vec<usize>,
+    /// For each child table the ordinal of its next row.
+    pub(super) ordinals: Vec<i32>,
+    /// What is kept of columns until their scope ends.
+    pub(super) pending: Vec<Pending>,
+    pub(super) namespaces: Namespaces,
+    pub(super) unmapped: Unmapped,
+    pub(super) value: String,
+    pub(super) memory: Memory,
+    /// Violations of fields and rows.
+    pub(super) found: Vec<Found>,
+    /// When a column is looked for: where its values were.
+    pub(super) trace: Option<Trace>,
+}
+
+/// An open element.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame {
+    /// The state around it.
+    pub(super) outer: StateId,
+    /// Where its start tag begins.
+    pub(super) at: usize,
+    /// Whether it is `xsi:nil`.
+    pub(super) is_nil: bool,
+}
+
+/// Text of one element being gathered.
+#[derive(Debug, Default)]
+pub(super) struct Capture {
+    /// How many elements are open around its own text.
+    pub(super) depth: usize,
+    pub(super) gathered: Gathered,
+}
+
+/// A scope as it is now.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Instance {
+    /// How long its buffers were when it began; [`INACTIVE`] when nothing in it counts.
+    pub(super) base: usize,
+    /// How many of its plain columns have a value.
+    pub(super) filled: usize,
+    /// Something in it is so bad that its row cannot be kept.
+    pub(super) is_spoiled: bool,
+    /// Rows of the topmost table before it.
+    pub(super) first_row: u32,
+    /// Of a row of a child table.
+    pub(super) ordinal: i32,
+}
+
+/// What is kept of the occurrences of a column until its scope ends.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// How many there were.
+    pub(super) count: u32,
+    /// What is kept of them.
+    pub(super) kept: Kept,
+    pub(super) text: String,
+    pub(super) place: Option<Place>,
+    /// Violations before the occurrence that is open, and whether its row was spoiled then.
+    pub(super) before: (usize, bool),
+    /// Violations of the occurrence that is kept.
+    pub(super) found: Vec<Found>,
+    pub(super) is_spoiled: bool,
+}
+
+/// What is kept of occurrences.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Nothing, or nothing but null.
+    #[default]
+    Nothing,
+    /// [`Pending::text`], to be cast.
+    Text,
+    /// [`Pending::text`], as it is to be.
+    Written,
+}
+
+impl Pending {
+    /// Begins again.
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+        self.kept = Kept::Nothing;
+        self.text.clear();
+        self.place = None;
+        self.found.clear();
+        self.is_spoiled = false;
+    }
+}
+
+/// Where rows and the values of one column were found, by the place of the row among the row elements of the message.
+#[derive(Debug)]
+pub(super) struct Trace {
+    pub(super) column: ColumnId,
+    /// Rows that a value belongs to, and where it is.
+    pub(super) values: Vec<(Range<i32>, Place)>,
+    pub(super) rows: Vec<(i32, Place)>,
+}
+
+impl Scratch {
+    /// Makes room for a program.
+    pub(super) fn new(program: &Program) -> Self {
+        Self {
+            instances: vec![Instance::default(); program.scopes.len()],
+            marks: vec![0; program.marks],
+            ordinals: vec![0; program.tables.len()],
+            pending: (0..program.pending).map(|_| Pending::default()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Remembers how many rows there are before a scope.
+    #[inline]
+    pub(super) fn mark(&mut self, program: &Program, scope: ScopeId, rows: &Rows) {
+        let plan = program.scope(scope);
+        for (at, table) in plan.tables.clone().enumerate() {
+            self.marks[plan.mark + at] = rows.len(table);
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What becomes of values that occur more than once, in rows, in structs and in what rows share.
+
+use super::*;
+use crate::model::batch::Outcome;
+use crate::model::mapping::Repeat;
+
+/// A column that may occur more than once.
+fn repeated(name_of: &str, path: &str, kind: Kind, repeat: Repeat) -> Column {
+    Column { repeat, ..column(name_of, path, kind) }
+}
+
+/// One column over the elements `v`, in rows `r`.
+fn one(repeat: Repeat, kind: Kind) -> Mapping {
+    mapping(None, "r", vec![repeated("v", "v", kind, repeat)])
+}
+
+#[test]
+fn each_policy_takes_what_it_says() {
+    let none = "<m><r/></m>";
+    let single = "<m><r><v>1</v></r></m>";
+    let many = "<m><r><v>1</v><w/><v/><v>3</v></r></m>";
+    for (repeat, kind, expected) in [
+        (Repeat::Only, Kind::Int32, ["-", "1", "shape.repeat"]),
+        (Repeat::First, Kind::Int32, ["-", "1", "1"]),
+        (Repeat::Last, Kind::Int32, ["-", "1", "3"]),
+        (Repeat::List, Kind::Int32, ["-", "[1]", "[1, , 3]"]),
+        (Repeat::List, Kind::String, ["-", "[1]", "[1, , 3]"]),
+        (Repeat::Join(" + ".into()), Kind::String, ["-", "1", "1 + 3"]),
+        (Repeat::Join(",".into()), Kind::Int32, ["-", "1", "1,3"]),
+        (Repeat::Json, Kind::String, ["-", r#"["1"]"#, r#"["1",null,"3"]"#]),
+        (Repeat::Count, Kind::Int32, ["0", "1", "3"]),
+        (Repeat::Index(1), Kind::Int32, ["-", "1", "1"]),
+        (Repeat::Index(2), Kind::Int32, ["-", "-", "-"]),
+        (Repeat::Index(3), Kind::Int32, ["-", "-", "3"]),
+    ] {
+        let mapping = one(repeat.clone(), kind);
+        for (message, expected) in [none, single, many].into_iter().zip(expected) {
+            let (verdict, rows) = parse_one(&mapping, message);
+            if verdict.outcome == Outcome::Rows {
+                assert_eq!(rows, [expected], "{repeat:?} of {message}");
+            } else {
+                assert_eq!(codes(&verdict)[0], expected, "{repeat:?} of {message}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_value_that_is_kept_is_judged() {
+    for (repeat, message, is_good) in [
+        (Repeat::First, "<m><r><v>1</v><v>x</v></r></m>", true),
+        (Repeat::First, "<m><r><v>x</v><v>1</v></r></m>", false),
+        (Repeat::Last, "<m><r><v>x</v><v>1</v></r></m>", true),
+        (Repeat::Last, "<m><r><v>1</v><v>x</v></r></m>", false),
+        (Repeat::Index(2), "<m><r><v>x</v><v>1</v><v>x</v></r></m>", true),
+        (Repeat::Index(2), "<m><r><v>1</v><v>x</v></r></m>", false),
+        (Repeat::Count, "<m><r><v>x</v></r></m>", true),
+        (Repeat::List, "<m><r><v>1</v><v>x</v></r></m>", false),
+        (Repeat::Join(",".into()), "<m><r><v>1</v><v>x</v></r></m>", false),
+    ] {
+        let (verdict, _) = parse_one(&one(repeat.clone(), Kind::Int32), message);
+        let expected = if is_good { vec![] } else { vec!["type.int"] };
+        assert_eq!(codes(&verdict), expected, "{repeat:?} of {message}");
+    }
+}
+
+#[test]
+fn a_bad_occurrence_is_null_where_the_row_is_kept() {
+    for (repeat, expected) in [
+        (Repeat::List, "[1, , 3]"),
+        (Repeat::Join("+".into()), "1+3"),
+        (Repeat::Json, r#"["1",null,"3"]"#),
+        (Repeat::Index(2), "-"),
+        (Repeat::Only, "-"),
+    ] {
+        let mut mapping = one(repeat.clone(), Kind::Int8);
+        mapping.on_bad_field = OnBadField::Null;
+        let (verdict, rows) = parse_one(&mapping, "<m><r><v>1</v><v>1000</v><v>3</v></r></m>");
+        assert_eq!((verdict.outcome, rows), (Outcome::Partial, vec![expected.to_owned()]), "{repeat:?}");
+    }
+}
+
+#[test]
+fn a_required_value_is_missed_whatever_the_policy() {
+    for repeat in [Repeat::First, Repeat::Last, Repeat::List, Repeat::Join(",".into()), Repeat::Json, Repeat::Index(1)]
+    {
+        let mut mapping = one(repeat.clone(), Kind::String);
+        mapping.columns[0].required = true;
+        let (verdict, rows) = parse_one(&mapping, "<m><r><w/></r></m>");
+        assert_eq!((codes(&verdict), rows.len()), (vec!["rule.required"], 0), "{repeat:?}");
+        let (verdict, rows) = parse_one(&mapping, "<m><r><v>x</v></r></m>");
+        assert_eq!((verdict.violations, rows.len()), (vec![], 1), "{repeat:?}");
+    }
+}
+
+#[test]
+fn defaults_stand_for_what_is_missing_and_for_nothing_else() {
+    let mut columns = vec![
+        column("text", "t", Kind::String),
+        column("number", "@n", Kind::Int32),
+        repeated("last", "l", Kind::Int32, Repeat::Last),
+    ];
+    for (column, default) in columns.iter_mut().zip(["none", "7", "8"]) {
+        column.rules.default = Some(default.to_owned());
+        column.required = true;
+    }
+    let mapping = mapping(None, "r", columns);
+    let (verdict, rows) = parse_one(&mapping, "<m><r/><r n=' '><t/><l>1</l><l/></r><r n='1'><t>x</t><l>2</l></r></m>");
+    assert_eq!((verdict.violations, rows), (vec![], ["none|7|8", "none|7|8", "x|1|2"].map(str::to_owned).to_vec()));
+    let (verdict, _) = parse_one(&mapping, "<m><r n='x'/></m>");
+    assert_eq!(codes(&verdict), ["type.int"]);
+}
+
+#[test]
+fn a_list_of_attributes_and_of_what_rows_share() {
+    let columns = vec![
+        repeated("codes", "i @code", Kind::String, Repeat::List),
+        repeated("notes", "/note", Kind::String, Repeat::List),
+        repeated("how_many", "/note", Kind::String, Repeat::Count),
+    ];
+    let (verdict, rows) = parse_one(
+        &mapping(None, "r", columns),
+        "<m><note>a</note><r><i code='x'/><i/><i code='y'/></r><note/><r/><note>b&amp;c</note></m>",
+    );
+    assert_eq!(
+        (verdict.violations, rows),
+        (vec![], ["[x, y]|[a, , b&c]|3", "-|[a, , b&c]|3"].map(str::to_owned).to_vec())
+    );
+}
+
+#[test]
+fn what_rows_share_leaves_no_trace_in_the_next_message() {
+    let columns = vec![
+        column("v", "text()", Kind::String),
+        repeated("notes", "/note", Kind::String, Repeat::List),
+        repeated("last", "/note", Kind::String, Repeat::Last),
+    ];
+    let mapping = mapping(None, "r", columns);
+    let parsed = parse(
+        &mapping,
+        &[
+            "<m><note>a</note><r>1</r></m>",
+            "<m><note>b</note><r>2</r><note>",
+            "<m><r>3</r></m>",
+            "",
+            "<m><note>c</note></m>",
+        ],
+    );
+    assert_eq!(shown(&parsed.tables[0].rows), ["1|[a]|a", "3|-|-"]);
+}
+
+fn author(repeat: Repeat) -> Mapping {
+    let fields = vec![
+        column("name", "name", Kind::String),
+        column("born", "@born", Kind::Int32),
+        repeated("tags", "tag", Kind::String, Repeat::List),
+        column("home", "home", Kind::Struct(vec![column("city", "city", Kind::String)].into())),
+    ];
+    let mut author = repeated("author", "author", Kind::Struct(fields.into()), repeat);
+    author.path.take = Take::Element;
+    mapping(None, "r", vec![column("id", "@id", Kind::Int32), author])
+}
+
+const AUTHORS: &str = "<m><r id='1'><author born='1'><name>A</name><tag>x</tag><tag>y</tag></author>\
+                       <author born='2'><home><city>P</city></home></author></r><r id='2'/>\
+                       <r id='3'><author/></r></m>";
+
+#[test]
+fn structs_hold_their_fields() {
+    let first = "1|{name: A, born: 1, tags: [x, y], home: }";
+    let second = "{name: , born: 2, tags: , home: {city: P}}";
+    let empty = "{name: , born: , tags: , home: }";
+    for (repeat, expected) in [
+        (Repeat::First, [first.to_owned(), "2|-".to_owned(), format!("3|{empty}")]),
+        (Repeat::Last, [format!("1|{second}"), "2|-".to_owned(), format!("3|{empty}")]),
+        (Repeat::Index(2), [format!("1|{second}"), "2|-".to_owned(), "3|-".to_owned()]),
+        (Repeat::List, [first.replace("|", "|[") + ", " + second + "]", "2|-".to_owned(), format!("3|[{empty}]")]),
+        (Repeat::Count, ["1|2".to_owned(), "2|0".to_owned(), "3|1".to_owned()]),
+    ] {
+        let (verdict, rows) = parse_one(&author(repeat.clone()), AUTHORS);
+        assert_eq!((verdict.violations, rows), (vec![], expected.to_vec()), "{repeat:?}");
+    }
+    let (verdict, rows) = parse_one(&author(Repeat::Only), AUTHORS);
+    assert_eq!((codes(&verdict), rows.len()), (vec!["shape.repeat"], 0));
+    assert_eq!(verdict.violations[0].path.as_deref(), Some("/m/r[1]/author[2]"));
+}
+
+#[test]
+fn a_bad_field_is_told_with_its_struct_and_spoils_the_row_or_is_null() {
+    let message = "<m><r id='1'><author born='x'><name>A</name></author></r></m>";
+    let mut mapping = author(Repeat::Only);
+    let (verdict, rows) = parse_one(&mapping, message);
+    assert_eq!((codes(&verdict), rows.len()), (vec!["type.int"], 0));
+    assert_eq!(verdict.violations[0].column.as_deref(), Some("author.born"));
+    mapping.on_bad_field = OnBadField::Null;
+    assert_eq!(parse_one(&mapping, message).1, ["1|{name: A, born: , tags: , home: }"]);
+    let twice = "<m><r id='1'><author><name>A</name><name>B</name></author></r></m>";
+    let (verdict, rows) = parse_one(&mapping, twice);
+    assert_eq!((codes(&verdict), rows), (vec!["shape.repeat"], vec!["1|{name: , born: , tags: , home: }".to_owned()]));
+    assert_eq!(verdict.violations[0].message, "author.name (name) occurs more than once in its struct");
+}
+
+#[test]
+fn of_the_last_struct_only_the_last_is_judged() {
+    let mapping = author(Repeat::Last);
+    let bad_then_good = "<m><r id='1'><author born='x'/><author born='7'/></r></m>";
+    let (verdict, rows) = parse_one(&mapping, bad_then_good);
+    assert_eq!((verdict.violations, rows.len()), (vec![], 1));
+    let good_then_bad = "<m><r id='y'><author born='7'/><author born='x'/></r></m>";
+    let (verdict, _) = parse_one(&mapping, good_then_bad);
+    let told: Vec<_> = verdict.violations.iter().map(|found| found.column.as_deref().unwrap()).collect();
+    assert_eq!(told, ["id", "author.born"]);
+}
+
+#[test]
+fn bad_messages_with_structs_and_lists_leave_no_trace() {
+    for repeat in [Repeat::Only, Repeat::First, Repeat::Last, Repeat::List, Repeat::Index(1)] {
+        let good = "<m><r id='1'><author born='1'><name>A</name><tag>x</tag></author></r></m>";
+        let bad = ["<m><r id='1'><author><tag>y</tag><tag>", "<m><r id='x'><author><tag>z</tag></author></r></m>"];
+        let parsed = parse(&author(repeat.clone()), &[good, bad[0], good, bad[1], good]);
+        let expected = shown(&parse(&author(repeat), &[good]).tables[0].rows);
+        assert_eq!(shown(&parsed.tables[0].rows), vec![expected[0].clone(); 3]);
+    }
+}
+
+#[test]
+fn nil_is_null_and_must_be_empty() {
+    let xsi = "xmlns:i='http://www.w3.org/2001/XMLSchema-instance'";
+    let message = |inside: &str| format!("<m {xsi}><r id='1'>{inside}</r></m>");
+    let mut mapping = mapping(None, "r", vec![column("v", "v", Kind::String)]);
+    assert_eq!(parse_one(&mapping, &message("<v i:nil='true'/>")).1, ["-"]);
+    assert_eq!(parse_one(&mapping, &message("<v i:nil=' 1 '><!-- --></v>")).1, ["-"]);
+    assert_eq!(parse_one(&mapping, &message("<v i:nil='false'>x</v>")).1, ["x"]);
+    assert_eq!(parse_one(&mapping, &message("<v nil='true'>x</v>")).1, ["x"]);
+    assert_eq!(codes(&parse_one(&mapping, &message("<v i:nil='true'>x</v>")).0), ["shape.nil"]);
+    assert_eq!(codes(&parse_one(&mapping, &message("<v i:nil='true'><w/></v>")).0), ["shape.nil"]);
+    mapping.columns[0].rules.default = Some("d".to_owned());
+    assert_eq!(parse_one(&mapping, &message("<v i:nil='true'/>")).1, ["d"]);
+    mapping.columns[0].rules.default = None;
+    mapping.columns[0].repeat = Repeat::List;
+    assert_eq!(parse_one(&mapping, &message("<v>a</v><v i:nil='true'/><v>b</v>")).1, ["[a, , b]"]);
+    mapping.columns[0].repeat = Repeat::Join(",".into());
+    assert_eq!(parse_one(&mapping, &message("<v>a</v><v i:nil='true'/><v>b</v>")).1, ["a,b"]);
+    let mut structs = author(Repeat::List);
+    assert_eq!(
+        parse_one(&structs, &message("<author i:nil='true'/><author born='1'/>")).1,
+        ["1|[, {name: , born: 1, tags: , home: }]"]
+    );
+    structs.columns[1].repeat = Repeat::Only;
+    assert_eq!(parse_one(&structs, &message("<author i:nil='true' born='3'/>")).1, ["1|-"]);
+    let (verdict, _) = parse_one(&structs, &message("<author i:nil='true'><name>A</name></author>"));
+    assert_eq!(codes(&verdict), ["shape.nil"]);
+}

@@ -1,0 +1,155 @@
+//! What no column takes.
+
+use super::*;
+use crate::model::batch::{DRIFT_PATHS, DRIFT_REST, DriftKind, Outcome};
+use crate::model::mapping::{Child, Repeat, Unmapped};
+
+const MESSAGE: &str = "<m xmlns:x='urn:x' xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:schemaLocation='a b' v='1'>\n\
+                       <r id='1' x:k='&lt;'>\n <a i:type='t'>1</a><b lang='en'>two</b><x:c><d>deep</d> <d/></x:c> stray &amp; text\
+                       <whole z='1'><any>t</any></whole></r>\n<r id='2'/><head x:at='h'>outside<e/></head></m>";
+
+/// Takes `id`, `a`, and `whole` as it is; passes through `x`.
+fn watched(unmapped: Unmapped) -> Mapping {
+    let mut whole = column("whole", "whole", Kind::Xml);
+    whole.path.take = Take::Element;
+    let columns = vec![column("id", "@id", Kind::Int32), column("a", "a", Kind::Int32), whole];
+    let mut mapping = mapping(None, "r", columns);
+    mapping.namespaces.insert("p".to_owned(), "urn:x".to_owned());
+    Mapping { unmapped, ..mapping }
+}
+
+fn drift(mapping: &Mapping, payloads: &[&str]) -> Vec<String> {
+    let parsed = parse(mapping, payloads);
+    let kind = |kind| match kind {
+        DriftKind::Element => "element",
+        DriftKind::Attribute => "attribute",
+        DriftKind::Text => "text",
+    };
+    let shown = |count: &crate::model::batch::DriftCount| {
+        format!("{} {} {} {} {}", count.table, count.path, kind(count.kind), count.count, count.example)
+    };
+    parsed.drift.iter().map(shown).collect()
+}
+
+#[test]
+fn it_is_counted_by_path_whatever_the_prefixes() {
+    let other = MESSAGE.replace("x:", "y:").replace(":x=", ":y=");
+    assert_eq!(
+        drift(&watched(Unmapped::Count), &[MESSAGE, &other, "<m><r><q/></r>"]),
+        [
+            "0 /@v attribute 2 1",
+            "0 /head/@p:at attribute 2 h",
+            "0 /head/e element 2 ",
+            "0 /head/text() text 2 outside",
+            "0 @p:k attribute 2 &lt;",
+            "0 b element 2 two",
+            "0 b/@lang attribute 2 en",
+            "0 p:c/d element 4 deep",
+            "0 q element 1 ",
+            "0 text() text 2 stray & text",
+        ]
+    );
+    assert_eq!(drift(&watched(Unmapped::Ignore), &[MESSAGE]), [""; 0]);
+}
+
+#[test]
+fn a_prefix_that_means_another_namespace_is_another_path() {
+    let other = MESSAGE.replace("urn:x", "urn:other");
+    let paths = drift(&watched(Unmapped::Count), &[MESSAGE, &other]);
+    assert!(paths.contains(&"0 @{urn:other}k attribute 1 &lt;".to_owned()), "{paths:?}");
+    assert!(paths.contains(&"0 @p:k attribute 1 &lt;".to_owned()), "{paths:?}");
+}
+
+#[test]
+fn paths_of_a_child_table_begin_at_its_rows() {
+    let mut mapping = watched(Unmapped::Count);
+    let child = Child {
+        name: "bs".to_owned(),
+        rows: vec![name("b").into()],
+        columns: vec![column("text", "text()", Kind::String)],
+        children: vec![],
+    };
+    mapping.children.push(child);
+    let paths = drift(&mapping, &["<m><r id='1'><b lang='en'>x<c/></b></r></m>"]);
+    assert_eq!(paths, ["1 @lang attribute 1 en", "1 c element 1 "]);
+}
+
+#[test]
+fn paths_beyond_the_limit_are_counted_together() {
+    let elements: String = (0..DRIFT_PATHS * 9).map(|at| format!("<e{at}>x</e{at}>")).collect();
+    let paths = drift(&watched(Unmapped::Count), &[&format!("<m><r>{elements}</r></m>")]);
+    assert_eq!(paths.len(), DRIFT_PATHS + 1);
+    let rest = paths.iter().find(|path| path.contains(DRIFT_REST)).unwrap();
+    assert_eq!(rest, &format!("0 {DRIFT_REST} element {} x", DRIFT_PATHS * 8));
+}
+
+#[test]
+fn it_is_refused_where_the_mapping_says_so() {
+    let mut mapping = watched(Unmapped::Reject);
+    let (verdict, _) = parse_one(&mapping, MESSAGE);
+    assert_eq!(verdict.outcome, Outcome::Quarantined);
+    let told: Vec<_> =
+        verdict.violations.iter().map(|found| (found.path.as_deref().unwrap(), &*found.message)).collect();
+    assert_eq!(
+        told,
+        [
+            ("/m/@v", "the attribute v is taken by no column"),
+            ("/m/r[1]/@x:k", "the attribute x:k is taken by no column"),
+            ("/m/r[1]/b", "the element b is taken by no column"),
+            ("/m/r[1]/x:c", "the element p:c is taken by no column"),
+            ("/m/r[1]", "text is taken by no column"),
+            ("/m/head", "the element head is taken by no column"),
+        ]
+    );
+    assert!(codes(&verdict).iter().all(|code| *code == "shape.unmapped"));
+    mapping.on_bad_message = OnBadMessage::KeepGoodRows;
+    let (verdict, rows) = parse_one(&mapping, "<m><r id='1'><b/></r><r id='2'/></m>");
+    assert_eq!((verdict.outcome, rows), (Outcome::Partial, vec!["2|-|-".to_owned()]));
+    mapping.on_bad_field = OnBadField::Null;
+    let (verdict, rows) = parse_one(&mapping, MESSAGE);
+    assert_eq!((verdict.outcome, verdict.violations.len(), rows.len()), (Outcome::Partial, 6, 2));
+}
+
+#[test]
+fn it_is_collected_into_the_rows_it_belongs_to() {
+    let mapping = watched(Unmapped::Collect("rest".to_owned()));
+    let parsed = parse(&mapping, &[MESSAGE, "<m><r id='3'><b>", "<m><r id='4'><a>1</a></r></m>"]);
+    let rows = &parsed.tables[0].rows;
+    assert_eq!(rows.schema(), mapping.raw_schema());
+    let rest = rows.column_by_name("rest").unwrap();
+    let json = |row: usize| -> serde_json::Value {
+        if rest.is_null(row) {
+            return serde_json::Value::Null;
+        }
+        serde_json::from_str(&array_value_to_string(rest, row).unwrap()).unwrap()
+    };
+    let outside = serde_json::json!({"/@v": "1", "/head/@p:at": "h", "/head/text()": "outside", "/head/e": ""});
+    let mut first = outside.clone();
+    for (key, value) in [("@p:k", "<"), ("b", "two"), ("b/@lang", "en"), ("text()", " stray & text")] {
+        first[key] = value.into();
+    }
+    first["p:c/d"] = serde_json::json!(["deep", ""]);
+    assert_eq!((json(0), json(1), json(2)), (first, outside, serde_json::Value::Null));
+}
+
+#[test]
+fn what_lies_around_a_row_group_belongs_to_its_rows() {
+    let columns =
+        vec![column("n", "@n", Kind::Int32), Column { repeat: Repeat::Count, ..column("k", "/g k", Kind::String) }];
+    let rows = vec![vec![name("g").into()], vec![name("r").into()]];
+    let mut mapping = Mapping { rows, unmapped: Unmapped::Collect("rest".to_owned()), ..mapping(None, "", columns) };
+    mapping.on_bad_message = OnBadMessage::KeepGoodRows;
+    let message = "<m><g><o>1</o><r n='1' x='a'/><r n='bad' x='b'/><r n='2'/></g><g q='2'><k/></g><g><r n='3' x='c'/></g><t/></m>";
+    let (verdict, rows) = parse_one(&mapping, message);
+    assert_eq!(codes(&verdict), ["type.int"]);
+    assert_eq!(
+        rows,
+        [
+            r#"1|1|{"@x":"a","/g/o":"1","/t":""}"#,
+            r#"2|1|{"/g/o":"1","/t":""}"#,
+            r#"-|1|{"/g/@q":"2","/t":""}"#,
+            r#"3|0|{"@x":"c","/t":""}"#,
+        ]
+        .map(|row| row.replace("|1|{\"@x\":\"a\"", "|0|{\"@x\":\"a\"").replace("2|1|", "2|0|"))
+    );
+}

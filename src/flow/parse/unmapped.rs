@@ -1,0 +1,331 @@
+//! What no column takes: counted by path, refused, or collected into a column. A mapping that ignores it pays nothing.
+//!
+//! Unmapped are elements that no path leads to or through (those without children, and text of those with), attributes
+//! that no column takes, and text that is not blank of elements that are only on the way to something. What lies in an
+//! element that is taken whole (`string()`, `xml`, `json`) is taken. Declarations of namespaces, attributes of the XML
+//! Schema instance namespace and attributes that conditions ask for never count.
+
+use std::hash::BuildHasher;
+use std::ops::Range;
+
+use hashbrown::DefaultHashBuilder;
+
+use super::attributes::Attribute;
+use super::collect::Entries;
+use super::compile::{MESSAGE, NOWHERE, ScopeId, ScopeKind, State, StateId, Watch};
+use super::drift::{Drift, ROOT};
+use super::flatten::Flatten;
+use super::found::{Found, Place, shortened};
+use super::names::OTHER;
+use super::namespaces::{display, split, start_tag};
+use super::scopes::declared_prefix;
+use super::text::{Gathered, push_normalised};
+use super::walk::{Checked, Tag};
+use crate::model::batch::DriftKind;
+use crate::model::mapping::OnBadField;
+use crate::model::violation::Code;
+
+/// What is remembered of a message for the sake of what no column takes; what is counted, from message to message.
+#[derive(Debug, Default)]
+pub(super) struct Unmapped {
+    open: Vec<Seen>,
+    /// Own text of the open elements.
+    texts: Vec<Gathered>,
+    hasher: DefaultHashBuilder,
+    pub(super) drift: Drift,
+    pub(super) entries: Entries,
+}
+
+/// An open element.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// The innermost row, row group or message that it lies in.
+    scope: ScopeId,
+    /// How many elements are open around the one that is the row of `scope`'s table, it included; none without one.
+    row: usize,
+    /// Its place among what is counted.
+    node: u32,
+    /// Stands for the namespace declarations in force.
+    declarations: u64,
+    /// No path leads to it.
+    is_unmapped: bool,
+    /// It is taken whole, or lies in one that is.
+    covers: bool,
+    /// Its own text is taken.
+    is_text_taken: bool,
+    has_children: bool,
+}
+
+impl Unmapped {
+    /// To be called between messages.
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+        self.entries.clear();
+    }
+}
+
+impl Flatten<'_> {
+    /// A start tag.
+    pub(super) fn watch_open(&mut self, tag: &Tag<'_>, state: StateId) -> Checked {
+        if let Some(fatal) = self.tally.fatal.take() {
+            return Err(fatal);
+        }
+        let program = self.program;
+        let what = program.state(state);
+        let unmapped = &mut self.scratch.unmapped;
+        let outer = unmapped.open.last().copied();
+        if let Some(parent) = unmapped.open.last_mut() {
+            parent.has_children = true;
+            let own = &mut unmapped.texts[tag.depth - 2];
+            if !parent.is_text_taken && own.text(self.message).trim_ascii().is_empty() {
+                own.clear();
+            }
+        }
+        if unmapped.texts.len() < tag.depth {
+            unmapped.texts.push(Gathered::default());
+        }
+        unmapped.texts[tag.depth - 1].clear();
+        // Of a message with another root nothing is looked at.
+        let is_covered = outer.map_or(state == NOWHERE, |outer| outer.covers);
+        let mut seen = Seen {
+            scope: outer.map_or(MESSAGE, |outer| outer.scope),
+            row: outer.map_or(0, |outer| outer.row),
+            node: outer.map_or(ROOT, |outer| outer.node),
+            declarations: outer.map_or(0, |outer| outer.declarations),
+            is_unmapped: state == NOWHERE && !is_covered,
+            covers: is_covered || !what.all_text.is_empty() || !what.elements.is_empty(),
+            is_text_taken: is_covered
+                || !what.text.is_empty()
+                || !what.all_text.is_empty()
+                || !what.elements.is_empty(),
+            has_children: false,
+        };
+        for &scope in &what.begins {
+            if !matches!(program.scope(scope).kind, ScopeKind::Struct(_)) {
+                seen.scope = scope;
+            }
+            if program.scope(scope).kind == ScopeKind::Row {
+                seen.row = tag.depth;
+            }
+        }
+        if is_covered {
+            self.scratch.unmapped.open.push(seen);
+            return Ok(());
+        }
+        if program.watch == Watch::Count {
+            self.count_path(tag, what, &mut seen);
+        }
+        self.scratch.unmapped.open.push(seen);
+        if program.watch == Watch::Reject {
+            if outer.is_some_and(|outer| outer.is_unmapped) {
+                return Ok(());
+            }
+            if seen.is_unmapped {
+                let name = self.element_name(tag.at);
+                self.reject(&format!("the element {name}"), Place::at(tag.at), None);
+                return Ok(());
+            }
+        }
+        // An element that is taken as it is has its attributes in it.
+        if what.elements.is_empty() {
+            for attribute in tag.attributes {
+                self.watch_attribute(attribute, what, tag.depth);
+            }
+        }
+        Ok(())
+    }
+
+    fn watch_attribute(&mut self, attribute: &Attribute, what: &State, depth: usize) {
+        let is_taken = attribute.id != OTHER
+            && (what.attributes.iter().any(|(taken, _)| *taken == attribute.id)
+                || self.program.spoken_of.contains(&attribute.id));
+        let raw = &self.message[attribute.name.clone()];
+        if is_taken || declared_prefix(self.message, attribute).is_some() {
+            return;
+        }
+        let value = attribute.value.clone();
+        match self.program.watch {
+            Watch::Off => {}
+            Watch::Count => {
+                let name = |flatten: &mut Self| format!("@{}", flatten.attribute_name(raw, depth));
+                self.count_part(raw, DriftKind::Attribute, name, &self.message[value]);
+            }
+            Watch::Reject => {
+                let place = Place { at: value.start, attribute: Some(attribute.name.clone()) };
+                self.reject(&format!("the attribute {raw}"), place, Some(&self.message[value]));
+            }
+            Watch::Collect(_) => {
+                let name = format!("@{}", self.attribute_name(raw, depth));
+                let mut text = String::new();
+                // Its references were found good when the tag was read.
+                if super::text::attribute_value(&self.message[value.clone()], Some(&mut text)).is_ok() {
+                    self.collect(Some(&name), text, value.start);
+                }
+            }
+        }
+    }
+
+    /// Character data, as it stands in the message.
+    pub(super) fn watch_text(&mut self, range: Range<usize>, has_carriage_return: bool) {
+        let message = self.message;
+        if let Some(own) = self.watched_text() {
+            if has_carriage_return && message[range.clone()].contains('\r') {
+                push_normalised(&message[range], own.join(message));
+            } else {
+                own.add(message, range);
+            }
+        }
+    }
+
+    /// A character that is written as a reference.
+    pub(super) fn watch_character(&mut self, character: char) {
+        let message = self.message;
+        if let Some(own) = self.watched_text() {
+            own.join(message).push(character);
+        }
+    }
+
+    fn watched_text(&mut self) -> Option<&mut Gathered> {
+        let unmapped = &mut self.scratch.unmapped;
+        let depth = unmapped.open.len();
+        let is_taken = unmapped.open.last().is_none_or(|seen| seen.is_text_taken);
+        if is_taken { None } else { unmapped.texts.get_mut(depth - 1) }
+    }
+
+    /// An end tag.
+    pub(super) fn watch_close(&mut self, at: usize) {
+        let depth = self.scratch.unmapped.open.len();
+        let Some(seen) = self.scratch.unmapped.open.last().copied() else { return };
+        if !seen.is_text_taken {
+            let own = std::mem::take(&mut self.scratch.unmapped.texts[depth - 1]);
+            self.judge_text(&seen, &own, at);
+            self.scratch.unmapped.texts[depth - 1] = own;
+        }
+        self.scratch.unmapped.open.pop();
+    }
+
+    fn judge_text(&mut self, seen: &Seen, own: &Gathered, at: usize) {
+        let text = own.text(self.message);
+        let is_leaf = seen.is_unmapped && !seen.has_children;
+        if !is_leaf && text.trim_ascii().is_empty() {
+            return;
+        }
+        let at = own.start().unwrap_or(at);
+        match self.program.watch {
+            Watch::Count if is_leaf => self.scratch.unmapped.drift.count(seen.node, text),
+            Watch::Count => self.count_part("", DriftKind::Text, |_| "text()".to_owned(), text),
+            Watch::Reject if !seen.is_unmapped => self.reject("text", Place::at(at), Some(text)),
+            Watch::Collect(_) => self.collect((!is_leaf).then_some("text()"), text.to_owned(), at),
+            Watch::Reject | Watch::Off => {}
+        }
+    }
+
+    /// Finds the place of an element among what is counted.
+    fn count_path(&mut self, tag: &Tag<'_>, what: &State, seen: &mut Seen) {
+        let message = self.message;
+        for attribute in tag.attributes {
+            let name = &message[attribute.name.clone()];
+            if declared_prefix(message, attribute).is_some() {
+                let hasher = &self.scratch.unmapped.hasher;
+                seen.declarations = hasher.hash_one((seen.declarations, name, &message[attribute.value.clone()]));
+            }
+        }
+        let begins_row = what.begins.iter().rev().find_map(|&scope| match self.program.scope(scope).kind {
+            ScopeKind::Row => Some(0),
+            ScopeKind::Child(table) => Some(table),
+            _ => None,
+        });
+        if let Some(table) = begins_row {
+            seen.node = self.scratch.unmapped.drift.row(table);
+        } else if tag.depth > 1 {
+            let (name_end, _) = start_tag(message, tag.at);
+            let raw = &message[tag.at + 1..name_end];
+            let key = (seen.node, DriftKind::Element, seen.declarations);
+            seen.node = match self.scratch.unmapped.drift.find(key, raw) {
+                Some(node) => node,
+                None => {
+                    let name = self.element_name(tag.at);
+                    self.scratch.unmapped.drift.learn(key, raw, &name)
+                }
+            };
+        }
+    }
+
+    /// Counts an attribute or text of the innermost open element.
+    fn count_part(&mut self, raw: &str, kind: DriftKind, name: impl Fn(&mut Self) -> String, text: &str) {
+        let Some(seen) = self.scratch.unmapped.open.last().copied() else { return };
+        let key = (seen.node, kind, seen.declarations);
+        let node = match self.scratch.unmapped.drift.find(key, raw) {
+            Some(node) => node,
+            None => {
+                let name = name(self);
+                self.scratch.unmapped.drift.learn(key, raw, &name)
+            }
+        };
+        self.scratch.unmapped.drift.count(node, text);
+    }
+
+    fn reject(&mut self, what: &str, place: Place, value: Option<&str>) {
+        self.report(Found {
+            code: Code::SHAPE_UNMAPPED,
+            column: None,
+            place,
+            value: value.map(shortened),
+            message: format!("{what} is taken by no column"),
+        });
+        if self.program.on_bad_field == OnBadField::Quarantine {
+            let scope = self.scratch.unmapped.open.last().map_or(MESSAGE, |seen| seen.scope);
+            self.scratch.instances[usize::from(scope)].is_spoiled = true;
+        }
+    }
+
+    /// Keeps what is to be collected of the innermost open element: its text, or a part of that name.
+    fn collect(&mut self, part: Option<&str>, text: String, at: usize) {
+        let Some(seen) = self.scratch.unmapped.open.last().copied() else { return };
+        let mut key = String::new();
+        // The root element has no place in a path that begins at it.
+        let first = if seen.row == 0 { 1 } else { seen.row };
+        for depth in first..self.scratch.frames.len() {
+            let name = self.element_name(self.scratch.frames[depth].at);
+            key.push_str(if key.is_empty() && seen.row != 0 { "" } else { "/" });
+            key.push_str(&name);
+        }
+        if let Some(part) = part {
+            key.push_str(if key.is_empty() && seen.row != 0 { "" } else { "/" });
+            key.push_str(part);
+        }
+        self.grow(key.len() + text.len(), at);
+        let mark = self.scratch.marks[self.program.scope(MESSAGE).mark];
+        let rows = self.rows.len(0) - mark;
+        let is_group = self.program.scope(seen.scope).kind == ScopeKind::Group;
+        match seen.row {
+            0 if is_group => {
+                let first = self.scratch.marks[self.program.scope(seen.scope).mark] - mark;
+                self.scratch.unmapped.entries.add_shared(seen.scope, first, key, text);
+            }
+            0 => self.scratch.unmapped.entries.add_shared(MESSAGE, 0, key, text),
+            _ => self.scratch.unmapped.entries.add(rows, key, text),
+        }
+    }
+
+    /// The name of an open element, or of one that just began, as a mapping would write it.
+    fn element_name(&mut self, at: usize) -> String {
+        let (name_end, _) = start_tag(self.message, at);
+        let (prefix, local) = split(&self.message[at + 1..name_end]);
+        let depth = self.scratch.frames.iter().take_while(|frame| frame.at <= at).count();
+        self.name(prefix, local, depth)
+    }
+
+    fn attribute_name(&mut self, raw: &str, depth: usize) -> String {
+        match split(raw) {
+            ("", local) => local.to_owned(),
+            (prefix, local) => self.name(prefix, local, depth),
+        }
+    }
+
+    fn name(&mut self, prefix: &str, local: &str, depth: usize) -> String {
+        self.follow_namespaces(usize::MAX);
+        let uri = self.scratch.namespaces.uri_within(self.message, depth, prefix);
+        display(&self.program.prefixes, uri.as_deref(), local)
+    }
+}
