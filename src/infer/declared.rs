@@ -92,7 +92,9 @@ impl Declared {
         if rules.regex.as_ref().is_some_and(|(_, regex)| !regex.is_match(&text)) {
             note(Rule::Pattern);
         }
-        let is = |bound: &Option<String>, wrong: Ordering| bound.as_ref().is_some_and(|bound| order(&text, bound) == Some(wrong));
+        let is = |bound: &Option<String>, wrong: Ordering| {
+            bound.as_ref().is_some_and(|bound| order(&text, bound) == Some(wrong))
+        };
         if is(&rules.min, Ordering::Less) {
             note(Rule::Min);
         }
@@ -162,7 +164,11 @@ mod tests {
             ("1.50", "1.5", Ordering::Equal),
             ("-0", "0.00", Ordering::Equal),
             ("007", "7", Ordering::Equal),
-            ("99999999999999999999999999999999999999999.1", "99999999999999999999999999999999999999999.2", Ordering::Less),
+            (
+                "99999999999999999999999999999999999999999.1",
+                "99999999999999999999999999999999999999999.2",
+                Ordering::Less,
+            ),
         ] {
             assert_eq!(order(left, right), Some(order_of_them), "{left} {right}");
         }

@@ -40,6 +40,8 @@ pub(super) struct Column {
 /// A table: the one of the message, or a child.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
+    /// Local names on the way from the parent's row: its name comes from them.
+    pub(super) parts: Vec<Arc<str>>,
     pub(super) name: String,
     /// Path of the element that is its row.
     pub(super) rows: String,
@@ -61,6 +63,25 @@ pub(super) struct Draft {
     pub(super) namespaces: BTreeMap<String, String>,
     pub(super) limits: Vec<(&'static str, String)>,
     pub(super) table: Table,
+}
+
+impl Table {
+    /// A table has a column at least: where everything in its row is in tables below it, how many rows those have.
+    pub(super) fn count_what_it_holds(&mut self) {
+        if !self.columns.is_empty() {
+            return;
+        }
+        let counts = self.children.iter().map(|child| Column {
+            parts: child.parts.iter().cloned().chain([Arc::from("count")]).collect(),
+            name: String::new(),
+            origin: Origin::Element,
+            path: child.rows.clone(),
+            kind: "int64".to_owned(),
+            comments: vec!["what is in it is in a table below; this counts the rows there".to_owned()],
+            keys: vec![("repeat", "\"count\"".to_owned())],
+        });
+        self.columns = counts.collect();
+    }
 }
 
 /// Prefixes of the mapping, given out as they are needed.
@@ -94,7 +115,8 @@ impl<'n> Prefixes<'n> {
         };
         let seen = self.names.prefixes.get(uri).map(String::as_str).filter(|prefix| usable(prefix));
         let last = uri.split(['/', ':', '#']).rfind(|part| !part.is_empty()).unwrap_or_default();
-        let short: String = last.chars().take_while(char::is_ascii_alphabetic).take(12).collect::<String>().to_lowercase();
+        let short: String =
+            last.chars().take_while(char::is_ascii_alphabetic).take(12).collect::<String>().to_lowercase();
         let base = seen.map(str::to_owned).or_else(|| Some(short).filter(|prefix| usable(prefix)));
         let base = base.unwrap_or_else(|| "ns".to_owned());
         let is_taken = |prefix: &String| self.given.values().any(|given| given == prefix);
@@ -134,8 +156,8 @@ pub(super) fn name_columns(table: &mut Table, root: &str) {
 
 /// A name for a child table that is not taken yet: small letters, digits and `_`.
 pub(super) fn table_name(parent: &str, parts: &[Arc<str>], taken: &mut BTreeSet<String>) -> String {
-    let own = join(parts).to_ascii_lowercase();
-    let plain = if parent.is_empty() { own } else { format!("{parent}_{own}") };
+    let own = parts.iter().map(|part| sanitize(part)).collect::<Vec<_>>().join("_");
+    let plain = format!("{}_{own}", sanitize(parent)).to_ascii_lowercase();
     let plain = shorten(plain.trim_matches('_'));
     let plain = if plain.starts_with(|c: char| c.is_ascii_lowercase()) { plain } else { format!("t_{plain}") };
     let numbered = (2..).map(|number| format!("{plain}_{number}"));
@@ -183,7 +205,9 @@ pub(super) fn quote(text: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             // Controls, and what would change the direction or the lines of what a person reads.
-            c if c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' | '\u{FEFF}') => {
+            c if c.is_control()
+                || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' | '\u{FEFF}') =>
+            {
                 quoted.push_str(&format!("\\u{:04X}", u32::from(c)));
             }
             c => quoted.push(c),

@@ -111,7 +111,8 @@ impl<'t> Number<'t> {
             Some((whole, fraction)) => (whole, Some(fraction)),
             None => (mantissa, None),
         };
-        let is_number = digits(whole) && fraction.is_none_or(digits) && !(whole.is_empty() && fraction.is_none_or(str::is_empty));
+        let is_number =
+            digits(whole) && fraction.is_none_or(digits) && !(whole.is_empty() && fraction.is_none_or(str::is_empty));
         is_number.then_some(Self { has_plus, has_minus, whole, fraction, has_exponent: exponent.is_some() })
     }
 
@@ -206,7 +207,8 @@ fn is_zone(zone: &str) -> Option<bool> {
 
 /// Which of [`PATTERNS`] a text fits, as bits.
 pub(super) fn patterns(text: &str) -> u8 {
-    let two = |text: &str, most: i16| text.len() == 2 && number(text).is_some_and(|number| (1..=most).contains(&number));
+    let two =
+        |text: &str, most: i16| text.len() == 2 && number(text).is_some_and(|number| (1..=most).contains(&number));
     let year = |text: &str| text.len() == 4 && number(text).is_some_and(|number| number > 0);
     let parts = |separator: char| {
         let parts: Vec<&str> = text.split(separator).collect();
@@ -229,7 +231,8 @@ pub(super) fn fits(kind: Type, text: &str) -> bool {
     }
     let number = || Number::of(trimmed);
     let is_whole = number().is_some_and(|number| number.fraction.is_none() && !number.has_exponent);
-    let whole = |low: i64, high: i64| is_whole && trimmed.parse::<i64>().is_ok_and(|value| (low..=high).contains(&value));
+    let whole =
+        |low: i64, high: i64| is_whole && trimmed.parse::<i64>().is_ok_and(|value| (low..=high).contains(&value));
     let moment = || Moment::of(trimmed);
     let is_special = matches!(trimmed, "INF" | "-INF" | "+INF" | "NaN");
     match kind {
@@ -244,7 +247,9 @@ pub(super) fn fits(kind: Type, text: &str) -> bool {
         Type::Decimal(precision, scale) => number().is_some_and(|number| {
             let whole = number.whole.trim_start_matches('0').len();
             let fraction = number.fraction.unwrap_or_default().trim_end_matches('0').len();
-            !number.has_exponent && fraction <= usize::from(scale) && whole <= usize::from(precision.saturating_sub(scale))
+            !number.has_exponent
+                && fraction <= usize::from(scale)
+                && whole <= usize::from(precision.saturating_sub(scale))
         }),
         Type::Date => moment().is_some_and(|moment| moment.year.is_some() && !moment.has_clock),
         Type::Time => moment().is_some_and(|m| m.year.is_none() && !m.has_zone && m.second_digits <= 6),

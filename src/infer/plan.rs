@@ -50,6 +50,7 @@ pub(super) fn plan(tree: &Tree, row: &Row) -> Draft {
     plan.outside(&mut table);
     let here = Here { is_wanted: true, ..Here::default() };
     plan.below(&mut table, Scope { node: inner, is_outside: false }, inner, &here);
+    table.count_what_it_holds();
     name_columns(&mut table, &tree.local(ROOT));
     plan.name_tables(&mut table, &tree.local(inner));
     draft.table = table;
@@ -147,21 +148,21 @@ impl Plan<'_> {
 
     fn child(&mut self, id: NodeId, here: Here, parent: NodeId) -> Table {
         let mut child = Table {
-            name: here.parts.iter().map(|part| part.to_string()).collect::<Vec<_>>().join("_"),
+            parts: here.parts,
             rows: here.steps.join("/"),
             comments: vec![column::many(self.tree, id, parent)],
             ..Table::default()
         };
         let inside = Here { is_wanted: true, ..Here::default() };
         self.below(&mut child, Scope { node: id, is_outside: false }, id, &inside);
+        child.count_what_it_holds();
         name_columns(&mut child, &self.tree.local(ROOT));
         child
     }
 
     fn name_tables(&mut self, table: &mut Table, parent: &str) {
         for child in &mut table.children {
-            let own = Arc::from(child.name.as_str());
-            child.name = table_name(&parent.to_ascii_lowercase(), &[Arc::from(""), own], &mut self.tables);
+            child.name = table_name(parent, &child.parts, &mut self.tables);
             let name = child.name.clone();
             self.name_tables(child, &name);
         }
@@ -193,7 +194,8 @@ impl Plan<'_> {
 }
 
 const CUT: &str = "it holds itself, or more paths than are told apart: cut here, and kept as it is";
-const OUTSIDE: &str = "it repeats outside the row, where it can be no table of its own: kept as it is; or take it as the row";
+const OUTSIDE: &str =
+    "it repeats outside the row, where it can be no table of its own: kept as it is; or take it as the row";
 
 fn joined(steps: &[String], take: Option<&str>) -> String {
     let all: Vec<&str> = steps.iter().map(String::as_str).chain(take).collect();

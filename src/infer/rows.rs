@@ -49,7 +49,8 @@ pub(super) fn propose(tree: &Tree) -> Row {
             Row { chain: chain(tree, id), why: Some(why) }
         }
         _ => {
-            let why = "no repeated element holds most of the content: the root is the row; --row PATH takes another element";
+            let why =
+                "no repeated element holds most of the content: the root is the row; --row PATH takes another element";
             Row { chain: Vec::new(), why: Some(why.to_owned()) }
         }
     }

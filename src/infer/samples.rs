@@ -36,14 +36,7 @@ pub struct Samples {
 impl Samples {
     /// Nothing seen yet; with a schema, its types hold and the samples give the comments.
     pub fn new(schema: Option<Schema>) -> Self {
-        Self {
-            tree: Tree::new(schema),
-            taken: 0,
-            left_out: 0,
-            refused: Vec::new(),
-            largest: 0,
-            has_doctype: false,
-        }
+        Self { tree: Tree::new(schema), taken: 0, left_out: 0, refused: Vec::new(), largest: 0, has_doctype: false }
     }
 
     /// One more document, by the name that people know it by. Says why it was left out, if it was.
@@ -126,7 +119,9 @@ impl Samples {
 
     fn header(&self, draft: &Draft, other_roots: &[String]) -> Vec<String> {
         let mut said = vec![format!("Inferred by forebay {} {}.", env!("CARGO_PKG_VERSION"), self.from())];
-        said.push("Read it before use: it knows only what it has seen. Lines with \"conflict\" need a decision.".to_owned());
+        said.push(
+            "Read it before use: it knows only what it has seen. Lines with \"conflict\" need a decision.".to_owned(),
+        );
         if self.left_out > 0 {
             said.push(format!("Left out, because they cannot be read: {}", self.left_out));
             said.extend(self.refused.iter().map(|(name, why)| format!("  {name}: {why}")));
@@ -145,7 +140,8 @@ impl Samples {
             said.extend(schema.notes.iter().cloned());
         }
         let conflicts = plan::columns(&draft.table);
-        let conflicts = conflicts.iter().filter(|column| column.comments.iter().any(|line| line.starts_with("conflict")));
+        let conflicts =
+            conflicts.iter().filter(|column| column.comments.iter().any(|line| line.starts_with("conflict")));
         let names: Vec<&str> = conflicts.map(|column| column.name.as_str()).collect();
         if !names.is_empty() {
             said.push(format!("Conflicts in: {}", names.join(", ")));
@@ -163,13 +159,17 @@ impl Samples {
     }
 
     fn root_comments(&self) -> Vec<String> {
-        let local = |id: usize| self.tree.names.get(id).map_or_else(String::new, |name| name.local.to_string());
         let mut said = Vec::new();
         if self.tree.roots.len() > 1 {
-            let all: Vec<String> =
-                self.tree.roots.iter().take(NAMED).map(|(name, count)| format!("{} {count}", local(*name))).collect();
-            said.push(format!("conflict: the samples have several roots: {}", all.join(", ")));
-            said.push("any root is taken; a table for each, by `when`, keeps them apart".to_owned());
+            said.push(
+                "conflict: the samples have several roots; any is taken here, a table for each keeps them apart:"
+                    .to_owned(),
+            );
+            for (name, count) in self.tree.roots.iter().take(NAMED) {
+                let Some(name) = self.tree.names.get(*name) else { continue };
+                let namespace = name.namespace.as_ref().map_or_else(String::new, |uri| format!("{{{uri}}}"));
+                said.push(format!("  {namespace}{} in {count}", name.local));
+            }
         }
         if let Some(schema) = &self.tree.schema {
             for (id, _) in &self.tree.roots {

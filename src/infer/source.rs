@@ -200,7 +200,8 @@ impl<'d> Walk<'d> {
                 Ok(Event::Comment(_)) => {}
                 Ok(Event::PI(instruction)) => {
                     let target = instruction.target();
-                    let is_reserved = std::str::from_utf8(target.as_ref()).is_ok_and(|name| name.eq_ignore_ascii_case("xml"));
+                    let is_reserved =
+                        std::str::from_utf8(target.as_ref()).is_ok_and(|name| name.eq_ignore_ascii_case("xml"));
                     if is_reserved {
                         return Err(self.at(at, "a processing instruction has the name xml"));
                     }
@@ -307,7 +308,8 @@ impl<'d> Walk<'d> {
         let mut attributes: Vec<(QName<'_>, Cow<'_, str>)> = Vec::with_capacity(kept.len());
         for (name, value) in &kept {
             let name = self.resolve(name, true).map_err(|what| self.at(at, what))?;
-            let twice = attributes.iter().any(|(other, _)| other.local == name.local && other.namespace == name.namespace);
+            let twice =
+                attributes.iter().any(|(other, _)| other.local == name.local && other.namespace == name.namespace);
             if twice {
                 return Err(self.at(at, "an attribute stands twice"));
             }

@@ -246,9 +246,10 @@ impl Values {
         let noted = |kind, note: &str| Decision { kind, notes: vec![note.to_owned()] };
         match self.second_digits {
             0..=6 => Decision { kind: kind(Unit::Micro), notes: Vec::new() },
-            7..=9 if !self.outside_nanos => {
-                noted(kind(Unit::Nano), "nanoseconds: a table with a Processed zone cannot hold them, take string there")
-            }
+            7..=9 if !self.outside_nanos => noted(
+                kind(Unit::Nano),
+                "nanoseconds: a table with a Processed zone cannot hold them, take string there",
+            ),
             7..=9 => noted(Type::String, "conflict: nanoseconds, and years that they cannot count: string keeps both"),
             _ => noted(Type::String, "finer than a nanosecond: string keeps it"),
         }
@@ -278,7 +279,8 @@ impl Values {
     fn pattern_note(&self) -> Option<String> {
         let mask = self.patterns.filter(|mask| *mask != 0)?;
         let fitting = PATTERNS.iter().enumerate().filter(|(bit, _)| mask & (1 << bit) != 0).map(|(_, pattern)| pattern);
-        let all: Vec<String> = fitting.map(|(format, kind)| format!("type = \"{kind}\", format = \"{format}\"")).collect();
+        let all: Vec<String> =
+            fitting.map(|(format, kind)| format!("type = \"{kind}\", format = \"{format}\"")).collect();
         let ambiguous = if all.len() > 1 { "; which of them is meant only a person can say" } else { "" };
         Some(format!("every value fits {}{ambiguous}", all.join(" or ")))
     }
@@ -317,4 +319,3 @@ fn decimal(whole: usize, fraction: usize) -> Type {
     let digits = |count: usize| u8::try_from(count.min(DECIMAL_DIGITS)).unwrap_or(0);
     Type::Decimal(digits((whole + fraction).max(1)), digits(fraction))
 }
-

@@ -20,7 +20,9 @@ pub(super) fn write(draft: &Draft) -> String {
         many => line(&mut out, "rows", &quote_list(many.iter().map(String::as_str))),
     }
     if draft.has_doctype {
-        out.push_str("# samples name an external document type definition: it is passed over, and nothing is fetched\n");
+        out.push_str(
+            "# samples name an external document type definition: it is passed over, and nothing is fetched\n",
+        );
         line(&mut out, "dtd", "\"ignore-external\"");
     }
     out.push_str("unmapped = \"count\"\n");

@@ -113,7 +113,8 @@ impl Schema {
         }
         let inline = real.child("complexType");
         let named = real.key("type");
-        let complex = inline.or_else(|| named.as_ref().and_then(|key| self.types.get(key)).filter(|t| t.is("complexType")).cloned());
+        let complex = inline
+            .or_else(|| named.as_ref().and_then(|key| self.types.get(key)).filter(|t| t.is("complexType")).cloned());
         let simple = match (&complex, &named, real.child("simpleType")) {
             (Some(complex), ..) => {
                 declared.is_mixed = self.is_mixed(complex, 0);
@@ -159,11 +160,14 @@ impl Schema {
         if depth > MAX_CHAIN {
             return content;
         }
-        let derived = complex.child("complexContent").or_else(|| complex.child("simpleContent")).and_then(|content| {
-            content.child("extension").or_else(|| content.child("restriction"))
-        });
+        let derived = complex
+            .child("complexContent")
+            .or_else(|| complex.child("simpleContent"))
+            .and_then(|content| content.child("extension").or_else(|| content.child("restriction")));
         let own = derived.as_ref().unwrap_or(complex);
-        if let Some(base) = derived.as_ref().and_then(|derived| derived.key("base")).and_then(|key| self.types.get(&key)) {
+        if let Some(base) =
+            derived.as_ref().and_then(|derived| derived.key("base")).and_then(|key| self.types.get(&key))
+        {
             content = self.content(base, depth + 1);
             if own.is("restriction") {
                 // A restriction writes down again what it keeps, but only of the elements.
@@ -256,7 +260,9 @@ impl Schema {
         }
         let group = if piece.is("group") {
             let group = piece.key("ref").and_then(|key| self.groups.get(&key));
-            group.and_then(|group| group.children().find(|child| ["sequence", "all", "choice"].iter().any(|l| child.is(l))))
+            group.and_then(|group| {
+                group.children().find(|child| ["sequence", "all", "choice"].iter().any(|l| child.is(l)))
+            })
         } else {
             Some(piece.clone())
         };
@@ -312,7 +318,8 @@ impl Schema {
         let is_choice = all.len() > 1;
         let real = all.into_iter().filter_map(|key| Some((self.elements.get(&key)?.clone(), key)));
         let real = real.filter(|(piece, _)| piece.get("abstract") != Some("true"));
-        real.map(|(piece, key)| Particle { key, piece, min: if is_choice { 0 } else { min }, most, is_choice }).collect()
+        real.map(|(piece, key)| Particle { key, piece, min: if is_choice { 0 } else { min }, most, is_choice })
+            .collect()
     }
 }
 

@@ -133,7 +133,8 @@ impl Visitor for Building {
         let same = self.open.last().map(|parent| &parent.scope).filter(|scope| {
             scope.len() == all.len() && scope.iter().zip(&all).all(|((p, u), (prefix, uri))| p == prefix && u == uri)
         });
-        let scope = same.map_or_else(|| all.iter().map(|(p, u)| ((*p).to_owned(), (*u).to_owned())).collect(), Arc::clone);
+        let scope =
+            same.map_or_else(|| all.iter().map(|(p, u)| ((*p).to_owned(), (*u).to_owned())).collect(), Arc::clone);
         let plain = tag.attributes.iter().filter(|(name, _)| name.namespace.is_none());
         self.open.push(Element {
             local: tag.name.local.to_owned(),

@@ -51,7 +51,8 @@ impl Schema {
     pub fn load(file: &Path) -> Result<Self, Fault> {
         let mut schema = Self { file: file.display().to_string(), ..Self::default() };
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let root = read_file(file).map_err(|what| Fault::halt("infer.schema", format!("{}: {what}", file.display())))?;
+        let root =
+            read_file(file).map_err(|what| Fault::halt("infer.schema", format!("{}: {what}", file.display())))?;
         let mut loading =
             Loading { schema: &mut schema, folder: folder.to_owned(), seen: BTreeSet::new(), pending: Vec::new() };
         loading.seen.insert((file.to_owned(), String::new()));

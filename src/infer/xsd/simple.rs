@@ -120,7 +120,10 @@ impl Simple {
         let kind = self.kind();
         self.exclusive(kind);
         let is_string = kind == Type::String;
-        let is_number = matches!(kind, Type::Decimal(..) | Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64 | Type::Float32 | Type::Float64);
+        let is_number = matches!(
+            kind,
+            Type::Decimal(..) | Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64 | Type::Float32 | Type::Float64
+        );
         let mut notes = std::mem::take(&mut self.notes);
         if self.allowed.len() > MAX_ENUM || (!is_string && !self.allowed.is_empty()) {
             let shown: Vec<&str> = self.allowed.iter().take(20).map(String::as_str).collect();
@@ -281,8 +284,11 @@ impl Schema {
             return simple;
         }
         let Some(union) = piece.child("union") else { return Simple::builtin("string") };
-        let mut members: Vec<Simple> = union.keys("memberTypes").iter().map(|key| self.simple_named(key, depth + 1)).collect();
-        members.extend(union.children().filter(|child| child.is("simpleType")).map(|child| self.simple(&child, depth + 1)));
+        let mut members: Vec<Simple> =
+            union.keys("memberTypes").iter().map(|key| self.simple_named(key, depth + 1)).collect();
+        members.extend(
+            union.children().filter(|child| child.is("simpleType")).map(|child| self.simple(&child, depth + 1)),
+        );
         let names: Vec<String> = members.iter().map(|member| member.builtin.clone()).collect();
         let mut simple = Simple::builtin("string");
         simple.notes.push(format!("the schema has a union here, of {}", names.join(" and ")));
