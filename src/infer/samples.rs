@@ -82,6 +82,10 @@ impl Samples {
         draft.comments = self.header(&draft, &other_roots);
         draft.root_comments = self.root_comments();
         draft.row_comments = row.why.iter().cloned().collect();
+        let without = row.chain.last().map_or(0, |&row| self.taken.saturating_sub(self.tree.node(row).documents));
+        if without > 0 {
+            draft.row_comments.push(format!("{without} of {} documents have no such element: they give no row", self.taken));
+        }
         draft.has_doctype = self.has_doctype;
         draft.limits = self.limits(&row);
         if draft.table.columns.is_empty() {

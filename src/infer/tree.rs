@@ -83,6 +83,8 @@ pub(super) struct Node {
     pub(super) parents: u64,
     /// The most that one parent had.
     pub(super) most: u64,
+    /// How many documents had it.
+    pub(super) documents: u64,
     /// Bytes of all its occurrences, tags and descendants included.
     pub(super) bytes: u64,
     /// Occurrences with elements below them.
@@ -152,6 +154,7 @@ impl Tree {
             count: 0,
             parents: 0,
             most: 0,
+            documents: 0,
             bytes: 0,
             with_children: 0,
             mixed: 0,
@@ -277,6 +280,7 @@ impl<'t> Adding<'t> {
         node.current += 1;
         node.in_document += 1;
         if node.in_document == 1 {
+            node.documents += 1;
             self.met.push(id);
         }
         if node.current == 1
