@@ -72,14 +72,14 @@ pub(super) fn whole(
     is_many: bool,
     why: &str,
 ) -> Column {
-    let mut comments = vec![why.to_owned()];
+    let mut comments = Vec::new();
     let mut keys = Vec::new();
     if is_many {
-        comments.insert(0, many(tree, id, place.scope));
+        comments.push(many(tree, id, place.scope));
         keys.push(("repeat", "\"list\"".to_owned()));
-    } else {
-        comments.insert(0, seen(tree, id, place.scope, Type::Xml));
     }
+    comments.extend(seen(tree, id, place.scope, Type::Xml));
+    comments.push(why.to_owned());
     let kind = if is_many { "list<xml>" } else { "xml" };
     Column { parts, name: String::new(), origin: Origin::Element, path, kind: kind.to_owned(), comments, keys }
 }
@@ -88,13 +88,14 @@ pub(super) fn whole(
 pub(super) fn many(tree: &Tree, id: NodeId, scope: NodeId) -> String {
     let node = tree.node(id);
     let schema = match &node.declared {
-        Some(Declared { most: None, min, .. }) => format!("; the schema allows {min} and more"),
-        Some(Declared { most: Some(most), min, .. }) => format!("; the schema allows {min} to {most}"),
+        Some(Declared { most: None, min, .. }) => format!("the schema allows {min} and more"),
+        Some(Declared { most: Some(most), min, .. }) => format!("the schema allows {min} to {most}"),
         None => String::new(),
     };
     if node.count == 0 {
-        return format!("not in the samples{schema}");
+        return format!("repeats: {schema}");
     }
+    let schema = if schema.is_empty() { schema } else { format!("; {schema}") };
     let parent = node.parent.unwrap_or(ROOT);
     let (count, most, around) = (node.count, node.most, tree.node(scope).count);
     let (parent, scope) = (tree.local(parent), tree.local(scope));
@@ -124,7 +125,7 @@ fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: Str
         let (with, count) = (node.with_children, node.count);
         comments.push(format!("conflict: {with} of {count} hold elements instead of this text"));
     }
-    comments.push(seen(tree, id, place.scope, kind));
+    comments.extend(seen(tree, id, place.scope, kind));
     comments.extend(samples(tree, id));
     comments.extend(notes);
     if let Some(declared) = &node.declared {
@@ -155,10 +156,13 @@ fn nulls(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> u64 {
 }
 
 /// Counts, null share, longest, forms.
-fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> String {
+fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> Option<String> {
     let node = tree.node(id);
+    if tree.node(ROOT).count == 0 {
+        return None;
+    }
     if node.count == 0 {
-        return "not in the samples".to_owned();
+        return Some("not in the samples".to_owned());
     }
     let around = tree.node(scope).count;
     let mut said = vec![format!("seen {} times in {around} {}", node.count, tree.local(scope))];
@@ -180,7 +184,7 @@ fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> String {
     if node.values.spaced() > 0 {
         said.push(format!("white space at the ends of {}", node.values.spaced()));
     }
-    said.join("; ")
+    Some(said.join("; "))
 }
 
 fn share(part: u64, whole: u64) -> String {

@@ -60,7 +60,7 @@ fn documents(is_mixed: bool) -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn a_mapping_takes_every_document_it_was_inferred_from(documents in documents(true)) {

@@ -1,7 +1,7 @@
 //! The mapping language, read plainly: a tree of the document, and each column looked up in it.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use quick_xml::NsReader;
 use quick_xml::events::Event;
@@ -165,7 +165,7 @@ impl Mapping {
         for key in document.as_object().unwrap().keys() {
             assert!(["version", "format", "message", "namespaces", "limits", "column", "child"].contains(&key.as_str()), "{key}");
         }
-        let mut tables = std::collections::BTreeSet::new();
+        let mut tables = BTreeSet::new();
         check_table(&document, &mut tables);
         Self { document, namespaces }
     }
@@ -326,10 +326,21 @@ fn trim(column: &Value, kind: &str, value: &str) -> String {
     }
 }
 
+/// Whether a whole text matches; each pattern is compiled once.
+fn matches(pattern: &str, text: &str) -> bool {
+    thread_local! {
+        static KNOWN: RefCell<HashMap<String, Regex>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        let regex = known.entry(pattern.to_owned()).or_insert_with(|| Regex::new(&format!("^(?:{pattern})$")).unwrap());
+        regex.is_match(text)
+    })
+}
+
 /// Whether a value is of the type and keeps to the rules of its column.
 fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
     let item = kind.strip_prefix("list<").and_then(|kind| kind.strip_suffix('>')).unwrap_or(kind);
-    let is = |pattern: &str| Regex::new(&format!("^(?:{pattern})$")).unwrap().is_match(value);
+    let is = |pattern: &str| matches(pattern, value);
     let whole = |bits: u32| value.parse::<i128>().is_ok_and(|n| n >= -(1_i128 << (bits - 1)) && n < 1_i128 << (bits - 1));
     const DAY: &str = r"\d{4}-\d\d-\d\d";
     const CLOCK: &str = r"\d\d:\d\d:\d\d";
@@ -380,20 +391,20 @@ fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
 }
 
 /// Names and keys of a table and of those below it.
-fn check_table(table: &Value, tables: &mut std::collections::BTreeSet<String>) {
+fn check_table(table: &Value, tables: &mut BTreeSet<String>) {
     const KEYS: [&str; 13] = [
         "name", "path", "type", "required", "trim", "repeat", "enum", "regex", "min", "max", "min_length", "max_length", "default",
     ];
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     for column in table["column"].as_array().unwrap() {
         let name = column["name"].as_str().unwrap();
-        assert!(Regex::new("^[A-Za-z_][A-Za-z0-9_]{0,127}$").unwrap().is_match(name), "{name:?}");
+        assert!(matches("[A-Za-z_][A-Za-z0-9_]{0,127}", name), "{name:?}");
         assert!(names.insert(name.to_ascii_lowercase()), "{name:?} stands twice");
         assert!(column.as_object().unwrap().keys().all(|key| KEYS.contains(&key.as_str())), "{column}");
     }
     for child in table.get("child").and_then(Value::as_array).into_iter().flatten() {
         let name = child["name"].as_str().unwrap();
-        assert!(Regex::new("^[a-z][a-z0-9_]{0,127}$").unwrap().is_match(name), "{name:?}");
+        assert!(matches("[a-z][a-z0-9_]{0,127}", name), "{name:?}");
         assert!(tables.insert(name.to_owned()), "{name:?} stands twice");
         check_table(child, tables);
     }
