@@ -84,7 +84,9 @@ impl Samples {
         draft.row_comments = row.why.iter().cloned().collect();
         let without = row.chain.last().map_or(0, |&row| self.taken.saturating_sub(self.tree.node(row).documents));
         if without > 0 {
-            draft.row_comments.push(format!("{without} of {} documents have no such element: they give no row", self.taken));
+            draft
+                .row_comments
+                .push(format!("{without} of {} documents have no such element: they give no row", self.taken));
         }
         draft.has_doctype = self.has_doctype;
         draft.limits = self.limits(&row);

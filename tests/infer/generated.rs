@@ -26,12 +26,25 @@ fn escaped(text: &str) -> String {
 
 /// A name in one of three spellings of two namespaces, or in none; names that differ in case alone are among them.
 fn name() -> impl Strategy<Value = String> {
-    let local = prop_oneof!["[a-d]", Just("A".to_owned()), Just("id".to_owned()), Just("kafka_offset".to_owned()), Just("dt".to_owned()), Just("é-1".to_owned()), Just("a_b".to_owned())];
-    (prop_oneof![4 => Just(""), 1 => Just("p:"), 1 => Just("q:"), 1 => Just("xmlish:")], local).prop_map(|(prefix, local)| format!("{prefix}{local}"))
+    let local = prop_oneof![
+        "[a-d]",
+        Just("A".to_owned()),
+        Just("id".to_owned()),
+        Just("kafka_offset".to_owned()),
+        Just("dt".to_owned()),
+        Just("é-1".to_owned()),
+        Just("a_b".to_owned())
+    ];
+    (prop_oneof![4 => Just(""), 1 => Just("p:"), 1 => Just("q:"), 1 => Just("xmlish:")], local)
+        .prop_map(|(prefix, local)| format!("{prefix}{local}"))
 }
 
 fn attributes() -> impl Strategy<Value = String> {
-    prop::collection::vec((prop_oneof!["[a-c]", Just("id".to_owned()), Just("xml:lang".to_owned()), Just("p:k".to_owned())], value()), 0..3).prop_map(|all| {
+    prop::collection::vec(
+        (prop_oneof!["[a-c]", Just("id".to_owned()), Just("xml:lang".to_owned()), Just("p:k".to_owned())], value()),
+        0..3,
+    )
+    .prop_map(|all| {
         let mut seen = std::collections::BTreeSet::new();
         let all = all.into_iter().filter(|(name, _)| seen.insert(name.clone()));
         all.map(|(name, value)| format!(" {name}=\"{}\"", escaped(&value))).collect()
@@ -42,9 +55,14 @@ fn element(is_mixed: bool) -> impl Strategy<Value = String> {
     let leaf = (name(), attributes(), value())
         .prop_map(|(name, attributes, value)| format!("<{name}{attributes}>{}</{name}>", escaped(&value)));
     leaf.prop_recursive(4, 40, 6, move |inner| {
-        let text = if is_mixed { prop_oneof![3 => Just(String::new()), 1 => value()].boxed() } else { Just(String::new()).boxed() };
+        let text = if is_mixed {
+            prop_oneof![3 => Just(String::new()), 1 => value()].boxed()
+        } else {
+            Just(String::new()).boxed()
+        };
         (name(), attributes(), prop::collection::vec((inner, text), 0..6)).prop_map(|(name, attributes, children)| {
-            let children: String = children.into_iter().map(|(child, text)| format!("{}{child}", escaped(&text))).collect();
+            let children: String =
+                children.into_iter().map(|(child, text)| format!("{}{child}", escaped(&text))).collect();
             format!("<{name}{attributes}>{children}</{name}>")
         })
     })
@@ -52,7 +70,8 @@ fn element(is_mixed: bool) -> impl Strategy<Value = String> {
 
 fn documents(is_mixed: bool) -> impl Strategy<Value = Vec<String>> {
     let declarations = "xmlns:p=\"urn:p\" xmlns:q=\"urn:q\" xmlns:xmlish=\"urn:p\"";
-    let document = (prop_oneof![Just(""), Just(" xmlns=\"urn:p\"")], attributes(), prop::collection::vec(element(is_mixed), 0..8));
+    let document =
+        (prop_oneof![Just(""), Just(" xmlns=\"urn:p\"")], attributes(), prop::collection::vec(element(is_mixed), 0..8));
     let document = document.prop_map(move |(default, attributes, children)| {
         format!("<r {declarations}{default}{attributes}>{}</r>", children.concat())
     });

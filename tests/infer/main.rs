@@ -8,6 +8,7 @@
 mod command;
 mod generated;
 mod oracle;
+mod reader;
 mod real;
 mod schema;
 

@@ -135,7 +135,9 @@ impl Element {
         if !self.is_taken.get() && !self.own_text().trim().is_empty() {
             found.push(path.clone());
         }
-        found.extend(self.attributes.iter().filter(|(.., taken)| !taken.get()).map(|((_, name), ..)| format!("{path}/@{name}")));
+        found.extend(
+            self.attributes.iter().filter(|(.., taken)| !taken.get()).map(|((_, name), ..)| format!("{path}/@{name}")),
+        );
         self.children().for_each(|child| child.left(&path, found));
     }
 }
@@ -160,10 +162,17 @@ impl Mapping {
     pub(crate) fn read(text: &str) -> Self {
         let document: Value = toml_edit::de::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let namespaces = document.get("namespaces").map_or_else(BTreeMap::new, |all| {
-            all.as_object().unwrap().iter().map(|(prefix, uri)| (prefix.clone(), uri.as_str().unwrap().to_owned())).collect()
+            all.as_object()
+                .unwrap()
+                .iter()
+                .map(|(prefix, uri)| (prefix.clone(), uri.as_str().unwrap().to_owned()))
+                .collect()
         });
         for key in document.as_object().unwrap().keys() {
-            assert!(["version", "format", "message", "namespaces", "limits", "column", "child"].contains(&key.as_str()), "{key}");
+            assert!(
+                ["version", "format", "message", "namespaces", "limits", "column", "child"].contains(&key.as_str()),
+                "{key}"
+            );
         }
         let mut tables = BTreeSet::new();
         check_table(&document, &mut tables);
@@ -207,7 +216,10 @@ impl Mapping {
                         .flat_map(|chain| {
                             let last = *chain.last().unwrap();
                             let children: Vec<&Element> = last.children().filter(|child| child.name == *step).collect();
-                            children.into_iter().map(move |child| [chain.clone(), vec![child]].concat()).collect::<Vec<_>>()
+                            children
+                                .into_iter()
+                                .map(move |child| [chain.clone(), vec![child]].concat())
+                                .collect::<Vec<_>>()
                         })
                         .collect();
                 }
@@ -240,7 +252,10 @@ impl Mapping {
         for child in table.get("child").and_then(Value::as_array).into_iter().flatten().filter(|_| is_whole) {
             let mut found = vec![*chain.last().unwrap()];
             for step in self.steps(child["rows"].as_str().unwrap()) {
-                found = found.into_iter().flat_map(|e| e.children().filter(|c| c.name == step).collect::<Vec<_>>()).collect();
+                found = found
+                    .into_iter()
+                    .flat_map(|e| e.children().filter(|c| c.name == step).collect::<Vec<_>>())
+                    .collect();
             }
             *verdict.child_rows.entry(child["name"].as_str().unwrap().to_owned()).or_default() += found.len();
             for element in found {
@@ -265,7 +280,9 @@ impl Mapping {
             });
             found = match on_the_way {
                 Some(inner) => vec![*inner],
-                None => found.iter().flat_map(|e| e.children().filter(|c| c.name == *step).collect::<Vec<_>>()).collect(),
+                None => {
+                    found.iter().flat_map(|e| e.children().filter(|c| c.name == *step).collect::<Vec<_>>()).collect()
+                }
             };
             if found.is_empty() {
                 break;
@@ -302,7 +319,8 @@ impl Mapping {
             None | Some("list") => {}
             Some(other) => panic!("repeat = {other:?}"),
         }
-        let values: Vec<String> = values.iter().map(|value| trim(column, kind, value)).filter(|value| !value.is_empty()).collect();
+        let values: Vec<String> =
+            values.iter().map(|value| trim(column, kind, value)).filter(|value| !value.is_empty()).collect();
         let is_required = column.get("required").is_some_and(|value| value == true);
         if is_required && values.is_empty() {
             complain("required".to_owned());
@@ -341,7 +359,8 @@ fn matches(pattern: &str, text: &str) -> bool {
 fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
     let item = kind.strip_prefix("list<").and_then(|kind| kind.strip_suffix('>')).unwrap_or(kind);
     let is = |pattern: &str| matches(pattern, value);
-    let whole = |bits: u32| value.parse::<i128>().is_ok_and(|n| n >= -(1_i128 << (bits - 1)) && n < 1_i128 << (bits - 1));
+    let whole =
+        |bits: u32| value.parse::<i128>().is_ok_and(|n| n >= -(1_i128 << (bits - 1)) && n < 1_i128 << (bits - 1));
     const DAY: &str = r"\d{4}-\d\d-\d\d";
     const CLOCK: &str = r"\d\d:\d\d:\d\d";
     const ZONE: &str = r"(?:Z|[+-]\d\d:\d\d)";
@@ -364,19 +383,33 @@ fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
         "binary(hex)" => is("(?:[0-9A-Fa-f]{2})*"),
         "binary(base64)" => is(r"[A-Za-z0-9+/=\s]*"),
         decimal => {
-            let (precision, scale) = decimal.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')')).and_then(|rest| rest.split_once(',')).unwrap();
+            let (precision, scale) = decimal
+                .strip_prefix("decimal(")
+                .and_then(|rest| rest.strip_suffix(')'))
+                .and_then(|rest| rest.split_once(','))
+                .unwrap();
             let (precision, scale): (usize, usize) = (precision.parse().unwrap(), scale.parse().unwrap());
             assert!((1..=38).contains(&precision) && scale <= precision, "{decimal}");
             let digits = value.trim_start_matches(['+', '-']);
             let (before, after) = digits.split_once('.').unwrap_or((digits, ""));
-            is(r"[+-]?(\d+\.?\d*|\.\d+)") && before.trim_start_matches('0').len() <= precision - scale && after.trim_end_matches('0').len() <= scale
+            is(r"[+-]?(\d+\.?\d*|\.\d+)")
+                && before.trim_start_matches('0').len() <= precision - scale
+                && after.trim_end_matches('0').len() <= scale
         }
     };
     if !is_good {
         return Err(format!("not a {item}"));
     }
-    let texts = |key: &str| column.get(key).map(|list| list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect::<Vec<_>>());
-    let bound = |key: &str| column.get(key).map(|bound| bound.as_str().map_or_else(|| bound.to_string(), str::to_owned).parse::<f64>().unwrap());
+    let texts = |key: &str| {
+        column
+            .get(key)
+            .map(|list| list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect::<Vec<_>>())
+    };
+    let bound = |key: &str| {
+        column
+            .get(key)
+            .map(|bound| bound.as_str().map_or_else(|| bound.to_string(), str::to_owned).parse::<f64>().unwrap())
+    };
     let length = |key: &str| column.get(key).map(|length| usize::try_from(length.as_u64().unwrap()).unwrap());
     let count = value.chars().count();
     let rules = [
@@ -393,7 +426,19 @@ fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
 /// Names and keys of a table and of those below it.
 fn check_table(table: &Value, tables: &mut BTreeSet<String>) {
     const KEYS: [&str; 13] = [
-        "name", "path", "type", "required", "trim", "repeat", "enum", "regex", "min", "max", "min_length", "max_length", "default",
+        "name",
+        "path",
+        "type",
+        "required",
+        "trim",
+        "repeat",
+        "enum",
+        "regex",
+        "min",
+        "max",
+        "min_length",
+        "max_length",
+        "default",
     ];
     let mut names = BTreeSet::new();
     for column in table["column"].as_array().unwrap() {

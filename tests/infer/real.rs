@@ -8,11 +8,12 @@ use forebay::infer::{RowChoice, Samples};
 use super::{assert_takes, infer, oracle};
 
 /// Every document that can be read, by its root.
-fn documents() -> BTreeMap<String, Vec<Vec<u8>>> {
+pub(crate) fn documents() -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut found: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     let Some(dir) = std::env::var_os("FOREBAY_MESSAGES").map(PathBuf::from) else { return found };
     for folder in ["iso20022", "ubl"] {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(dir.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(dir.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         for file in files {
             let bytes = std::fs::read(file).unwrap();

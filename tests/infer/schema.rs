@@ -106,7 +106,10 @@ fn around(declaration: &str, attributes: &str) -> Schema {
 /// The keys of a column but its name, and the comments above it.
 fn column(mapping: &str, name: &str) -> (String, String) {
     let lines: Vec<&str> = mapping.lines().map(str::trim).collect();
-    let at = lines.iter().position(|line| *line == format!("name = \"{name}\"")).unwrap_or_else(|| panic!("{name}:\n{mapping}"));
+    let at = lines
+        .iter()
+        .position(|line| *line == format!("name = \"{name}\""))
+        .unwrap_or_else(|| panic!("{name}:\n{mapping}"));
     let keys: Vec<&str> = lines[at + 1..].iter().copied().take_while(|line| !line.is_empty()).collect();
     let comments: Vec<&str> = lines[..at - 1].iter().rev().copied().take_while(|line| line.starts_with('#')).collect();
     (keys.join("; "), comments.join("\n"))
@@ -134,7 +137,10 @@ fn a_schema_alone_gives_types_rules_and_tables() {
         ("sku", "path = \"t:sku\"; type = \"string\"; min_length = 4; max_length = 4; required = true"),
         ("qty", "path = \"t:qty\"; type = \"decimal(38,0)\"; min = \"1\""),
         ("price", "path = \"t:price\"; type = \"decimal(8,2)\"; required = true"),
-        ("price_currency", "path = \"t:price/@currency\"; type = \"string\"; enum = [\"EUR\", \"CHF\"]; required = true"),
+        (
+            "price_currency",
+            "path = \"t:price/@currency\"; type = \"string\"; enum = [\"EUR\", \"CHF\"]; required = true",
+        ),
         ("discount", "path = \"t:discount\"; type = \"decimal(38,18)\""),
         ("picture", "path = \"t:picture\"; type = \"binary(base64)\""),
         ("no", "path = \"@no\"; type = \"int16\"; required = true"),
@@ -157,7 +163,11 @@ fn a_schema_alone_gives_types_rules_and_tables() {
         assert!(column(&mapping, name).1.contains(said), "{name}: {}", column(&mapping, name).1);
     }
     assert!(mapping.contains("[[child]]\nname = \"order_line\"\nrows = \"t:line\""), "{mapping}");
-    for said in ["\"https://example.org/far.xsd\" was not followed", "\"../up.xsd\" was not followed", "could be the root: receipt"] {
+    for said in [
+        "\"https://example.org/far.xsd\" was not followed",
+        "\"../up.xsd\" was not followed",
+        "could be the root: receipt",
+    ] {
         assert!(mapping.contains(said), "{said}: {mapping}");
     }
 }
@@ -169,7 +179,10 @@ fn with_samples_the_schema_gives_the_types_and_they_the_comments() {
     assert!(mapping.contains("root = \"t:order\"\nrows = \"t:line\"\n"), "{mapping}");
     assert_eq!(column(&mapping, "qty").0, "path = \"t:qty\"; type = \"decimal(38,0)\"; min = \"1\"");
     assert!(column(&mapping, "qty").1.contains("xsi:nil 1"), "{mapping}");
-    assert_eq!(column(&mapping, "id").0, "path = \"/t:id\"; type = \"string\"; regex = \"[A-Z]{2}\\\\d+\"; max_length = 10; required = true");
+    assert_eq!(
+        column(&mapping, "id").0,
+        "path = \"/t:id\"; type = \"string\"; regex = \"[A-Z]{2}\\\\d+\"; max_length = 10; required = true"
+    );
     assert!(column(&mapping, "id").1.contains("values: \"AB12\""), "{mapping}");
     assert!(column(&mapping, "picture").1.contains("not in the samples"), "{mapping}");
 }
@@ -195,9 +208,21 @@ fn samples_that_break_the_schema_are_taken_and_told() {
     let mapping = infer(Some(around(declared, "")), &[sample], None);
     assert_takes(&mapping, &[sample], true);
     for (name, keys, said) in [
-        ("n", "path = \"n\"; type = \"list<string>\"; repeat = \"list\"", "conflict: the schema says int32, and 1 samples are not, such as \"x\""),
-        ("c", "path = \"c\"; type = \"list<string>\"; repeat = \"list\"", "conflict: 1 samples break the schema's enum = [\"a\"], such as \"b\""),
-        ("m", "path = \"m\"; type = \"list<int32>\"; repeat = \"list\"", "conflict: 1 samples break the schema's max = 9, such as \"10\""),
+        (
+            "n",
+            "path = \"n\"; type = \"list<string>\"; repeat = \"list\"",
+            "conflict: the schema says int32, and 1 samples are not, such as \"x\"",
+        ),
+        (
+            "c",
+            "path = \"c\"; type = \"list<string>\"; repeat = \"list\"",
+            "conflict: 1 samples break the schema's enum = [\"a\"], such as \"b\"",
+        ),
+        (
+            "m",
+            "path = \"m\"; type = \"list<int32>\"; repeat = \"list\"",
+            "conflict: 1 samples break the schema's max = 9, such as \"10\"",
+        ),
         ("l", "path = \"l\"; type = \"list<string>\"; repeat = \"list\"", "break the schema's max_length = 2"),
         ("t", "path = \"t\"; type = \"timestamp_ntz\"; required = true", "conflict: the schema says timestamp"),
         ("must", "path = \"must\"; type = \"int32\"", "conflict: the schema requires it, and 1 samples have none"),
@@ -270,7 +295,9 @@ fn every_built_in_type_has_its_counterpart() {
         ("<xs:totalDigits value='12'/><xs:fractionDigits value='0'/>", "decimal(12,0)"),
         ("<xs:totalDigits value='50'/>", "decimal(38,18)"),
     ] {
-        let simple = format!("<xs:element name='v'><xs:simpleType><xs:restriction base='xs:decimal'>{facets}</xs:restriction></xs:simpleType></xs:element>");
+        let simple = format!(
+            "<xs:element name='v'><xs:simpleType><xs:restriction base='xs:decimal'>{facets}</xs:restriction></xs:simpleType></xs:element>"
+        );
         let mapping = Samples::new(Some(around(&simple, ""))).mapping(&RowChoice::Proposed).unwrap();
         assert!(column(&mapping, "v").0.contains(&format!("type = \"{kind}\"")), "{facets}: {mapping}");
     }
@@ -284,12 +311,17 @@ fn schemas_that_lead_in_circles_or_nowhere_end() {
         <xs:group name='G'><xs:sequence><xs:group ref='G'/></xs:sequence></xs:group><xs:attributeGroup name='A'><xs:attributeGroup ref='A'/><xs:attribute name='k'/></xs:attributeGroup>\
         <xs:simpleType name='S'><xs:restriction base='S'/></xs:simpleType></xs:schema>";
     let mapping = Samples::new(Some(schema(&[("a.xsd", circles)]))).mapping(&RowChoice::Proposed).unwrap();
-    assert!(mapping.contains("missing.xsd") && column(&mapping, "k").0 == "path = \"@k\"; type = \"string\"", "{mapping}");
+    assert!(
+        mapping.contains("missing.xsd") && column(&mapping, "k").0 == "path = \"@k\"; type = \"string\"",
+        "{mapping}"
+    );
     // Each level has two elements of the next: a million paths if they were spelled out.
     let levels: String = (0..20)
         .map(|level| format!("<xs:complexType name='L{level}'><xs:sequence><xs:element name='a' type='L{0}'/><xs:element name='b' type='L{0}'/></xs:sequence></xs:complexType>", level + 1))
         .collect();
-    let wide = format!("<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r' type='L0'/>{levels}<xs:complexType name='L20'><xs:attribute name='k'/></xs:complexType></xs:schema>");
+    let wide = format!(
+        "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r' type='L0'/>{levels}<xs:complexType name='L20'><xs:attribute name='k'/></xs:complexType></xs:schema>"
+    );
     let mapping = Samples::new(Some(schema(&[("wide.xsd", &wide)]))).mapping(&RowChoice::Proposed).unwrap();
     let columns = mapping.matches("[[column]]").count();
     assert!(columns < 3000 && mapping.contains("type = \"xml\"") && mapping.contains("cut here"), "{columns}");
@@ -307,5 +339,10 @@ fn what_is_no_schema_is_refused() {
     assert!(Schema::load(Path::new("/nowhere/at/all.xsd")).is_err());
     assert!(Schema::load(dir.path()).is_err());
     let empty = schema(&[("e.xsd", "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'/>")]);
-    assert!(Samples::new(Some(empty)).mapping(&RowChoice::Proposed).unwrap_err().contains("no element that could be a root"));
+    assert!(
+        Samples::new(Some(empty))
+            .mapping(&RowChoice::Proposed)
+            .unwrap_err()
+            .contains("no element that could be a root")
+    );
 }
