@@ -75,6 +75,7 @@ impl Simple {
         let mut allowed = Vec::new();
         let mut patterns = Vec::new();
         for facet in restriction.children() {
+            // The type that is restricted, and in simple content the attributes, stand among the facets.
             let Some(value) = facet.get("value").map(str::to_owned) else { continue };
             let trimmed = value.trim().to_owned();
             let count = trimmed.parse::<u64>().ok();
@@ -273,8 +274,7 @@ impl Schema {
                 (None, Some(inline)) => self.simple(&inline, depth + 1),
                 (None, None) => Simple::builtin("string"),
             };
-            let only_facets = Piece { context: restriction.context.clone(), element: restriction.element.clone() };
-            base.restrict(&only_facets);
+            base.restrict(&restriction);
             return base;
         }
         if let Some(list) = piece.child("list") {
