@@ -5,12 +5,13 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::daemon::{self, Options};
 use super::{look, say};
 use crate::cli::{Global, Infer};
+use crate::config;
 use crate::exit::ExitCode;
 use crate::fault::Fault;
 use crate::flow::read::sample;
+use crate::flow::read::settings::Settings as ClientSettings;
 use crate::infer::{RowChoice, Samples, Schema};
 
 /// Largest document that is looked at: one is held in memory at a time.
@@ -33,8 +34,7 @@ pub(super) fn run(order: &Infer, global: &Global) -> Result<ExitCode, Fault> {
         }
     }
     if let Some(topic) = &order.topic {
-        let client = daemon::client_settings(&look::load(global)?, &Options::default());
-        sample::newest(&client, topic, order.messages, |partition, offset, payload| {
+        sample::newest(&client(global)?, topic, order.messages, |partition, offset, payload| {
             // A tombstone says nothing about messages.
             if let Some(payload) = payload {
                 taking.take(&format!("{partition}@{offset}"), payload);
@@ -65,6 +65,14 @@ pub(super) fn run(order: &Infer, global: &Global) -> Result<ExitCode, Fault> {
         say::result(&format!("{said}\n"))?;
     }
     Ok(ExitCode::Done)
+}
+
+/// The client, from `[kafka]` alone: whoever infers a mapping has no table yet.
+fn client(global: &Global) -> Result<ClientSettings, Fault> {
+    let kafka =
+        config::load_kafka(&global.config, config::environment()).map_err(|problems| look::as_fault(&problems))?;
+    let user = kafka.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Ok(ClientSettings { user, ..ClientSettings::default() })
 }
 
 struct Taking {

@@ -3,6 +3,11 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use forebay::flow::read::mock::EmbeddedKafka;
+use forebay::flow::read::producer::{Outgoing, Producer};
+use forebay::flow::read::settings::Settings;
 
 const BOOKS: &str = include_str!("books.xml");
 const CARS: &str = include_str!("cars.xml");
@@ -66,6 +71,42 @@ fn a_file_stdin_and_what_cannot_be_read() {
     let document: serde_json::Value = serde_json::from_slice(&said.stdout).unwrap();
     assert_eq!((document["documents"].as_u64(), document["left_out"].as_u64()), (Some(1), Some(0)));
     assert!(document["mapping"].as_str().unwrap().contains("[[child]]\nname = \"catalog_book\""));
+}
+
+#[test]
+fn the_newest_messages_of_a_topic() {
+    let site = site();
+    let kafka = EmbeddedKafka::start(&[("library", 3)]).unwrap();
+    let servers = kafka.bootstrap_servers();
+    // No lake and no table: whoever infers a mapping has none yet.
+    let config = format!("[kafka]\n\"bootstrap.servers\" = \"{servers}\"\n\"group.id\" = \"forebay\"\n");
+    std::fs::write(site.path().join("forebay.toml"), config).unwrap();
+    let settings =
+        Settings { user: [("bootstrap.servers".to_owned(), servers.to_owned())].into(), ..Settings::default() };
+    let producer = Producer::connect(&settings, |_| {}).unwrap();
+    let documents: Vec<String> =
+        (0..30).map(|number| format!("<m><n>{number}</n>{}</m>", if number % 10 == 5 { "<" } else { "" })).collect();
+    for (number, document) in documents.iter().enumerate() {
+        let payload = (number % 10 != 7).then_some(document.as_bytes());
+        let partition = i32::try_from(number % 3).ok();
+        producer.send(Outgoing { number, topic: "library", partition, key: None, payload }).unwrap();
+    }
+    assert_eq!(producer.flush(Duration::from_secs(30)).unwrap(), 0);
+    let said = forebay(site.path(), "infer --config forebay.toml --topic library --messages 15", "");
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    // Numbers 15 to 29, without two tombstones and two that are broken.
+    assert!(
+        text(&said.stdout).contains("# seen 11 times in 11 m; null 0 %; longest 2; whole number"),
+        "{}",
+        text(&said.stdout)
+    );
+    assert!(
+        text(&said.stdout).contains("Left out, because they cannot be read: 2\n#   library"),
+        "{}",
+        text(&said.stdout)
+    );
+    let said = forebay(site.path(), "infer --config forebay.toml --topic nowhere", "");
+    assert!(!said.status.success() && text(&said.stderr).contains("nowhere"), "{}", text(&said.stderr));
 }
 
 #[test]
