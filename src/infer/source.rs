@@ -5,15 +5,30 @@
 //! or expanded.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 
 use quick_xml::Reader;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::Event;
+use regex::Regex;
 
 /// Deepest nesting that is read: what a mapping allows by default.
 const MAX_DEPTH: usize = 256;
 /// Most attributes of one element.
 const MAX_ATTRIBUTES: usize = 4096;
+/// Most namespace declarations in force at once.
+const MAX_BINDINGS: usize = 1024;
+
+/// The XML declaration; its encoding is the first group or the second.
+static DECLARATION: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let space = r"[ \t\r\n]";
+    let equals = format!("{space}*={space}*");
+    let name = "[A-Za-z][A-Za-z0-9._-]*";
+    let version = format!(r#"{space}+version{equals}(?:"1\.[0-9]+"|'1\.[0-9]+')"#);
+    let encoding = format!(r#"{space}+encoding{equals}(?:"({name})"|'({name})')"#);
+    let standalone = format!(r#"{space}+standalone{equals}(?:"(?:yes|no)"|'(?:yes|no)')"#);
+    Regex::new(&format!(r"^<\?xml{version}(?:{encoding})?(?:{standalone})?{space}*\?>$")).ok()
+});
 
 const XML_URI: &str = "http://www.w3.org/XML/1998/namespace";
 const XMLNS_URI: &str = "http://www.w3.org/2000/xmlns/";
@@ -180,9 +195,9 @@ impl<'d> Walk<'d> {
             let after = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
             match event {
                 Ok(Event::Text(_)) => self.text(at, after, visitor)?,
-                Ok(Event::Start(tag)) => self.open(&tag, at, visitor)?,
+                Ok(Event::Start(tag)) => self.open(tag.name().into_inner(), at, after - ">".len(), visitor)?,
                 Ok(Event::Empty(tag)) => {
-                    self.open(&tag, at, visitor)?;
+                    self.open(tag.name().into_inner(), at, after - "/>".len(), visitor)?;
                     self.close(after, visitor);
                 }
                 Ok(Event::End(_)) => self.close(after, visitor),
@@ -200,10 +215,8 @@ impl<'d> Walk<'d> {
                 Ok(Event::Comment(_)) => {}
                 Ok(Event::PI(instruction)) => {
                     let target = instruction.target();
-                    let is_reserved =
-                        std::str::from_utf8(target.as_ref()).is_ok_and(|name| name.eq_ignore_ascii_case("xml"));
-                    if is_reserved {
-                        return Err(self.at(at, "a processing instruction has the name xml"));
+                    if !is_ncname(target) || target.eq_ignore_ascii_case("xml") {
+                        return Err(self.at(at, "a processing instruction has a name that is reserved or malformed"));
                     }
                 }
                 Ok(Event::Decl(_)) => self.declaration(at, after)?,
@@ -247,18 +260,14 @@ impl<'d> Walk<'d> {
 
     fn declaration(&self, at: usize, after: usize) -> Result<(), Refusal> {
         let inside = self.document.get(at..after).unwrap_or_default();
-        if at != 0 {
-            return Err(self.at(at, "an XML declaration stands where none may be"));
-        }
-        let encoding = inside.split_once("encoding").and_then(|(_, rest)| {
-            let rest = rest.trim_start_matches(is_space).strip_prefix('=')?.trim_start_matches(is_space);
-            let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-            rest[1..].split(quote).next().map(str::to_ascii_lowercase)
-        });
-        let is_ascii = self.document.is_ascii();
+        let found = if at == 0 { DECLARATION.as_ref().and_then(|grammar| grammar.captures(inside)) } else { None };
+        let Some(found) = found else {
+            return Err(self.at(at, "an XML declaration is malformed, or stands where none may be"));
+        };
+        let encoding = found.get(1).or_else(|| found.get(2)).map(|name| name.as_str().to_ascii_lowercase());
         match encoding.as_deref() {
             None | Some("utf-8" | "utf-16" | "utf-16le" | "utf-16be" | "iso-8859-1" | "latin1") => Ok(()),
-            Some("us-ascii") if is_ascii => Ok(()),
+            Some("us-ascii") if self.document.is_ascii() => Ok(()),
             Some(other) => Err(format!("it declares the encoding {other:?}, which is not read here")),
         }
     }
@@ -274,7 +283,8 @@ impl<'d> Walk<'d> {
         Ok(())
     }
 
-    fn open(&mut self, tag: &BytesStart<'_>, at: usize, visitor: &mut impl Visitor) -> Result<(), Refusal> {
+    /// A start tag of that name from `<` at `at` to `end`, where `>` or `/>` stands.
+    fn open(&mut self, name: &str, at: usize, end: usize, visitor: &mut impl Visitor) -> Result<(), Refusal> {
         if self.depth == 0 && self.has_root {
             return Err(self.at(at, "a second element follows the root element"));
         }
@@ -283,39 +293,37 @@ impl<'d> Walk<'d> {
         if self.depth > MAX_DEPTH {
             return Err(self.at(at, "elements are nested deeper than 256 levels"));
         }
-        let mut raw: Vec<(String, String)> = Vec::new();
-        for attribute in tag.attributes() {
-            let attribute = attribute.map_err(|error| self.at(at, &error.to_string().to_lowercase()))?;
-            let name: &str = attribute.key.as_ref();
-            let value: &str = attribute.value.as_ref();
-            if value.contains('<') {
-                return Err(self.at(at, "an attribute value holds <"));
-            }
-            let value = attribute_value(value).ok_or_else(|| self.at(at, "an attribute holds a bad reference"))?;
-            raw.push((name.to_owned(), value));
-        }
+        let written = self.document.get(at + "<".len() + name.len()..end).unwrap_or_default();
+        let raw = attributes(written).ok_or_else(|| self.at(at, "an attribute is not of the form name=\"value\""))?;
         if raw.len() > MAX_ATTRIBUTES {
             return Err(self.at(at, "an element has more than 4096 attributes"));
         }
-        let mut kept = Vec::new();
+        let mut kept: Vec<(&str, String)> = Vec::new();
+        let mut declared: Vec<&str> = Vec::new();
         for (name, value) in raw {
-            match declared_prefix(&name) {
-                Some(prefix) => self.declare(prefix, &value).map_err(|what| self.at(at, what))?,
+            let value = attribute_value(value).ok_or_else(|| self.at(at, "an attribute holds a bad reference"))?;
+            match declared_prefix(name) {
+                Some(prefix) if declared.contains(&prefix) => return Err(self.at(at, "an attribute stands twice")),
+                Some(prefix) => {
+                    self.declare(prefix, &value).map_err(|what| self.at(at, what))?;
+                    declared.push(prefix);
+                }
                 None => kept.push((name, value)),
             }
         }
-        let name = tag.name().into_inner().to_owned();
+        if self.scope.len() > MAX_BINDINGS {
+            return Err(self.at(at, "more than 1024 namespace declarations are in force"));
+        }
+        let mut seen = HashSet::new();
         let mut attributes: Vec<(QName<'_>, Cow<'_, str>)> = Vec::with_capacity(kept.len());
         for (name, value) in &kept {
             let name = self.resolve(name, true).map_err(|what| self.at(at, what))?;
-            let twice =
-                attributes.iter().any(|(other, _)| other.local == name.local && other.namespace == name.namespace);
-            if twice {
+            if !seen.insert((name.namespace, name.local)) {
                 return Err(self.at(at, "an attribute stands twice"));
             }
             attributes.push((name, Cow::Borrowed(value.as_str())));
         }
-        let name = self.resolve(&name, false).map_err(|what| self.at(at, what))?;
+        let name = self.resolve(name, false).map_err(|what| self.at(at, what))?;
         visitor.open(&Tag { name, attributes, at, scope: &self.scope });
         Ok(())
     }
@@ -361,6 +369,30 @@ fn declared_prefix(name: &str) -> Option<&str> {
     match name.strip_prefix("xmlns")? {
         "" => Some(""),
         rest => rest.strip_prefix(':'),
+    }
+}
+
+/// The attributes of a tag, from behind its name to its end, as they are written; none when they are malformed.
+fn attributes(written: &str) -> Option<Vec<(&str, &str)>> {
+    let mut found = Vec::new();
+    let mut rest = written;
+    loop {
+        let next = rest.trim_start_matches(is_space);
+        if next.is_empty() {
+            return Some(found);
+        }
+        if next.len() == rest.len() {
+            return None;
+        }
+        let (name, value) = next.split_once('=')?;
+        let value = value.trim_start_matches(is_space);
+        let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let (value, after) = value.get(quote.len_utf8()..)?.split_once(quote)?;
+        if value.contains('<') {
+            return None;
+        }
+        found.push((name.trim_end_matches(is_space), value));
+        rest = after;
     }
 }
 

@@ -12,6 +12,8 @@ use forebay::model::budget::MemoryBudget;
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use proptest::prelude::*;
 
+use forebay::infer::{RowChoice, Samples};
+
 use super::infer;
 
 const NOT_YET: &str = "not available in this version";
@@ -80,6 +82,34 @@ fn real_documents_are_read_as_far_as_the_language_goes() {
     }
 }
 
+/// Documents with one of everything that XML has.
+const WHOLE: [&str; 3] = [
+    "<?xml version=\"1.0\" encoding='UTF-8' standalone=\"no\"?>\n<!-- c --><?go on?><r a = \"1\" b='&lt;&#x41;'><x><![CDATA[<&]]></x><y>&amp;z\r\n</y></r>\n",
+    "<p:r xmlns:p=\"urn:p\" xmlns='urn:d' p:a=\"1\" a='2' xml:lang=\"de\"><p:x k=\"1\">7</p:x><e xmlns=\"\"/><p:y >1.5</p:y ></p:r>",
+    "<a><b>2026-10-15</b><!----><c d='é'/><?pi?></a>",
+];
+
+/// One of these, with a byte taken out, put in or changed, or a piece put elsewhere.
+fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![prop::sample::select(b"<>/='\"& \n!?-[]:;x1#.\0\x01\x80\xC3".to_vec()), any::<u8>(),];
+    (prop::sample::select(WHOLE.to_vec()), 0..5, any::<prop::sample::Index>(), any::<prop::sample::Index>(), byte)
+        .prop_map(|(whole, kind, at, to, byte)| {
+            let mut bytes = whole.as_bytes().to_vec();
+            let (at, to) = (at.index(bytes.len()), to.index(bytes.len()));
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                2 => drop(bytes.remove(at)),
+                3 => drop(bytes.drain(at.min(to)..at.max(to))),
+                _ => {
+                    let piece = bytes[at.min(to)..at.max(to)].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+            }
+            bytes
+        })
+}
+
 fn flat() -> impl Strategy<Value = Vec<String>> {
     let value = prop_oneof![
         "-?[0-9]{1,20}",
@@ -105,7 +135,18 @@ fn flat() -> impl Strategy<Value = Vec<String>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_not_left_out_the_daemon_takes(document in damaged()) {
+        let mut samples = Samples::new(None);
+        // What declares no UTF-8 only a later version of the daemon reads.
+        let is_read = !document.starts_with(b"<?xml") || document.windows(5).any(|word| word == b"UTF-8");
+        if is_read && samples.add("damaged", &document).is_ok() {
+            let mapping = samples.mapping(&RowChoice::Path(".".to_owned())).unwrap();
+            takes(&plainly(&mapping), &[document]);
+        }
+    }
 
     #[test]
     fn flat_rows_of_any_values_are_read_by_the_daemons_own_parser(documents in flat()) {
