@@ -1,5 +1,6 @@
 //! What the texts of one path look like, and the narrowest type that holds every one of them as it is.
 
+use super::draft::quote;
 use super::lexical::{Moment, Number, PATTERNS, Type, Unit, patterns};
 use super::source::is_space;
 
@@ -60,6 +61,8 @@ pub(super) struct Values {
     /// Texts with white space at an end.
     spaced: u64,
     forms: [u64; FORMS.len()],
+    /// The first text of each form.
+    firsts: [Option<Box<str>>; FORMS.len()],
     zero_or_one: u64,
     whole_digits: usize,
     fraction_digits: usize,
@@ -103,6 +106,9 @@ impl Values {
         if let Some(counted) = self.forms.get_mut(form as usize) {
             *counted += 1;
         }
+        if let Some(first) = self.firsts.get_mut(form as usize) {
+            first.get_or_insert_with(|| shorten(trimmed));
+        }
         if form == Form::Text {
             let fitting = patterns(trimmed);
             self.patterns = Some(self.patterns.map_or(fitting, |known| known & fitting));
@@ -110,15 +116,15 @@ impl Values {
     }
 
     fn remember(&mut self, text: &str) {
-        let shown: String = match text.char_indices().nth(EXAMPLE_CHARS) {
-            Some((at, _)) => format!("{}…", &text[..at]),
-            None => text.to_owned(),
-        };
-        if self.examples.iter().any(|known| **known == *shown) {
+        if self.has_more {
+            return;
+        }
+        let shown = shorten(text);
+        if self.examples.contains(&shown) {
             return;
         }
         if self.examples.len() < EXAMPLES {
-            self.examples.push(shown.into());
+            self.examples.push(shown);
         } else {
             self.has_more = true;
         }
@@ -140,7 +146,9 @@ impl Values {
             self.whole_digits = self.whole_digits.max(number.whole.len());
             self.fraction_digits = self.fraction_digits.max(number.fraction.map_or(0, str::len));
             if number.has_exponent {
-                self.is_infinite |= !text.parse::<f64>().is_ok_and(f64::is_finite);
+                let is_zero = number.significant() == 0;
+                self.is_infinite |=
+                    !text.parse::<f64>().is_ok_and(|value| value.is_finite() && (value == 0.0) == is_zero);
                 return Form::Exponent;
             }
             if number.fraction.is_some() {
@@ -268,12 +276,25 @@ impl Values {
                     .to_owned(),
             );
         } else if text * 2 < total && coded != total {
-            notes.push("conflict: several forms that no other type holds together".to_owned());
+            let rest = if text > 0 { self.without_text() } else { None };
+            notes.push(match rest {
+                Some(kind) => format!("conflict: without the {text} that are text it would be {kind}"),
+                _ => "conflict: several forms that no other type holds together".to_owned(),
+            });
         }
         if text == 0 && self.of(Form::ZonedTime) == total {
             notes = vec!["times with a zone: string keeps it".to_owned()];
         }
         Decision { kind: Type::String, notes }
+    }
+
+    /// The type that everything but text would have, if that is one.
+    fn without_text(&self) -> Option<Type> {
+        let mut rest = self.clone();
+        if let Some(text) = rest.forms.get_mut(Form::Text as usize) {
+            *text = 0;
+        }
+        Some(rest.decide().kind).filter(|kind| *kind != Type::String)
     }
 
     fn pattern_note(&self) -> Option<String> {
@@ -285,16 +306,17 @@ impl Values {
         Some(format!("every value fits {}{ambiguous}", all.join(" or ")))
     }
 
-    /// The forms that were seen, the most frequent first.
+    /// The forms that were seen, the most frequent first; of the others one text each.
     pub(super) fn forms(&self) -> String {
-        let mut seen: Vec<(u64, &str)> = FORMS.iter().map(|(form, name)| (self.of(*form), *name)).collect();
-        seen.retain(|(count, _)| *count > 0);
-        seen.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-        let total = self.filled();
-        let shown = |(count, name): &(u64, &str)| {
-            if *count == total { (*name).to_owned() } else { format!("{name} {count}") }
-        };
-        seen.iter().map(shown).collect::<Vec<_>>().join(", ")
+        let seen = FORMS.iter().zip(&self.firsts).map(|((form, name), first)| (self.of(*form), *name, first));
+        let mut seen: Vec<_> = seen.filter(|(count, ..)| *count > 0).collect();
+        seen.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
+        let shown = seen.iter().enumerate().map(|(rank, (count, name, first))| match first {
+            Some(first) if rank > 0 => format!("{name} {count} such as {}", quote(first)),
+            _ if seen.len() > 1 => format!("{name} {count}"),
+            _ => (*name).to_owned(),
+        });
+        shown.collect::<Vec<_>>().join(", ")
     }
 
     /// Texts with white space at an end.
@@ -312,6 +334,14 @@ impl Values {
         let few = !self.has_more && self.examples.len() > 1;
         let often = self.filled() >= 4 * self.examples.len() as u64;
         (few && often && self.longest <= EXAMPLE_CHARS).then_some(&self.examples)
+    }
+}
+
+/// A text as it is kept: its beginning.
+fn shorten(text: &str) -> Box<str> {
+    match text.char_indices().nth(EXAMPLE_CHARS) {
+        Some((at, _)) => format!("{}…", &text[..at]).into(),
+        None => text.into(),
     }
 }
 

@@ -119,6 +119,7 @@ fn consumer(settings: &Settings) -> Result<KafkaConsumer, Fault> {
         ("auto.offset.reset", "earliest"),
         ("enable.partition.eof", "true"),
         ("queued.max.messages.kbytes", "16384"),
+        ("fetch.queue.backoff.ms", "10"),
         ("allow.auto.create.topics", "false"),
     ] {
         config.set(key, value);
