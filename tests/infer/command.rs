@@ -56,6 +56,12 @@ fn the_mappings_of_books_and_cars() {
         assert_golden(&format!("{name}.toml"), text(&said.stdout));
         super::assert_takes(text(&said.stdout), &[document], true);
     }
+    // What the README shows is what comes out.
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let books = text(&forebay(site.path(), "infer books.xml", "").stdout).to_owned();
+    let parts: Vec<&str> = books.split("\n\n").collect();
+    let price = parts.iter().find(|part| part.contains("name = \"price\"")).unwrap();
+    assert!(readme.contains(&parts[..3].join("\n\n")) && readme.contains(price), "{books}");
 }
 
 #[test]
