@@ -294,6 +294,10 @@ fn every_built_in_type_has_its_counterpart() {
         ("<xs:fractionDigits value='2'/>", "decimal(38,2)"),
         ("<xs:totalDigits value='12'/><xs:fractionDigits value='0'/>", "decimal(12,0)"),
         ("<xs:totalDigits value='50'/>", "decimal(38,18)"),
+        ("<xs:totalDigits value='18'/><xs:fractionDigits value='5'/>", "decimal(18,5)"),
+        ("<xs:totalDigits value='18'/><xs:fractionDigits value='17'/>", "decimal(35,17)"),
+        ("<xs:totalDigits value='60'/><xs:fractionDigits value='40'/>", "decimal(38,18)"),
+        ("<xs:totalDigits value='18446744073709551615'/><xs:fractionDigits value='2'/>", "decimal(38,2)"),
     ] {
         let simple = format!(
             "<xs:element name='v'><xs:simpleType><xs:restriction base='xs:decimal'>{facets}</xs:restriction></xs:simpleType></xs:element>"

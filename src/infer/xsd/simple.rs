@@ -210,8 +210,22 @@ impl Simple {
     fn decimal_kind(&mut self) -> Type {
         let digits = |count: u64| u8::try_from(count.min(38)).unwrap_or(38);
         match (self.total_digits, self.fraction_digits) {
-            (Some(total), Some(fraction)) => Type::Decimal(digits(total.max(1)), digits(fraction.min(total))),
-            (None, Some(fraction)) => Type::Decimal(38, digits(fraction)),
+            (Some(total), Some(fraction)) if total <= 38 => {
+                // The schema lets all digits stand before the point. Where that is the usual case (a rate of 18 digits,
+                // 17 of them after the point, if need be) the type has room for it; else it is told.
+                let (total, fraction) = (total.max(1), fraction.min(total));
+                let wide = Type::Decimal(digits(total + fraction), digits(fraction));
+                if total - fraction < fraction {
+                    return wide;
+                }
+                if fraction > 0 {
+                    let before = total - fraction;
+                    self.notes
+                        .push(format!("more than {before} digits before the point, which the schema allows: {wide}"));
+                }
+                Type::Decimal(digits(total), digits(fraction))
+            }
+            (_, Some(fraction)) => Type::Decimal(38, digits(fraction.min(18))),
             (Some(total @ 1..=19), None) => {
                 self.notes.push("the schema leaves open how many digits stand after the point".to_owned());
                 Type::Decimal(digits(total * 2), digits(total))
