@@ -310,10 +310,10 @@ fn every_built_in_type_has_its_counterpart() {
 #[test]
 fn schemas_that_lead_in_circles_or_nowhere_end() {
     let circles = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:include schemaLocation='a.xsd'/><xs:include schemaLocation='missing.xsd'/>\
-        <xs:element name='r' type='T'/><xs:complexType name='T'><xs:complexContent><xs:extension base='T'><xs:sequence><xs:group ref='G'/><xs:element name='x' type='S'/>\
+        <xs:element name='r' type='T'/><xs:complexType name='T'><xs:complexContent><xs:extension base='T'><xs:sequence><xs:group ref='G'/><xs:element name='x' type='S'/><xs:element name='u' type='U'/>\
         <xs:element name='y' type='none:T'/><xs:element ref='gone'/></xs:sequence><xs:attributeGroup ref='A'/></xs:extension></xs:complexContent></xs:complexType>\
-        <xs:group name='G'><xs:sequence><xs:group ref='G'/></xs:sequence></xs:group><xs:attributeGroup name='A'><xs:attributeGroup ref='A'/><xs:attribute name='k'/></xs:attributeGroup>\
-        <xs:simpleType name='S'><xs:restriction base='S'/></xs:simpleType></xs:schema>";
+        <xs:group name='G'><xs:sequence><xs:group ref='G'/><xs:group ref='G'/></xs:sequence></xs:group><xs:attributeGroup name='A'><xs:attributeGroup ref='A'/><xs:attributeGroup ref='A'/><xs:attribute name='k'/></xs:attributeGroup>\
+        <xs:simpleType name='S'><xs:restriction base='S'/></xs:simpleType><xs:simpleType name='U'><xs:union memberTypes='U U U'/></xs:simpleType></xs:schema>";
     let mapping = Samples::new(Some(schema(&[("a.xsd", circles)]))).mapping(&RowChoice::Proposed).unwrap();
     assert!(
         mapping.contains("missing.xsd") && column(&mapping, "k").0 == "path = \"@k\"; type = \"string\"",

@@ -37,6 +37,7 @@ impl Schema {
         if tree.nodes[ROOT].declared.is_some() {
             return;
         }
+        self.refuel();
         let Some(name) = tree.names.get(name) else { return };
         let key = (name.namespace.as_deref().unwrap_or_default().to_owned(), name.local.to_string());
         if let Some(piece) = self.elements.get(&key) {
@@ -48,6 +49,7 @@ impl Schema {
     pub(in crate::infer) fn expand(&self, tree: &mut Tree, id: NodeId) {
         let complex = tree.nodes[id].declared.as_ref().and_then(|declared| declared.complex.clone());
         let Some(complex) = complex else { return };
+        self.refuel();
         let content = self.content(&complex, 0);
         for ((namespace, local), declared) in content.attributes {
             let namespace = Some(namespace.as_str()).filter(|uri| !uri.is_empty());
@@ -134,7 +136,9 @@ impl Schema {
     pub(super) fn simple_content(&self, complex: &Piece, depth: usize) -> Simple {
         let content = complex.child("simpleContent");
         let derived = content.and_then(|content| content.child("extension").or_else(|| content.child("restriction")));
-        let Some(derived) = derived.filter(|_| depth < MAX_CHAIN) else { return Simple::builtin("string") };
+        let Some(derived) = derived.filter(|_| depth < MAX_CHAIN && self.step()) else {
+            return Simple::builtin("string");
+        };
         let mut base = match (derived.key("base"), derived.child("simpleType")) {
             (_, Some(inline)) => self.simple(&inline, depth + 1),
             (Some(key), None) => self.simple_named(&key, depth + 1),
@@ -157,7 +161,7 @@ impl Schema {
 
     fn content(&self, complex: &Piece, depth: usize) -> Content {
         let mut content = Content::default();
-        if depth > MAX_CHAIN {
+        if depth > MAX_CHAIN || !self.step() {
             return content;
         }
         let derived = complex
@@ -197,7 +201,7 @@ impl Schema {
                         found.push((key, declared));
                     }
                 }
-                "attributeGroup" if depth < MAX_CHAIN => {
+                "attributeGroup" if depth < MAX_CHAIN && self.step() => {
                     if let Some(group) = child.key("ref").and_then(|key| self.attribute_groups.get(&key)) {
                         self.attributes(group, found, depth + 1);
                     }
@@ -251,7 +255,7 @@ impl Schema {
 
     /// The elements of a model group, each once.
     fn particles(&self, piece: &Piece, has_any: &mut bool, depth: usize) -> Vec<Particle> {
-        if depth > MAX_CHAIN {
+        if depth > MAX_CHAIN || !self.step() {
             return Vec::new();
         }
         let (min, most) = piece.occurs();

@@ -1,5 +1,6 @@
 //! Schema files and their components.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use crate::fault::Fault;
 
 /// Largest schema file.
 const MAX_BYTES: u64 = 32 << 20;
+/// Most steps from type to type below one element.
+const MAX_STEPS: u32 = 20_000;
 /// Most schema files.
 const MAX_FILES: usize = 500;
 
@@ -26,6 +29,9 @@ pub struct Schema {
     pub(super) first: Vec<Key>,
     /// Global elements that something refers to.
     pub(super) referred: BTreeSet<Key>,
+    /// Steps that may still be taken from type to type below one element: a schema that refers to itself in several
+    /// places would otherwise take for ever.
+    pub(super) fuel: Cell<u32>,
     /// What was not followed or not understood.
     pub(in crate::infer) notes: Vec<String>,
     /// Prefixes of the first file.
@@ -64,6 +70,18 @@ impl Schema {
             }
         }
         Ok(schema)
+    }
+
+    /// Begins with the types of another element.
+    pub(super) fn refuel(&self) {
+        self.fuel.set(MAX_STEPS);
+    }
+
+    /// One step from type to type; false when there were too many.
+    pub(super) fn step(&self) -> bool {
+        let left = self.fuel.get();
+        self.fuel.set(left.saturating_sub(1));
+        left > 0
     }
 
     pub(in crate::infer) fn is_element(&self, namespace: Option<&str>, local: &str) -> bool {

@@ -279,7 +279,7 @@ impl Schema {
 
     /// The type of a `simpleType` element.
     pub(super) fn simple(&self, piece: &Piece, depth: usize) -> Simple {
-        if depth > MAX_CHAIN {
+        if depth > MAX_CHAIN || !self.step() {
             return Simple::builtin("string");
         }
         if let Some(restriction) = piece.child("restriction") {
