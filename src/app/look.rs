@@ -76,8 +76,11 @@ pub(super) fn logs(order: &Logs, global: &Global) -> Result<ExitCode, Fault> {
 
 /// The configuration, or its problems as one fault.
 pub(super) fn load(global: &Global) -> Result<Settings, Fault> {
-    config::load(&global.config, config::environment()).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Fault::halt("config.problems", lines.join("\nforebay: "))
-    })
+    config::load(&global.config, config::environment()).map_err(|problems| as_fault(&problems))
+}
+
+/// Problems of the configuration as one fault.
+pub(super) fn as_fault(problems: &[Problem]) -> Fault {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Fault::halt("config.problems", lines.join("\nforebay: "))
 }

@@ -25,7 +25,7 @@ mod table;
 mod tests;
 mod units;
 
-pub use load::{environment, load};
+pub use load::{environment, load, load_kafka};
 pub use model::{
     ControlSettings, KafkaSettings, LakeSettings, LimitSettings, LogSettings, PromoteSettings, RunSettings, Settings,
     SpoolSettings, SuperviseSettings,
