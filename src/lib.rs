@@ -11,6 +11,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod exit;
+pub mod infer;
 pub mod produce;
 
 pub mod control;
@@ -30,3 +31,5 @@ pub mod lexical;
 pub mod clock;
 pub mod fault;
 pub mod model;
+#[cfg(feature = "xsd")]
+pub mod schema;

@@ -25,10 +25,11 @@ fn forebay(line: &str) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "run",
     "demo",
     "check",
+    "infer",
     "audit",
     "status",
     "drift",

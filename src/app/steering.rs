@@ -11,8 +11,8 @@ use super::daemon::Daemon;
 use super::drift;
 use crate::config::Settings;
 use crate::control::api::{
-    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, DriftTables, Lane, LaneState, Lanes, Node,
-    PromoteRequest, Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
+    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, DeadLetters, DriftTables, Lane, LaneState, Lanes,
+    Node, PromoteRequest, Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
@@ -81,11 +81,19 @@ impl DaemonSteering {
     }
 
     async fn set_paused(&self, selection: Selection, is_paused: bool) -> Result<Change<Lanes>, Problem> {
-        let before = lanes_of(&self.snapshot().await?);
+        let before = self.snapshot().await?;
+        let mut concerned = Vec::new();
         for selection in chosen(&selection) {
-            self.root.send(SetPaused { selection, is_paused }).await.map_err(|_| gone())?;
+            concerned.extend(self.root.send(SetPaused { selection, is_paused }).await.map_err(|_| gone())?);
         }
-        Ok(Change { before, after: lanes_of(&self.snapshot().await?) })
+        let of_them = |snapshot: &Snapshot| {
+            let mut lanes = lanes_of(snapshot);
+            lanes.lanes.retain(|lane| {
+                concerned.iter().any(|source| *source.topic == lane.topic && source.partition == lane.partition)
+            });
+            lanes
+        };
+        Ok(Change { before: of_them(&before), after: of_them(&self.snapshot().await?) })
     }
 
     async fn lane(&self, source: &TopicPartition) -> Result<Lane, Problem> {
@@ -298,6 +306,13 @@ fn lane(view: LaneView) -> Option<Lane> {
         return None;
     }
     let last_fault = view.last_fault.as_ref().filter(|fault| !is_over(&view, fault)).map(|fault| fault.message.clone());
+    let dead_letters = view.letters.as_ref().map(|letters| DeadLetters {
+        topic: letters.topic.clone(),
+        position: letters.position,
+        lag: view.letter_lag().map(i64::unsigned_abs),
+        sent: letters.sent,
+        fault: letters.fault.as_ref().map(|fault| fault.message.clone()),
+    });
     Some(Lane {
         topic: view.topic,
         partition: view.partition,
@@ -312,6 +327,7 @@ fn lane(view: LaneView) -> Option<Lane> {
         buffered_rows: view.buffered_rows,
         last_commit_at: view.last_commit.map(Time),
         last_fault,
+        dead_letters,
     })
 }
 

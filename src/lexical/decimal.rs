@@ -5,8 +5,8 @@ use super::value::Refused;
 use crate::model::mapping::Rounding;
 use crate::model::violation::Code;
 
-/// Digits that surely fit in 64 bits.
-const SURE_DIGITS: usize = 18;
+/// Digits that surely fit in 64 bits without a sign.
+const SURE_DIGITS: usize = 19;
 
 /// Most digits of a decimal.
 pub(super) const MAX_PRECISION: u8 = 38;
@@ -49,14 +49,14 @@ impl Decimal {
     /// For what most values are: few digits, of which none has to go.
     #[inline]
     fn read_short(&self, text: &[u8]) -> Option<i128> {
-        if text.len() > SURE_DIGITS + 1 || self.scale < 0 {
+        if text.len() > SURE_DIGITS || self.scale < 0 {
             return None;
         }
         let (mut value, mut digits, mut point) = (0_u64, 0, None);
         for (at, &byte) in text.iter().enumerate() {
             let digit = byte.wrapping_sub(b'0');
             if digit <= 9 {
-                value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+                value = value * 10 + u64::from(digit);
                 digits += 1;
             } else if byte == b'.' && point.is_none() {
                 point = Some(at);
@@ -66,7 +66,7 @@ impl Decimal {
         }
         let places = point.map_or(0, |at| text.len() - at - 1);
         let missing = usize::from(self.scale.unsigned_abs()).checked_sub(places)?;
-        if digits == 0 || digits > SURE_DIGITS {
+        if digits == 0 {
             return None;
         }
         let power = POWERS.get(missing)?;

@@ -29,10 +29,8 @@ pub(super) fn trimmed<'t>(text: &'t str, how: Trim, buffer: &'t mut String) -> &
 
 fn collapse<'t>(text: &'t str, buffer: &'t mut String) -> &'t str {
     let bytes = text.as_bytes();
-    let changes =
-        |at: usize| matches!(bytes[at], b'\t' | b'\n' | b'\r') || (bytes[at] == b' ' && is_space(bytes[at + 1]));
-    // The last byte is no white space, so every white space has a byte after it.
-    if !(0..bytes.len().saturating_sub(1)).any(changes) {
+    let changes = |at: usize| matches!(bytes[at], b'\t' | b'\n' | b'\r') || bytes[at..].starts_with(b"  ");
+    if !(0..bytes.len()).any(changes) {
         return text;
     }
     buffer.clear();

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use forebay::fault::Verdict;
 use forebay::lake::names::{Home, processed_dir};
-use forebay::model::mapping::Kind;
+use forebay::model::mapping::{Kind, Lineage, Mapping};
 use forebay::storage::{Content, Storage};
 
 use super::world::{TABLE, World, mapping};
@@ -23,6 +23,21 @@ fn promotions_give_what_one_great_promotion_would() {
         }
         assert_eq!(ids, world.oracle().len() as u64);
     }
+}
+
+#[test]
+fn the_columns_of_forebay_may_have_other_names() {
+    let mut world = World::new(true);
+    let names = ["source", "part", "position", "sent", "nth"].map(Arc::from);
+    world.table.mapping = Arc::new(Mapping { lineage: Lineage { names, ..Lineage::default() }, ..mapping(&[]) });
+    for _ in 0..2 {
+        (0..3).for_each(|lane| world.commit(lane, 6));
+        world.promote();
+    }
+    world.rewind(0, 4, None);
+    world.commit(0, 6);
+    world.promote();
+    world.check_oracle();
 }
 
 #[test]

@@ -23,10 +23,11 @@ use forebay::lake::{
     LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
 use forebay::model::batch::{LedgerRow, Outcome};
-use forebay::model::mapping::{Column, Kind, Mapping, Path, Precision, Take};
+use forebay::model::mapping::{Column, Kind, LINEAGE, Mapping, Path, Precision, Take};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::table::{
-    DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table, TopicChoice,
+    DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, QuarantineSettings, RawSettings, Retire, StartingOffsets,
+    Table, TopicChoice,
 };
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::{LakePath, Storage};
@@ -132,6 +133,8 @@ impl World {
             starting_offsets: StartingOffsets::Earliest,
             on_offset_out_of_range: OnOutOfRange::Fail,
             raw: RawSettings::default(),
+            quarantine: QuarantineSettings::default(),
+            stop_when: None,
             processed: Some(processed),
         };
         let lanes =
@@ -218,7 +221,10 @@ impl World {
         let times = |of: &dyn Fn(&Row) -> Option<i64>| {
             Arc::new(rows.iter().map(of).collect::<TimestampMicrosecondArray>().with_timezone("UTC")) as _
         };
-        let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+        let names = self.table.mapping.lineage.names.each_ref().map(|name| name.to_string());
+        let usual = |name: &str| names.iter().position(|ours| ours == name).map(|place| LINEAGE[place].to_owned());
+        let usual = |name: &str| usual(name).unwrap_or_else(|| name.to_owned());
+        let columns = schema.fields().iter().map(|field| match usual(field.name()).as_str() {
             "id" => Arc::new(rows.iter().map(|row| Some(row.id)).collect::<Int64Array>()) as _,
             "version" => Arc::new(rows.iter().map(|row| row.version).collect::<Int32Array>()) as _,
             "added" => times(&|row| row.added),
@@ -382,7 +388,7 @@ impl World {
             let dt = path.split('/').next().unwrap().strip_prefix("dt=").unwrap().to_owned();
             let bytes = storage.read_whole(&processed_dir(TABLE).join(path)).unwrap();
             for batch in ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap() {
-                rows.extend(rows_of_batch(&batch.unwrap(), &dt));
+                rows.extend(rows_of_batch(&batch.unwrap(), &dt, &self.table.mapping.lineage.names));
             }
         }
         rows.sort();
@@ -419,14 +425,14 @@ fn day(at: i64) -> String {
     Timestamp::from_microsecond(at).unwrap().to_zoned(jiff::tz::TimeZone::UTC).date().to_string()
 }
 
-fn rows_of_batch(batch: &RecordBatch, dt: &str) -> Vec<Row> {
+fn rows_of_batch(batch: &RecordBatch, dt: &str, lineage: &[Arc<str>; 5]) -> Vec<Row> {
     let long = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>().clone();
     let int = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int32Type>().clone();
     let time = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<TimestampMicrosecondType>().clone();
     let text = |name: &str| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
     let (id, version, added, value) = (long("id"), int("version"), time("added"), text("value"));
-    let (topic, partition, offset) = (text("kafka_topic"), int("kafka_partition"), long("kafka_offset"));
-    let (timestamp, row_index) = (time("kafka_timestamp"), int("row_index"));
+    let (topic, partition, offset) = (text(&lineage[0]), int(&lineage[1]), long(&lineage[2]));
+    let (timestamp, row_index) = (time(&lineage[3]), int(&lineage[4]));
     (0..batch.num_rows())
         .map(|row| Row {
             id: id.value(row),

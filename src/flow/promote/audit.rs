@@ -175,7 +175,7 @@ impl<'a> Auditor<'a> {
             }
             Err(fault) => return Err(fault),
         };
-        let mut keys = KeyReader::new(&self.table.name, settings, &plan.columns)?;
+        let mut keys = KeyReader::new(self.table, settings, &plan.columns)?;
         let mut numbers = Lanes::default();
         let mut raw: Vec<(RawFile, u32)> = Vec::new();
         for lane in &lanes {

@@ -244,7 +244,7 @@ impl Promoter {
         let surveyor = Surveyor {
             storage: &self.storage,
             table: &self.table.name,
-            keys: KeyReader::new(&self.table.name, &self.settings, &plan.columns)?,
+            keys: KeyReader::new(&self.table, &self.settings, &plan.columns)?,
             spool: &spool.path,
             budget: self.budget,
         };
@@ -253,6 +253,7 @@ impl Promoter {
             storage: &self.storage,
             settings: &self.settings,
             columns: &plan.columns,
+            timestamp: &self.table.mapping.lineage.names[3],
             spool: &spool.path,
             stager: Stager::new(&session.holding.tenure),
             seq: plan.seq,

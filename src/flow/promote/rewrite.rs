@@ -19,7 +19,6 @@ use super::stage::Stager;
 use crate::fault::Fault;
 use crate::lake::columns::{ColumnSpec, schema_of};
 use crate::lake::plan::PlannedFile;
-use crate::model::mapping::LINEAGE;
 use crate::model::table::ProcessedSettings;
 use crate::storage::Storage;
 
@@ -48,6 +47,8 @@ pub struct Rewriter<'a> {
     pub settings: &'a ProcessedSettings,
     /// All columns of the table.
     pub columns: &'a [ColumnSpec],
+    /// Name of the column of Kafka timestamps.
+    pub timestamp: &'a str,
     /// Local folder for the files.
     pub spool: &'a Path,
     /// Where finished files go.
@@ -121,7 +122,7 @@ impl Rewriter<'_> {
         let mut done = Vec::new();
         self.read(file, encodings, wanted, |first, batch| {
             let dates = column(&batch, &self.settings.date)?;
-            let dates = days.days(&dates, &column(&batch, LINEAGE[3])?)?;
+            let dates = days.days(&dates, &column(&batch, self.timestamp)?)?;
             let is_wanted = |row: usize| !is_dense || file.chosen.contains(first + row as u32);
             let (order, runs) = by_day(&dates, is_wanted);
             let sorted = take_record_batch(&batch, &UInt32Array::from(order)).map_err(internal)?;

@@ -13,9 +13,8 @@ use super::input::{Input, Wanted, dictionary_type};
 use super::keys::{Key, Lineage, RowPlace};
 use crate::fault::Fault;
 use crate::lake::columns::ColumnSpec;
-use crate::model::mapping::LINEAGE;
 use crate::model::offset::TopicPartition;
-use crate::model::table::ProcessedSettings;
+use crate::model::table::{ProcessedSettings, Table};
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 16_384;
@@ -70,6 +69,8 @@ pub struct KeyReader {
     version: Option<ColumnSpec>,
     id_codec: Codec,
     version_codec: Option<RowConverter>,
+    /// Names of the lineage columns.
+    names: [Arc<str>; 5],
 }
 
 enum Codec {
@@ -80,15 +81,15 @@ enum Codec {
 }
 
 impl KeyReader {
-    /// For a table with these settings and columns.
+    /// For a table with these settings, and these columns in Processed.
     ///
     /// # Errors
     ///
     /// A record id or version that is no column.
-    pub fn new(table: &str, settings: &ProcessedSettings, columns: &[ColumnSpec]) -> Result<Self, Fault> {
+    pub fn new(table: &Table, settings: &ProcessedSettings, columns: &[ColumnSpec]) -> Result<Self, Fault> {
         let find = |name: &String| {
             columns.iter().find(|column| column.name == *name).cloned().ok_or_else(|| {
-                Fault::halt("promote.schema", format!("table {table} has no column {name}, which its keys need"))
+                Fault::halt("promote.schema", format!("table {} has no column {name}, which its keys need", table.name))
             })
         };
         let id = settings.record_id.iter().map(find).collect::<Result<Vec<_>, _>>()?;
@@ -98,7 +99,7 @@ impl KeyReader {
             several => Codec::Rows(converter(several)?),
         };
         let version_codec = version.as_ref().map(|version| converter(std::slice::from_ref(version))).transpose()?;
-        Ok(Self { id, version, id_codec, version_codec })
+        Ok(Self { id, version, id_codec, version_codec, names: table.mapping.lineage.names.clone() })
     }
 
     /// Gives the key of every row of a file to `take`, in order. RAW files come from one Kafka partition, `lane`; in
@@ -116,13 +117,14 @@ impl KeyReader {
         mut take: impl FnMut(&Key<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut columns: Vec<&str> = self.id.iter().chain(&self.version).map(|column| column.name.as_str()).collect();
-        columns.extend(&LINEAGE[2..]);
+        columns.extend(self.names[2..].iter().map(|name| &**name));
         if lane.is_none() {
-            columns.extend(&LINEAGE[..2]);
+            columns.extend(self.names[..2].iter().map(|name| &**name));
         }
         let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
-        let topic = |name: &str| name == LINEAGE[0];
+        let topic_name = Arc::clone(&self.names[0]);
+        let topic = |name: &str| name == &*topic_name;
         input.read(&names, &topic, Wanted::All, BATCH_ROWS, |first, batch| {
             self.batch(&batch, first, file, lane, lanes, &mut take)
         })
@@ -149,8 +151,8 @@ impl KeyReader {
             }
             _ => None,
         };
-        let lineage = LineageColumns::of(batch)?;
-        let mut own = lane.is_none().then(|| RowLanes::of(batch)).transpose()?;
+        let lineage = LineageColumns::of(batch, &self.names)?;
+        let mut own = lane.is_none().then(|| RowLanes::of(batch, &self.names)).transpose()?;
         for row in 0..batch.num_rows() {
             let whole;
             let id: &[u8] = match &ids {
@@ -186,8 +188,8 @@ struct LineageColumns<'a> {
 }
 
 impl<'a> LineageColumns<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, Fault> {
-        let [offsets, times, indices] = [2, 3, 4].map(|column| batch.column_by_name(LINEAGE[column]));
+    fn of(batch: &'a RecordBatch, names: &[Arc<str>; 5]) -> Result<Self, Fault> {
+        let [offsets, times, indices] = [2, 3, 4].map(|column| batch.column_by_name(&names[column]));
         let offsets = offsets.and_then(|array| array.as_primitive_opt::<Int64Type>());
         let indices = indices.and_then(|array| array.as_primitive_opt::<Int32Type>());
         Ok(Self {
@@ -212,10 +214,10 @@ struct RowLanes<'a> {
 }
 
 impl<'a> RowLanes<'a> {
-    fn of(batch: &'a RecordBatch) -> Result<Self, Fault> {
-        let topics = batch.column_by_name(LINEAGE[0]).and_then(|array| array.as_dictionary_opt::<Int32Type>());
+    fn of(batch: &'a RecordBatch, names: &[Arc<str>; 5]) -> Result<Self, Fault> {
+        let topics = batch.column_by_name(&names[0]).and_then(|array| array.as_dictionary_opt::<Int32Type>());
         let topics = topics.filter(|topics| topics.null_count() == 0).ok_or_else(no_lineage)?;
-        let partitions = batch.column_by_name(LINEAGE[1]).and_then(|array| array.as_primitive_opt::<Int32Type>());
+        let partitions = batch.column_by_name(&names[1]).and_then(|array| array.as_primitive_opt::<Int32Type>());
         Ok(Self {
             topics: topics.values().as_string_opt::<i32>().ok_or_else(no_lineage)?,
             keys: topics.keys(),

@@ -1,4 +1,4 @@
-//! A producer for the load generator and for tests: idempotent, acknowledged by all replicas.
+//! A producer for dead letters, for the load generator and for tests: idempotent, acknowledged by all replicas.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -101,7 +101,31 @@ pub struct Producer {
     client: BaseProducer<Deliveries>,
 }
 
+/// What no setting of the user changes for messages that must not be lost.
+const RELIABLE: [(&str, &str); 3] =
+    [("enable.idempotence", "true"), ("acks", "all"), ("max.in.flight.requests.per.connection", "5")];
+
 impl Producer {
+    /// A producer for messages that must not be lost: idempotent and acknowledged by all replicas whatever the settings
+    /// say. A message that is not acknowledged within `patience` has failed.
+    ///
+    /// # Errors
+    ///
+    /// Halt when the settings are refused.
+    pub fn reliable(
+        settings: &Settings,
+        patience: Duration,
+        report: impl FnMut(Delivery) + Send + 'static,
+    ) -> Result<Self, Fault> {
+        let mut settings = settings.clone();
+        settings.user.extend(RELIABLE.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        for key in ["request.required.acks", "max.in.flight", "delivery.timeout.ms", "transactional.id"] {
+            settings.user.remove(key);
+        }
+        settings.user.insert("message.timeout.ms".to_owned(), patience.as_millis().to_string());
+        Self::connect(&settings, report)
+    }
+
     /// A producer for the cluster of these settings. `report` is called on the thread that sends or flushes.
     ///
     /// # Errors

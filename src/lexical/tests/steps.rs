@@ -168,8 +168,16 @@ fn bounds_are_compared_in_the_type() {
             ("NaN", "rule.range: NaN, which is in no range"),
         ],
     );
-    let single = caster(&Kind::Float32, |rules| rules.max = Some("0.1".into()));
-    table(&single, &[("0.1", "Float32(0.1)"), ("0.2", "rule.range: above 0.1 (max)")]);
+    let single = caster(&Kind::Float32, |rules| (rules.min, rules.max) = (Some("0".into()), Some("0.1".into())));
+    table(
+        &single,
+        &[
+            ("0.1", "Float32(0.1)"),
+            ("-0", "Float32(-0.0)"),
+            ("0.2", "rule.range: above 0.1 (max)"),
+            ("NaN", "rule.range: NaN, which is in no range"),
+        ],
+    );
     let date = caster(&Kind::Date, |rules| {
         (rules.formats, rules.min, rules.max) =
             (vec!["%d/%m/%Y".into()], Some("01/01/2000".into()), Some("31/12/2026".into()));

@@ -19,6 +19,7 @@ use crate::model::status::Node;
 use crate::model::table::TopicChoice;
 use crate::observe::{events, metrics};
 use crate::supervise::lane::{BatchLost, DrainLane, LaneEnd, LaneEnded, LaneSupervisor, Reassigned, StopLane};
+use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
 use crate::supervise::pool::{ParserPool, PoolFailed, StopPool};
 use crate::supervise::promotion::{PromotionSettings, PromotionSupervisor, SetRole};
@@ -56,8 +57,6 @@ pub struct RootSettings {
 
 /// Role of the consumer in logs and metrics.
 const SESSION: &str = "KafkaSession";
-/// How long lanes may take to stop when a drain has taken too long: as long as a start that cannot be interrupted.
-const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// The top of the tree.
 pub struct RootSupervisor {
@@ -80,6 +79,12 @@ pub struct RootSupervisor {
     pub(super) overdue: Option<Fault>,
     pub(super) paused: BTreeSet<Selection>,
     pub(super) promotions: Option<Addr<PromotionSupervisor>>,
+    pub(super) letters: Letters,
+    pub(super) letters_node: Shared<Node>,
+    /// Whether the end only waits for dead letters.
+    pub(super) is_posting: bool,
+    /// No promotion runs, and none begins any more.
+    pub(super) has_promoted: bool,
     pub(super) promotion_views: Vec<(usize, Shared<PromotionView>)>,
     pub(super) pool_view: Shared<Node>,
     pub(super) next_due: Shared<Option<Timestamp>>,
@@ -131,6 +136,10 @@ impl RootSupervisor {
             overdue: None,
             paused: BTreeSet::new(),
             promotions: None,
+            letters: Letters::default(),
+            letters_node: Shared::new(Node::new("LetterSender", "stage", "waiting")),
+            is_posting: false,
+            has_promoted: false,
             promotion_views,
             pool_view,
             next_due: Shared::new(None),
@@ -153,6 +162,7 @@ impl RootSupervisor {
             view.clone(),
             assignment,
             is_paused,
+            self.letters.clone(),
             ctx.address().recipient(),
         );
         let address = lane.start();
@@ -201,7 +211,7 @@ impl RootSupervisor {
 
     /// Answers revokes whose lanes have all come to rest, and forgets those lanes.
     fn finish_revokes(&mut self) {
-        let (lanes, generations) = (&mut self.lanes, &mut self.generations);
+        let (lanes, generations, letters) = (&mut self.lanes, &mut self.generations, &self.letters);
         self.revokes.retain(|(sources, done)| {
             if sources.iter().any(|source| lanes.get(source).is_some_and(|lane| lane.end.is_none())) {
                 return true;
@@ -209,6 +219,7 @@ impl RootSupervisor {
             for source in sources {
                 if let Some(lane) = lanes.remove(source) {
                     generations.insert(source.clone(), lane.view.get().generation);
+                    letters.let_go(source);
                 }
             }
             // The consumer waits for a bounded time only; it may be gone.
@@ -261,6 +272,7 @@ impl Actor for RootSupervisor {
             promotions.clone().recipient(),
         );
         self.timer = Some(timer.start());
+        self.letters = Letters::start(&self.parts, self.letters_node.clone());
         self.promotions = Some(promotions);
         ctx.run_interval(Duration::from_millis(100), Self::check);
     }
@@ -346,6 +358,7 @@ impl Handler<TakeDown> for RootSupervisor {
     fn handle(&mut self, _: TakeDown, _: &mut Self::Context) -> Self::Result {
         self.mode = Mode::Draining;
         self.lanes.values().filter(|lane| lane.end.is_none()).for_each(|lane| lane.address.do_send(StopLane));
+        self.letters.stop();
         let pool = self.pool.take().map(|pool| pool.send(StopPool));
         Box::pin(async move {
             if let Some(stopped) = pool {
@@ -353,38 +366,5 @@ impl Handler<TakeDown> for RootSupervisor {
                 let _ = stopped.await;
             }
         })
-    }
-}
-
-impl Handler<DrainAll> for RootSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: DrainAll, ctx: &mut Self::Context) {
-        if self.mode == Mode::Draining {
-            return;
-        }
-        self.mode = Mode::Draining;
-        events::drain_started("asked for", self.settings.drain_deadline);
-        for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
-            lane.address.do_send(DrainLane);
-        }
-        ctx.run_later(self.settings.drain_deadline, |root, ctx| {
-            let open: Vec<_> = root
-                .lanes
-                .iter()
-                .filter(|(_, lane)| lane.end.is_none())
-                .map(|(source, _)| source.to_string())
-                .collect();
-            events::drain_overdue(&open.join(", "));
-            let message = format!("not drained within the deadline, will be read again: {}", open.join(", "));
-            root.overdue = Some(Fault::retry("root.drain-deadline", message));
-            for lane in root.lanes.values().filter(|lane| lane.end.is_none()) {
-                lane.address.do_send(StopLane);
-            }
-            ctx.run_later(STOP_WAIT, |root, _| {
-                let result = root.overdue.take().map_or(Ok(()), Err);
-                root.end(result);
-            });
-        });
     }
 }

@@ -3,17 +3,23 @@
 use std::time::Duration;
 
 use actix::ActorFutureExt;
-use actix::prelude::{AsyncContext, Context, WrapFuture};
+use actix::prelude::{AsyncContext, Context, Handler, WrapFuture};
 
-use super::actor::{Mode, RootSupervisor};
+use super::actor::{DrainAll, Mode, RootSupervisor};
 use crate::fault::Fault;
 use crate::lake::TOPIC_RECREATED;
 use crate::model::status::LaneState;
-use crate::supervise::promotion::PromoteNow;
+use crate::observe::events;
+use crate::supervise::lane::{DrainLane, StopLane};
+use crate::supervise::promotion::{EndPromotions, PromoteNow};
 use crate::supervise::view::LaneView;
 
 /// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
 const SESSION_SILENCE: Duration = Duration::from_secs(30);
+/// How long the end of the process waits for dead letters.
+const LETTERS_WAIT: Duration = Duration::from_secs(5);
+/// How long lanes may take to stop when a drain has taken too long: as long as a start that cannot be interrupted.
+const STOP_WAIT: Duration = Duration::from_secs(1);
 
 impl RootSupervisor {
     /// Ends the process. The first reason counts.
@@ -30,9 +36,11 @@ impl RootSupervisor {
         }
         match self.mode {
             Mode::Running => self.check_running(ctx),
-            Mode::Draining if self.lanes.values().all(|lane| lane.end.is_some()) => {
-                let result = self.overdue.take().map_or(Ok(()), Err);
-                self.end(result);
+            Mode::Draining if self.has_promoted && self.lanes.values().all(|lane| lane.end.is_some()) => {
+                match self.overdue.take() {
+                    None => self.end_after_letters(Ok(()), ctx),
+                    Some(overdue) => self.end(Err(overdue)),
+                }
             }
             Mode::Draining | Mode::Finishing => {}
         }
@@ -54,11 +62,31 @@ impl RootSupervisor {
         if self.session_beats.0 != beats {
             self.session_beats = (beats, now);
         }
+        if !self.letters.is_well() {
+            return gone("the supervisor of dead letters");
+        }
         let silence = now.duration_since(self.session_beats.1);
         (silence > self.parts.hang_after.max(SESSION_SILENCE)).then(|| {
             let message = format!("the kafka session has made no progress for {} s", silence.as_secs());
             Fault::internal("root.session-hung", message)
         })
+    }
+
+    /// Ends the process when the dead letters of what is committed have been sent, or after a moment: then they are sent
+    /// after the next start.
+    fn end_after_letters(&mut self, result: Result<(), Fault>, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.is_posting, true) {
+            return;
+        }
+        let (finished, wait) = (self.letters.finish(), LETTERS_WAIT.min(self.settings.drain_deadline));
+        let in_time = async move { tokio::time::timeout(wait, finished).await.is_ok() };
+        let ended = in_time.into_actor(self).map(move |in_time, root, _| {
+            if !in_time {
+                events::letters_left(wait);
+            }
+            root.end(result);
+        });
+        ctx.spawn(ended);
     }
 
     fn check_running(&mut self, ctx: &mut Context<Self>) {
@@ -98,17 +126,67 @@ impl RootSupervisor {
     /// Everything is read and committed: promote it, then end.
     fn finish(&mut self, ctx: &mut Context<Self>) {
         self.mode = Mode::Finishing;
-        let Some(promotions) = self.promotions.clone() else { return self.end(Ok(())) };
+        let Some(promotions) = self.promotions.clone() else { return self.end_after_letters(Ok(()), ctx) };
         let role = self.promotion_views.iter().filter(|(_, view)| view.get().is_promoter);
         let tables: Vec<_> = role.map(|(table, _)| self.parts.tables[*table].name.to_string()).collect();
         if tables.is_empty() {
-            return self.end(Ok(()));
+            return self.end_after_letters(Ok(()), ctx);
         }
-        let promoted = promotions.send(PromoteNow(tables)).into_actor(self).map(|answer, root, _| {
+        let promoted = promotions.send(PromoteNow(tables)).into_actor(self).map(|answer, root, ctx| {
             let answer = answer.unwrap_or_else(|error| Err(Fault::internal("promotion.gone", error.to_string())));
-            root.end(answer.map(drop));
+            root.end_after_letters(answer.map(drop), ctx);
         });
         ctx.spawn(promoted);
+    }
+}
+
+impl Handler<DrainAll> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: DrainAll, ctx: &mut Self::Context) {
+        if self.mode == Mode::Draining {
+            return;
+        }
+        self.mode = Mode::Draining;
+        events::drain_started("asked for", self.settings.drain_deadline);
+        for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
+            lane.address.do_send(DrainLane);
+        }
+        match &self.promotions {
+            Some(promotions) => {
+                let ended = promotions.send(EndPromotions).into_actor(self);
+                ctx.spawn(ended.map(|_, root, _| root.has_promoted = true));
+            }
+            None => self.has_promoted = true,
+        }
+        ctx.run_later(self.settings.drain_deadline, Self::drain_is_overdue);
+    }
+}
+
+impl RootSupervisor {
+    fn drain_is_overdue(&mut self, ctx: &mut Context<Self>) {
+        if self.is_posting {
+            // Everything is drained, and the wait for dead letters has a bound of its own.
+            return;
+        }
+        let open = self.lanes.iter().filter(|(_, lane)| lane.end.is_none());
+        let open: Vec<String> = open.map(|(source, _)| source.to_string()).collect();
+        if open.is_empty() {
+            // Nothing is lost: whoever promotes next finishes or forgets it.
+            events::drain_overdue("a promotion");
+            return self.end(Ok(()));
+        }
+        let open = open.join(", ");
+        events::drain_overdue(&open);
+        let message = format!("not drained within the deadline, will be read again: {open}");
+        self.overdue = Some(Fault::retry("root.drain-deadline", message));
+        for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
+            lane.address.do_send(StopLane);
+        }
+        ctx.run_later(STOP_WAIT, |root, _| {
+            let result = root.overdue.take().map_or(Ok(()), Err);
+            root.end(result);
+        });
     }
 }
 

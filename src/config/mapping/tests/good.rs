@@ -269,3 +269,30 @@ fn an_xsd_that_is_not_there_and_a_file_that_is_not_there() {
     let problems = super::super::read(Path::new("/nowhere/m.toml"), &Lineage::default()).unwrap_err();
     assert!(problems[0].to_string().starts_with("/nowhere/m.toml: cannot be read: "));
 }
+
+#[test]
+fn tables_may_be_written_in_one_line() {
+    let text = r#"
+version = 1
+format = "xml"
+message = { root = "inv:Invoice", rows = "cac:InvoiceLine", dtd = "refuse", unmapped = "count" }
+namespaces = { inv = "urn:invoice", cac = "urn:aggregate", cbc = "urn:basic" }
+limits = { bytes = "10MiB", depth = 256, attributes = 4096, bindings = 128 }
+on_error = { message = "quarantine", field = "null" }
+column = [
+  { name = "invoice_id", path = "/cbc:ID", type = "string", required = true, trim = "both", max_length = 35 },
+  { name = "issued", path = "/cbc:IssueDate", type = "date", format = "%Y-%m-%d", zone = "UTC" },
+  { name = "amount", path = "cbc:Amount", type = "decimal(18,2)", rounding = "error", decimal = ".", group = "" },
+  { name = "currency", path = "cbc:Amount/@currencyID", type = "string", enum = ["EUR", "USD"], regex = "[A-Z]{3}" },
+  { name = "notes", path = "/cbc:Note", type = "list<string>", repeat = "list" },
+  { name = "line_xml", path = ".", type = "xml" },
+]
+child = [ { name = "invoice_tax", rows = "cac:TaxTotal", column = [ { name = "tax", path = "cbc:TaxAmount", type = "string" } ] } ]
+"#;
+    let mapping = good(text);
+    assert_eq!((mapping.columns.len(), mapping.children[0].columns.len()), (6, 1));
+    let amount = &find(&mapping, "amount").rules;
+    assert_eq!((amount.decimal, amount.group), (None, None));
+    let broken = text.replace("\"/cbc:Note\"", "\"/cbd:Note\"");
+    assert_eq!(said(&broken), ["m.toml:13: column.path: prefix cbd is not in [namespaces]; did you mean cbc?"]);
+}
