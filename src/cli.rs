@@ -88,13 +88,15 @@ pub enum Command {
     Demo(Demo),
     /// Tell every problem of the configuration and the mappings at once
     Check(Check),
+    /// Write a mapping from example messages, from an XML Schema, or from both
+    Infer(Infer),
     /// Prove or disprove the promises from what is in the lake
     Audit,
     /// Show what the daemon is doing
     Status,
     /// Stop reading, of everything or of some topics or partitions; what is read is still committed
     Pause(Lanes),
-    /// Go on reading
+    /// Go on reading; a lane that has halted or is parked begins anew
     Resume(Lanes),
     /// Read a Kafka partition again from an earlier offset, RAW is cut back to it; or take that back
     Rewind(Rewind),
@@ -157,6 +159,31 @@ pub struct Check {
     /// Try Kafka and storage too
     #[arg(long)]
     pub connect: bool,
+}
+
+/// `forebay infer`
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("source").args(["xsd", "topic", "inputs"]).required(true).multiple(true))]
+pub struct Infer {
+    /// XML Schema that gives the types; what it includes and imports is read from its folder, never from the network
+    #[arg(long, value_name = "FILE")]
+    pub xsd: Option<PathBuf>,
+    /// The element that is a row, by steps from the root, with the prefixes of the first sample's root or as {uri}name;
+    /// . is the root itself [default: the repeated child that holds most of the content]
+    #[arg(long, value_name = "PATH")]
+    pub row: Option<String>,
+    /// Take the newest messages of this topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// How many of them
+    #[arg(long, value_name = "N", requires = "topic", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub messages: u64,
+    /// Write the mapping to this file [default: stdout]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Files, each of them one message; - is stdin
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
 }
 
 /// `forebay pause`, `forebay resume`

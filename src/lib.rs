@@ -11,6 +11,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod exit;
+pub mod infer;
 pub mod produce;
 
 pub mod control;

@@ -25,10 +25,11 @@ fn forebay(line: &str) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "run",
     "demo",
     "check",
+    "infer",
     "audit",
     "status",
     "pause",

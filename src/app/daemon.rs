@@ -18,6 +18,7 @@ use crate::config::Settings;
 use crate::fault::Fault;
 use crate::flow::buffer::pressure::EncoderMemory;
 use crate::flow::handover::POOL_JOBS;
+use crate::flow::letters::post;
 use crate::flow::parse::ParserTable;
 use crate::flow::promote::due::Schedule;
 use crate::flow::read::session::{Session, SessionEvent};
@@ -109,6 +110,7 @@ impl Daemon {
             limits: limits(settings),
             hang_after: settings.supervise.hung_after,
             clock: Arc::new(SystemClock),
+            post: post::kafka(client),
             reaper: reaper.handle(),
             probe: options.probe.clone(),
             message_probe: options.message_probe.clone(),

@@ -37,10 +37,22 @@ pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
 /// Tries Kafka and the lake.
 fn connect(settings: &Settings) -> Vec<Problem> {
     let kafka = Broker::connect(&daemon::client_settings(settings, &Options::default()))
-        .and_then(|broker| broker.cluster_id())
+        .and_then(|broker| broker.cluster_id().map(|_| broker))
         .map_err(|fault| settings.problem("kafka.bootstrap.servers", fault.message, None));
     let lake = daemon::probe_lake(settings).map_err(|fault| settings.problem("lake.root", fault.message, None));
-    kafka.err().into_iter().chain(lake.err()).collect()
+    let missing = kafka.as_ref().map(|broker| missing_topics(settings, broker)).unwrap_or_default();
+    kafka.err().into_iter().chain(missing).chain(lake.err()).collect()
+}
+
+/// Dead-letter topics that cannot be found.
+fn missing_topics(settings: &Settings, broker: &Broker) -> Vec<Problem> {
+    let topics = settings.tables.iter().enumerate();
+    let topics = topics.filter_map(|(index, table)| Some((index, table.quarantine.topic.as_deref()?)));
+    let problem = |(index, topic): (usize, &str)| {
+        let fault = broker.partitions(topic).err()?;
+        Some(settings.problem(&format!("table[{index}].quarantine.topic"), fault.message, None))
+    };
+    topics.filter_map(problem).collect()
 }
 
 /// `forebay show`.
@@ -64,8 +76,11 @@ pub(super) fn logs(order: &Logs, global: &Global) -> Result<ExitCode, Fault> {
 
 /// The configuration, or its problems as one fault.
 pub(super) fn load(global: &Global) -> Result<Settings, Fault> {
-    config::load(&global.config, config::environment()).map_err(|problems| {
-        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        Fault::halt("config.problems", lines.join("\nforebay: "))
-    })
+    config::load(&global.config, config::environment()).map_err(|problems| as_fault(&problems))
+}
+
+/// Problems of the configuration as one fault.
+pub(super) fn as_fault(problems: &[Problem]) -> Fault {
+    let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Fault::halt("config.problems", lines.join("\nforebay: "))
 }

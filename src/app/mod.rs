@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod demo;
 pub mod grid;
 mod identity;
+mod infer;
 mod look;
 mod produce;
 pub mod render;
@@ -26,6 +27,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Run(order) => return serve::run(order, global),
         Command::Check(order) => return look::check(order, global),
         Command::Audit => audit::run(global),
+        Command::Infer(order) => infer::run(order, global),
         Command::Demo(order) => demo::run(order, global),
         Command::Show(order) => look::show(order, global),
         Command::Logs(order) => look::logs(order, global),

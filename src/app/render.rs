@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::grid::{Cell, Paint, painted_grid};
 use crate::control::api::{
-    AcceptedTopic, Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, Rewound, Status, TableView, Tables, Time,
+    AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, Rewound, Status, TableView,
+    Tables, Time,
 };
 
 /// How answers are shown.
@@ -59,8 +60,22 @@ impl Look {
             if let Some(fault) = &lane.last_fault {
                 out.push_str(&format!("{}: {}\n", lane.name(), self.paint(Paint::Bad, fault)));
             }
+            if let Some(letters) = &lane.dead_letters {
+                out.push_str(&self.dead_letters(lane, letters));
+            }
         }
         out
+    }
+
+    /// How far dead letters are behind; nothing when they are not.
+    fn dead_letters(self, lane: &Lane, letters: &DeadLetters) -> String {
+        let behind = match letters.lag {
+            Some(0) if letters.fault.is_none() => return String::new(),
+            Some(lag) => format!("{lag} offsets behind"),
+            None => "not looked at yet".to_owned(),
+        };
+        let fault = letters.fault.as_ref().map(|fault| format!(": {}", self.paint(Paint::Bad, fault)));
+        format!("{} dead letters to {}: {behind}{}\n", lane.name(), letters.topic, fault.unwrap_or_default())
     }
 
     /// The tables, one a line, and below them why messages are in quarantine and what failed.

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use super::daemon::Daemon;
 use crate::config::Settings;
 use crate::control::api::{
-    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest,
-    Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
+    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node,
+    PromoteRequest, Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
@@ -300,6 +300,13 @@ fn lane(view: LaneView) -> Option<Lane> {
         return None;
     }
     let last_fault = view.last_fault.as_ref().filter(|fault| !is_over(&view, fault)).map(|fault| fault.message.clone());
+    let dead_letters = view.letters.as_ref().map(|letters| DeadLetters {
+        topic: letters.topic.clone(),
+        position: letters.position,
+        lag: view.letter_lag().map(i64::unsigned_abs),
+        sent: letters.sent,
+        fault: letters.fault.as_ref().map(|fault| fault.message.clone()),
+    });
     Some(Lane {
         topic: view.topic,
         partition: view.partition,
@@ -314,6 +321,7 @@ fn lane(view: LaneView) -> Option<Lane> {
         buffered_rows: view.buffered_rows,
         last_commit_at: view.last_commit.map(Time),
         last_fault,
+        dead_letters,
     })
 }
 

@@ -22,9 +22,17 @@ pub(super) fn tables(document: &Document, tables: &[Option<Table>], limits: &Lim
         tables.iter().enumerate().filter_map(|(index, table)| Some((index, table.as_ref()?))).collect();
     table_names(document, &read);
     topics::check(document, &read);
-    for (index, table) in read {
+    for &(index, table) in &read {
         let path = format!("table[{index}]");
         against_limits(document, &path, table, limits);
+        if let Some(topic) = &table.quarantine.topic
+            && let Some((_, feeds)) = read.iter().find(|(_, other)| other.topics.takes(topic))
+        {
+            let message =
+                format!("topic {topic} feeds table {}: its dead letters would come back as messages", feeds.name);
+            let help = "take a topic that no table reads".to_owned();
+            document.problem(&format!("{path}.quarantine.topic"), message, Some(help));
+        }
         if let Some(settings) = &table.processed {
             processed::check(document, &path, settings, &table.mapping);
         }

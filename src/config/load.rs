@@ -10,8 +10,8 @@ use super::check;
 use super::document::Document;
 use super::kafka;
 use super::model::{
-    ControlSettings, LakeSettings, LimitSettings, LogSettings, PromoteSettings, RunSettings, Settings, SpoolSettings,
-    SuperviseSettings,
+    ControlSettings, KafkaSettings, LakeSettings, LimitSettings, LogSettings, PromoteSettings, RunSettings, Settings,
+    SpoolSettings, SuperviseSettings,
 };
 use super::problem::Problem;
 use super::section::{Item, Section};
@@ -43,6 +43,20 @@ pub fn load(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<
         Some(settings) if problems.is_empty() => Ok(Settings { places, ..settings }),
         _ => Err(problems),
     }
+}
+
+/// Reads `[kafka]` alone: for whoever has messages, and no table and no mapping yet.
+///
+/// # Errors
+///
+/// Everything that is wrong with the file as TOML and with that section.
+pub fn load_kafka(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<KafkaSettings, Vec<Problem>> {
+    let env: Vec<(String, String)> = env.collect();
+    let credentials = env.iter().find(|(name, _)| name == "CREDENTIALS_DIRECTORY").map(|(_, dir)| PathBuf::from(dir));
+    let document = Document::read(path, env).map_err(|problem| vec![problem])?;
+    let kafka = kafka::read(&document.root().section("kafka"), credentials.as_deref());
+    let (problems, _) = document.finish();
+    if problems.is_empty() { Ok(kafka) } else { Err(problems) }
 }
 
 fn read(document: &Document, credentials: Option<&Path>) -> Option<Settings> {

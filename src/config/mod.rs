@@ -18,13 +18,14 @@ mod load;
 pub mod mapping;
 mod model;
 mod problem;
+mod quarantine;
 mod section;
 mod table;
 #[cfg(test)]
 mod tests;
 mod units;
 
-pub use load::{environment, load};
+pub use load::{environment, load, load_kafka};
 pub use model::{
     ControlSettings, KafkaSettings, LakeSettings, LimitSettings, LogSettings, PromoteSettings, RunSettings, Settings,
     SpoolSettings, SuperviseSettings,

@@ -200,6 +200,23 @@ impl<'a> Item<'a> {
         None
     }
 
+    /// A number, whole or not.
+    pub(super) fn number(&self) -> Option<f64> {
+        match &self.value.kind {
+            ValueKind::Float(number) => return Some(*number),
+            #[expect(clippy::cast_precision_loss, reason = "a whole number here is a small one")]
+            ValueKind::I64(number) => return Some(*number as f64),
+            ValueKind::String(text) if is_from_environment(self.value) => {
+                if let Ok(number) = text.trim().parse() {
+                    return Some(number);
+                }
+            }
+            _ => {}
+        }
+        self.expected("a number");
+        None
+    }
+
     /// `true` or `false`.
     pub(super) fn flag(&self) -> Option<bool> {
         match &self.value.kind {

@@ -12,6 +12,7 @@ use jiff::civil::Date;
 use regex::Regex;
 
 use super::mapping::{self, table_name};
+use super::quarantine;
 use super::section::{Item, Section};
 use super::units::parse_duration;
 use crate::model::mapping::{Lineage, Mapping};
@@ -44,6 +45,8 @@ pub(super) fn read(section: Section<'_>) -> Option<Table> {
         ])
     });
     let raw = read_raw(section.section("raw"));
+    let quarantine = quarantine::read(section.section("quarantine"));
+    let stop_when = quarantine::read_stop_when(section.section("stop_when"));
     let processed = section.section("processed");
     let has_processed = processed.exists();
     let processed = if has_processed { read_processed(processed) } else { None };
@@ -62,6 +65,8 @@ pub(super) fn read(section: Section<'_>) -> Option<Table> {
         starting_offsets: starting_offsets.unwrap_or(Some(StartingOffsets::Earliest))?,
         on_offset_out_of_range: on_offset_out_of_range.unwrap_or(OnOutOfRange::Fail),
         raw,
+        quarantine,
+        stop_when,
         processed,
     })
 }
@@ -81,6 +86,21 @@ fn read_topics(section: &Section<'_>) -> Option<TopicChoice> {
     }
 }
 
+/// Notes what is wrong with the name of a topic; whether it is one.
+pub(super) fn is_topic(item: &Item<'_>, topic: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if topic.is_empty() || topic == "." || topic == ".." || !topic.chars().all(plain) {
+        let help = "kafka takes letters, digits, dots, _ and -".to_owned();
+        item.problem(format!("{topic:?} is not the name of a topic"), Some(help));
+    } else if topic.len() > MAX_TOPIC {
+        let message = format!("a name of {} characters would not fit the names of files", topic.len());
+        item.problem(message, Some(format!("take a topic of at most {MAX_TOPIC}")));
+    } else {
+        return true;
+    }
+    false
+}
+
 fn read_topic_list(item: &Item<'_>) -> Option<TopicChoice> {
     let mut topics = Vec::new();
     let elements = item.list()?;
@@ -90,14 +110,10 @@ fn read_topic_list(item: &Item<'_>) -> Option<TopicChoice> {
     }
     for element in &elements {
         let topic = element.text()?;
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if topic.is_empty() || topic == "." || topic == ".." || !topic.chars().all(plain) {
-            let help = "kafka takes letters, digits, dots, _ and -".to_owned();
-            element.problem(format!("{topic:?} is not the name of a topic"), Some(help));
-        } else if topic.len() > MAX_TOPIC {
-            let message = format!("a name of {} characters would not fit the names of files", topic.len());
-            element.problem(message, Some(format!("take a topic of at most {MAX_TOPIC}")));
-        } else if topics.iter().any(|earlier| earlier == topic) {
+        if !is_topic(element, topic) {
+            continue;
+        }
+        if topics.iter().any(|earlier| earlier == topic) {
             element.problem(format!("topic {topic} stands twice"), Some("name it once".into()));
         } else {
             topics.push(topic.to_owned());

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::check::report;
 use super::{Problem, Settings, load, mapping};
 use crate::model::mapping::Lineage;
-use crate::model::table::{Compression, DateBound, StartingOffsets};
+use crate::model::table::{Compression, DateBound, PayloadKept, QuarantineSettings, StartingOffsets, StopRule};
 
 const SHIPPED: &str = include_str!("../../config/forebay.toml");
 const BOOKS: &str = include_str!("../../config/tables/books.toml");
@@ -153,6 +153,50 @@ retire = "vacuum(7d)"
         "forebay.toml:21: table.processed.retire: \"vacuum(7d)\" is not available in this version; take \"immediate\"",
     ];
     assert_eq!(said_of(config), expected);
+}
+
+#[test]
+fn what_happens_to_messages_that_fail_is_read() {
+    let table = |more: &str, section: &str| {
+        let config = MINIMAL.replace("[table.raw]", &format!("{more}\n[table.quarantine]\n{section}\n[table.raw]"));
+        good(&config, &[]).tables[0].clone()
+    };
+    let plain = table("", "");
+    assert_eq!((plain.quarantine, plain.stop_when), (QuarantineSettings::default(), None));
+    let full = table("stop_when = { failed = 0.29, of = 100 }", "payload = \"digest\"\ntopic = \"library-dead\"");
+    assert_eq!(full.quarantine.payload, PayloadKept::Digest);
+    assert_eq!(full.quarantine.topic.as_deref(), Some("library-dead"));
+    assert_eq!(full.stop_when, Some(StopRule { failed_ppm: 290_000, of: 100 }));
+    assert_eq!(table("stop_when = { failed = 0, of = 1 }", "").stop_when, Some(StopRule { failed_ppm: 0, of: 1 }));
+}
+
+#[test]
+fn what_cannot_happen_to_messages_that_fail_is_told() {
+    let config = MINIMAL.replace(
+        "[table.raw]",
+        "stop_when = { failed = 1.0, off = 5 }\n[table.quarantine]\npayload = \"hash\"\ntopic = \"a b\"\n[table.raw]",
+    );
+    let expected = [
+        "forebay.toml:11: table.stop_when.failed: 1 is not a share that may fail; take 0 (none may fail) or more, and less than 1",
+        "forebay.toml:11: table.stop_when.of: missing; write how many messages the share is of, such as of = 1000",
+        "forebay.toml:11: table.stop_when.off: unknown key; did you mean of?",
+        "forebay.toml:13: table.quarantine.payload: \"hash\" is not a choice; take keep or digest or none",
+        "forebay.toml:14: table.quarantine.topic: \"a b\" is not the name of a topic; kafka takes letters, digits, dots, _ and -",
+    ];
+    let mut told = said_of(&config);
+    told.sort();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn dead_letters_do_not_come_back_as_messages() {
+    let expected = "forebay.toml:12: table.quarantine.topic: topic library feeds table books: its dead letters would come back as \
+                    messages; take a topic that no table reads";
+    let config = MINIMAL.replace("[table.raw]", "[table.quarantine]\ntopic = \"library\"\n[table.raw]");
+    assert_eq!(said_of(&config), [expected]);
+    let pattern = config.replace("topics = [\"library\"]", "topic_pattern = \"^lib\"");
+    assert_eq!(said_of(&pattern), [expected]);
+    assert!(said_of(&config.replace("topic = \"library\"", "topic = \"library-dead\"")).is_empty());
 }
 
 #[test]

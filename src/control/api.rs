@@ -101,6 +101,24 @@ pub struct Lane {
     pub last_commit_at: Option<Time>,
     /// What went wrong last, until it goes right again.
     pub last_fault: Option<String>,
+    /// How far its dead letters have been sent; absent without a dead-letter topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<DeadLetters>,
+}
+
+/// How far the dead letters of a lane have been sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetters {
+    /// Their topic.
+    pub topic: String,
+    /// Every dead letter below this offset was acknowledged; none while that is not known.
+    pub position: Option<i64>,
+    /// Committed offsets whose dead letters are still to be sent.
+    pub lag: Option<u64>,
+    /// Letters acknowledged since the process started.
+    pub sent: u64,
+    /// Why they cannot be sent, until they can.
+    pub fault: Option<String>,
 }
 
 impl Lane {

@@ -11,5 +11,7 @@ pub mod buffer;
 
 pub mod promote;
 
+pub mod letters;
+
 pub mod handover;
 pub mod spool;

@@ -239,6 +239,43 @@ pub fn read_floor(storage: &dyn Storage, source: &TopicPartition) -> Result<Opti
     Ok(entries.iter().filter_map(|entry| names::parse_floor(entry.path.name())).max())
 }
 
+/// The live ledger files of a Kafka partition that end after `position`, by ascending offset; `since` is a path
+/// partition before which none of them lies. For its owner, when no rewind is open.
+///
+/// # Errors
+///
+/// [`LakeError::Chain`] when they are no chain, or do not begin where `position` is; or what storage answered.
+pub(super) fn read_from(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    since: Option<Date>,
+    position: i64,
+) -> Result<Vec<LedgerFile>, LakeError> {
+    let mut listing = 1;
+    loop {
+        let mut files = Vec::new();
+        for date in list_dates(storage, source)?.into_iter().filter(|date| since.is_none_or(|since| *date >= since)) {
+            files.extend(list_date(storage, source, date)?);
+        }
+        let start = position.max(read_floor(storage, source)?.unwrap_or(0));
+        files.retain(|file| file.name.range.to() > start);
+        // One that replaces several may begin before the position, and then begins the rest of the chain.
+        let found = walk(files, None).and_then(|chain| match chain.live.first() {
+            Some(first) if first.name.range.from() > start => {
+                Err(ChainFault::Gap { at: start, next: first.name.clone() })
+            }
+            _ => Ok(chain.live),
+        });
+        match found {
+            Ok(live) => return Ok(live),
+            Err(_) if listing < LISTINGS => listing += 1,
+            Err(fault) => {
+                return Err(LakeError::Chain { source_partition: source.clone(), fault: Box::new(fault) });
+            }
+        }
+    }
+}
+
 /// Every ledger file of a Kafka partition; the newest path partition is listed first.
 pub(super) fn list_files(storage: &dyn Storage, source: &TopicPartition) -> Result<Vec<LedgerFile>, LakeError> {
     let mut files = Vec::new();

@@ -131,6 +131,11 @@ impl LaneLedger {
         self.tenure.epoch
     }
 
+    /// The way of a table's dead letters to a topic, under this hold.
+    pub fn letters(&self, table: &str, topic: &str) -> super::LetterRoute {
+        super::LetterRoute::new(&self.storage, &self.source, &self.tenure, table, topic)
+    }
+
     /// The next offset to read: assign here.
     pub fn head(&self) -> i64 {
         self.head

@@ -10,6 +10,9 @@
 //! 4. [`LaneLedger::undo`]: take the newest rewind back;
 //! 5. [`audit`]: prove or disprove the promises from storage alone.
 //!
+//! How far committed quarantine has been sent to a dead-letter topic is kept beside the chain, by its owner
+//! ([`LetterBox`]).
+//!
 //! A topic that is deleted and created again begins a chain of its own once an operator has said so
 //! ([`accept_topic`]).
 //!
@@ -27,6 +30,7 @@ pub mod footer;
 mod incarnation;
 mod lane;
 pub mod ledger;
+mod letters;
 pub mod log;
 pub mod mutate;
 pub mod names;
@@ -46,5 +50,6 @@ pub use commit::{Committed, PendingInterval, SpooledData};
 pub use error::{LakeError, TOPIC_RECREATED};
 pub use incarnation::{Accepted, accept_topic, lineage, newest_lineage};
 pub use lane::LaneLedger;
+pub use letters::{LetterBox, LetterRoute};
 pub use rewind::{RewindOrder, RewindPlan, Rewound, plan_rewind};
 pub use undo::{UndoOrder, UndoPlan, Undone, plan_undo};

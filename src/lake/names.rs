@@ -4,7 +4,7 @@
 //! ledger/<topic>/p=<partition>/dt=YYYY-MM-DD/<interval>.parquet
 //! raw/<table>/dt=YYYY-MM-DD/hr=HH/<interval>.parquet          quarantine/<table>/dt=YYYY-MM-DD/<interval>.parquet
 //! processed/<table>/dt=YYYY-MM-DD/part-<seq>-e<epoch>-b<bucket>-<n>.parquet
-//! _forebay/raw/<topic>/p<partition>/{owner,stage,fenced,floor,rewind,superseded,head}
+//! _forebay/raw/<topic>/p<partition>/{owner,stage,fenced,floor,rewind,superseded,head,letters}
 //! _forebay/raw/<topic>/topic/{owner,stage,fenced,accepted}
 //! _forebay/processed/<table>/{owner,stage,fenced,plan,trash}
 //! ```
@@ -262,6 +262,11 @@ impl Home {
         self.0.join("head")
     }
 
+    /// RAW: `letters/<table>/<topic>`, how far the dead letters of a table have been sent to a topic.
+    pub fn letters(&self, table: &str, topic: &str) -> LakePath {
+        self.0.join("letters").join(table).join(topic)
+    }
+
     /// Processed: one plan for each transaction.
     pub fn plans(&self) -> LakePath {
         self.0.join("plan")
@@ -421,6 +426,37 @@ impl HeadHint {
         let epoch = parse_epoch_segment(parts.next()?)?;
         let hint = Self { date: parse_date_segment(parts.next()?)?, range, epoch };
         (hint.name() == segment).then_some(hint)
+    }
+}
+
+/// How far the dead letters of a lane have been sent to a topic. Of several the highest counts: the newest owner's
+/// furthest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LetterMark {
+    /// Epoch of the owner that left it.
+    pub epoch: Epoch,
+    /// Every dead letter below was sent.
+    pub to: i64,
+    /// Newest rewind that had been published then: what an even newer one takes out is sent again.
+    pub rewind: Epoch,
+    /// Path partition of the interval that ends there; those that follow lie nowhere earlier.
+    pub date: Date,
+}
+
+impl LetterMark {
+    /// `e<epoch:010>+<to:020>+r<rewind:010>+dt=YYYY-MM-DD`.
+    pub fn name(self) -> String {
+        let Self { epoch, to, rewind, date } = self;
+        format!("{}+{to:020}+r{:010}+{}", epoch_segment(epoch), rewind.0, date_segment(date))
+    }
+
+    /// The mark of a `letters/` entry.
+    pub fn parse(segment: &str) -> Option<Self> {
+        let mut parts = segment.split('+');
+        let (epoch, to) = (parse_epoch_segment(parts.next()?)?, parts.next()?.parse().ok()?);
+        let rewind = Epoch(parts.next()?.strip_prefix('r')?.parse().ok()?);
+        let mark = Self { epoch, to, rewind, date: parse_date_segment(parts.next()?)? };
+        (to >= 0 && mark.name() == segment).then_some(mark)
     }
 }
 

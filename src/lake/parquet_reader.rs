@@ -61,7 +61,7 @@ impl ParquetFile {
         &self,
         columns: &[usize],
         batch_rows: usize,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>>, LakeError> {
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
         let reader: Result<ParquetRecordBatchReader, _> =

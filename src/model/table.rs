@@ -28,6 +28,10 @@ pub struct Table {
     pub on_offset_out_of_range: OnOutOfRange,
     /// How its RAW files roll.
     pub raw: RawSettings,
+    /// What is kept of its bad messages, and who is told of them.
+    pub quarantine: QuarantineSettings,
+    /// When a lane that feeds it halts because too many messages fail; none: never.
+    pub stop_when: Option<StopRule>,
     /// How it is promoted; none: RAW only.
     pub processed: Option<ProcessedSettings>,
 }
@@ -64,6 +68,36 @@ pub fn row_tables(tables: &[Table]) -> Option<Vec<RowTable>> {
         }));
     }
     (all.len() <= usize::from(TableIndex::MAX)).then_some(all)
+}
+
+/// What is kept of a table's bad messages, and who is told of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QuarantineSettings {
+    /// What of the payload goes to quarantine.
+    pub payload: PayloadKept,
+    /// Dead-letter topic that committed quarantine is sent to; none: it stays in the lake.
+    pub topic: Option<String>,
+}
+
+/// What of the payload of a bad message goes to quarantine; from the least strict to the strictest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PayloadKept {
+    /// Its bytes.
+    #[default]
+    Keep,
+    /// Its SHA-256, and nothing that tells a piece of it.
+    Digest,
+    /// Nothing.
+    None,
+}
+
+/// A lane halts as soon as more than a share of its last messages failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopRule {
+    /// The share, in millionths.
+    pub failed_ppm: u32,
+    /// How many messages the share is of.
+    pub of: u32,
 }
 
 /// Which topics feed a table.

@@ -83,6 +83,11 @@ impl Code {
         self.0
     }
 
+    /// One sentence on what it means, the same for every message.
+    pub fn meaning(self) -> &'static str {
+        Self::ALL.iter().find(|(code, _)| *code == self).map_or("", |(_, meaning)| meaning)
+    }
+
     /// The code of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().map(|(code, _)| *code).find(|code| code.0 == name)

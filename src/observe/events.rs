@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{debug, error, info, warn};
 
-use super::metrics::{Code, Command, Event, Stage, Table, TopicOutcome, Zone, add_time, metrics};
+use super::metrics::{Code, Command, Event, Stage, Table, Topic, TopicOutcome, Zone, add_time, metrics};
 use crate::fault::{Domain, Fault, Verdict};
 use crate::model::batch::Outcome;
 use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
@@ -229,6 +229,24 @@ pub fn promotion_done(table: &str, seq: u64, rows: u64, files: u64, bytes: u64, 
 /// There was nothing to promote.
 pub fn promotion_empty(table: &str) {
     debug!(event = "promotion.empty", table, "nothing to promote");
+}
+
+/// Dead letters of a lane were acknowledged; every one below `to` was.
+pub fn letters_sent(source: &TopicPartition, dead_letter_topic: &str, to: i64, letters: usize) {
+    metrics().letters.get_or_create(&Topic { topic: dead_letter_topic.to_owned() }).inc_by(letters as u64);
+    if letters > 0 {
+        let (topic, partition) = (&*source.topic, source.partition);
+        info!(event = "letters.sent", topic, partition, to, letters, dead_letter_topic, "dead letters sent");
+    }
+}
+
+/// The daemon ends before all dead letters are sent; whoever has the lanes next sends the rest.
+pub fn letters_left(waited: Duration) {
+    warn!(
+        event = "letters.left",
+        waited_s = waited.as_secs_f64(),
+        "dead letters are left: they are sent after the next start"
+    );
 }
 
 /// A chain was cut back.

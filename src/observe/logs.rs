@@ -95,9 +95,7 @@ pub fn start(options: LogOptions) -> io::Result<LogGuard> {
     subscriber.try_init().map_err(io::Error::other)?;
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
-        let payload = panic.payload();
-        let message = payload.downcast_ref::<&str>().copied();
-        let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message");
+        let message = super::panic_text(panic.payload());
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
         super::events::panicked(thread.name().unwrap_or("unnamed"), message, &place);
     }));

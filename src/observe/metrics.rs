@@ -76,6 +76,8 @@ pub struct Metrics {
     pub(super) promotions: Family<Table, Counter>,
     pub(super) promoted_rows: Family<Table, Counter>,
     pub(super) promotion_seconds: Family<Table, Seconds>,
+    pub(super) letters: Family<Topic, Counter>,
+    pub(super) letter_lag: Family<Lane, Gauge>,
     pub(super) rewinds: Counter,
     pub(super) commands: Family<Command, Counter>,
     pub(super) log_lines_dropped: Counter,
@@ -123,6 +125,12 @@ impl Metrics {
             promotions: family(r, "forebay_promotions", "Promotions of a table"),
             promoted_rows: family(r, "forebay_promoted_rows", "Rows written to Processed"),
             promotion_seconds: family(r, "forebay_promotion_seconds", "Time spent on promotions"),
+            letters: family(r, "forebay_dead_letters", "Messages sent to a dead-letter topic and acknowledged"),
+            letter_lag: family(
+                r,
+                "forebay_dead_letter_lag",
+                "Committed offsets whose dead letters are still to be sent",
+            ),
             rewinds: one(r, "forebay_rewinds", "Rewinds done"),
             commands: family(r, "forebay_control_commands", "Commands that changed state"),
             log_lines_dropped: one(r, "forebay_log_lines_dropped", "Log lines that could not be written"),
@@ -168,6 +176,16 @@ impl Metrics {
     /// Messages between what is committed and the end of a Kafka partition.
     pub fn set_lag(&self, source: &TopicPartition, messages: i64) {
         self.lag.get_or_create(&Lane::of(source)).set(messages.max(0));
+    }
+
+    /// Committed offsets of a Kafka partition whose dead letters are still to be sent.
+    pub fn set_letter_lag(&self, source: &TopicPartition, offsets: i64) {
+        self.letter_lag.get_or_create(&Lane::of(source)).set(offsets);
+    }
+
+    /// Forgets a Kafka partition whose dead letters somebody else sends now.
+    pub fn forget_letters(&self, source: &TopicPartition) {
+        self.letter_lag.remove(&Lane::of(source));
     }
 
     /// Counter of messages read from a topic.

@@ -15,10 +15,12 @@ pub mod events;
 mod fields;
 pub mod logs;
 pub mod metrics;
+mod panics;
 pub mod read;
 mod rotate;
 mod terminal;
 mod totals;
 
 pub use metrics::metrics;
+pub use panics::panic_text;
 pub use totals::Totals;

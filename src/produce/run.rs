@@ -159,6 +159,7 @@ pub fn run(mut job: Job, stop: &AtomicBool, mut progress: impl FnMut(Progress)) 
             partition: None,
             key: Some(message.key.as_bytes()),
             payload: message.payload.as_deref(),
+            headers: &[],
         });
         if outcome.is_err() {
             break;

@@ -11,6 +11,9 @@ pub enum Exit {
     Drained,
     /// The stage after it has gone.
     DownstreamClosed,
+    /// By a rule of its own, and not because anything broke: what it has handed on is to be finished, and then its
+    /// supervisor stops with this fault.
+    Stopped(Fault),
     /// It met a fault.
     Failed(Fault),
     /// It panicked, with this message.
@@ -24,7 +27,7 @@ impl fmt::Display for Exit {
         match self {
             Self::Drained => f.write_str("drained"),
             Self::DownstreamClosed => f.write_str("the stage after it has gone"),
-            Self::Failed(fault) => write!(f, "{fault}"),
+            Self::Failed(fault) | Self::Stopped(fault) => write!(f, "{fault}"),
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Hung => f.write_str("made no progress and was abandoned"),
         }

@@ -18,7 +18,7 @@ use actix::prelude::{Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, 
 use super::exit::Exit;
 use super::heartbeat::Heartbeat;
 use super::step::{Progress, Step};
-use crate::observe::events;
+use crate::observe::{events, panic_text};
 
 /// Called with the role of a stage before each of its steps, inside the same `catch_unwind`: how tests make a stage
 /// panic or hang. None in production.
@@ -198,9 +198,5 @@ impl Drop for ExitGuard {
 
 /// The text of a panic, for people.
 pub fn panic_message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
+    panic_text(panic).to_owned()
 }

@@ -7,9 +7,11 @@
 //!   │     KafkaReader ═▶ (pool) ═▶ Validator ═▶ ParquetBufferer
 //!   ├─ LaneSupervisor p1 …
 //!   ├─ HourlyTimer ──▶ PromotionSupervisor
+//!   └─ LetterSupervisor ── LetterSender    dead letters of all lanes, once they are committed
 //! ```
 
 pub mod lane;
+pub mod letters;
 pub mod parts;
 pub mod policy;
 pub mod pool;

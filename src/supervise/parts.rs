@@ -10,6 +10,7 @@ use super::reaper::ReaperHandle;
 use super::view::{Shared, Tally};
 use crate::clock::Clock;
 use crate::flow::buffer::pressure::EncoderMemory;
+use crate::flow::letters::post::OpenPost;
 use crate::flow::parse::ParseJob;
 use crate::flow::parse::ParserTable;
 use crate::flow::read::broker::Broker;
@@ -64,6 +65,8 @@ pub struct Parts {
     pub hang_after: Duration,
     /// Time.
     pub clock: Arc<dyn Clock>,
+    /// The way of dead letters to Kafka.
+    pub post: OpenPost,
     /// Joins the threads of ended parts.
     pub reaper: ReaperHandle,
     /// Called before each step of each stage; tests make stages fail with it. None in production.

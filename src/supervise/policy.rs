@@ -79,6 +79,7 @@ impl RestartPolicy {
     pub fn decide(&mut self, exit: &Exit, now: Instant, jitter: f64) -> Decision {
         match exit {
             Exit::Drained | Exit::DownstreamClosed => Decision::Ignore,
+            Exit::Stopped(fault) => Decision::Halt(fault.clone()),
             Exit::Failed(fault) if fault.verdict == Verdict::Halt => Decision::Halt(fault.clone()),
             Exit::Failed(fault) if fault.verdict == Verdict::Fenced => Decision::AwaitAssignment,
             Exit::Failed(fault) => self.failed(now, jitter, fault.domain == crate::fault::Domain::Internal),

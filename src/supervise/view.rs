@@ -7,6 +7,7 @@ use crate::fault::{Domain, Fault, Verdict};
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
 use crate::model::violation::Code;
+use crate::observe::metrics;
 use jiff::Timestamp;
 
 /// A fault as shown to people.
@@ -70,8 +71,30 @@ pub struct LaneView {
     pub restarts: u32,
     /// The last fault, even when it has passed.
     pub last_fault: Option<FaultView>,
+    /// How far its dead letters have been sent; none without a dead-letter topic.
+    pub letters: Option<LettersView>,
     /// Its stages, in the order of the flow.
     pub stages: Vec<StageView>,
+}
+
+/// How far the dead letters of a lane have been sent.
+#[derive(Debug, Clone)]
+pub struct LettersView {
+    /// Their topic.
+    pub topic: String,
+    /// Every letter below was acknowledged; none: not known yet.
+    pub position: Option<i64>,
+    /// Letters acknowledged since the process started.
+    pub sent: u64,
+    /// Why they cannot be sent, until they can.
+    pub fault: Option<FaultView>,
+}
+
+impl LettersView {
+    /// Nothing is known yet.
+    pub fn new(topic: &str) -> Self {
+        Self { topic: topic.to_owned(), position: None, sent: 0, fault: None }
+    }
 }
 
 /// One stage of a lane, or a worker of the parser pool.
@@ -135,7 +158,21 @@ impl LaneView {
             last_commit: None,
             restarts: 0,
             last_fault: None,
+            letters: None,
             stages: Vec::new(),
+        }
+    }
+
+    /// Offsets that are committed and whose dead letters are still to be sent.
+    pub fn letter_lag(&self) -> Option<i64> {
+        let position = self.letters.as_ref()?.position?;
+        self.committed.map(|committed| (committed - position).max(0))
+    }
+
+    /// Brings the metric of [`Self::letter_lag`] up to date.
+    pub(super) fn show_letter_lag(&self, lane: &TopicPartition) {
+        if let Some(lag) = self.letter_lag() {
+            metrics().set_letter_lag(lane, lag);
         }
     }
 

@@ -46,7 +46,7 @@ fn main() {
         return;
     };
     let invoices = ubl::invoices(FilePath::new(&folder));
-    let invoices: Vec<Vec<u8>> = (0..MESSAGES / invoices.len().max(1)).flat_map(|_| invoices.iter().cloned()).collect();
+    let invoices: Vec<Vec<u8>> = (0..5).flat_map(|_| invoices.iter().cloned()).collect();
     let batches: Vec<Arc<RawBatch>> = (0..BATCHES).map(|number| gather(number, &invoices)).collect();
     let mappings = [
         ("20 columns, lines as rows", ubl::mapping()),

@@ -65,7 +65,7 @@ fn of_the_line() -> Vec<Column> {
         column("item", "cac:Item/cbc:Name", Kind::String),
         column("seller_id", "cac:Item/cac:SellersItemIdentification/cbc:ID", Kind::String),
         column("price", "cac:Price/cbc:PriceAmount", Kind::Decimal(18, 4)),
-        column("tax", "cac:TaxTotal/cbc:TaxAmount", Kind::Decimal(18, 2)),
+        column("tax", "cac:TaxTotal/cbc:TaxAmount", Kind::Decimal(18, 4)),
         column("note", "cbc:Note", Kind::String),
     ];
     columns.iter_mut().for_each(|column| column.repeat = Repeat::First);

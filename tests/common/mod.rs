@@ -68,7 +68,9 @@ impl Sandbox {
         for (number, payload) in payloads.iter().enumerate() {
             let partition = Some(i32::try_from(number).unwrap() % self.partitions);
             let payload = payload.as_deref().map(str::as_bytes);
-            producer.send(Outgoing { number, topic: &self.topic, partition, key: None, payload }).unwrap();
+            producer
+                .send(Outgoing { number, topic: &self.topic, partition, key: None, payload, headers: &[] })
+                .unwrap();
         }
         assert_eq!(producer.flush(PATIENCE).unwrap(), 0);
     }

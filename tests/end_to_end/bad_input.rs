@@ -23,7 +23,9 @@ pub(crate) fn send(site: &Site, topic: &str, partition: i32, payloads: &[Option<
     });
     let producer = producer.unwrap();
     for (number, payload) in payloads.iter().enumerate() {
-        producer.send(Outgoing { number, topic, partition: Some(partition), key: None, payload: *payload }).unwrap();
+        producer
+            .send(Outgoing { number, topic, partition: Some(partition), key: None, payload: *payload, headers: &[] })
+            .unwrap();
     }
     assert_eq!(producer.flush(PATIENCE).unwrap(), 0);
     let offsets = offsets.lock().unwrap().clone();

@@ -8,6 +8,7 @@
 mod bad_input;
 mod invoices;
 mod lake;
+mod letters;
 mod main_path;
 mod outages;
 mod recreated;

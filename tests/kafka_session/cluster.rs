@@ -155,7 +155,7 @@ fn what_was_sent_comes_as_it_was(cluster: &Cluster) {
         (None, Some(b"last")),
     ];
     for (number, (key, payload)) in shapes.into_iter().enumerate() {
-        producer.send(Outgoing { number, topic: &topic, partition: Some(0), key, payload }).unwrap();
+        producer.send(Outgoing { number, topic: &topic, partition: Some(0), key, payload, headers: &[] }).unwrap();
     }
     assert_eq!(producer.flush(PATIENCE).unwrap(), 0);
     let writer: BaseProducer =

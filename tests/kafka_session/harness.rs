@@ -105,8 +105,14 @@ impl Cluster {
         .unwrap();
         for number in numbers {
             let payload = format!("m{number}");
-            let message =
-                Outgoing { number, topic, partition: Some(partition), key: None, payload: Some(payload.as_bytes()) };
+            let message = Outgoing {
+                number,
+                topic,
+                partition: Some(partition),
+                key: None,
+                payload: Some(payload.as_bytes()),
+                headers: &[],
+            };
             producer.send(message).unwrap();
         }
         assert_eq!(producer.flush(PATIENCE).unwrap(), 0);

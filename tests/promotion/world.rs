@@ -26,7 +26,8 @@ use forebay::model::batch::{LedgerRow, Outcome};
 use forebay::model::mapping::{Column, Kind, LINEAGE, Mapping, Path, Precision, Take};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::table::{
-    DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table, TopicChoice,
+    DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, QuarantineSettings, RawSettings, Retire, StartingOffsets,
+    Table, TopicChoice,
 };
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::{LakePath, Storage};
@@ -132,6 +133,8 @@ impl World {
             starting_offsets: StartingOffsets::Earliest,
             on_offset_out_of_range: OnOutOfRange::Fail,
             raw: RawSettings::default(),
+            quarantine: QuarantineSettings::default(),
+            stop_when: None,
             processed: Some(processed),
         };
         let lanes =

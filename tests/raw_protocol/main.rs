@@ -8,6 +8,7 @@ mod ambiguous;
 mod audits;
 mod behaviour;
 mod disk;
+mod letters;
 mod memory;
 mod undo;
 mod world;

@@ -145,7 +145,8 @@ fn a_partition_that_comes_back_before_its_lane_has_come_to_rest_gets_a_lane() {
         let owns = |partition: &i32| daemon.parts().session.owns(&TopicPartition::new("library", *partition));
         (0..2).filter(owns).count()
     };
-    eventually("they share", || owned(&first) == 1 && owned(&second) == 1);
+    // The session knows before the tree does.
+    eventually("they share", || owned(&first) == 1 && owned(&second) == 1 && lanes(&second).len() == 1);
     let moved = lanes(&second)[0];
     assert_eq!(lane(&first, moved).unwrap().state, LaneState::Draining);
     drain(second).unwrap();

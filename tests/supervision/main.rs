@@ -13,6 +13,7 @@ mod commands;
 mod groups;
 mod hangs;
 mod lake;
+mod letters;
 mod outages;
 mod panics;
 mod world;

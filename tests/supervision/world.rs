@@ -107,7 +107,7 @@ impl World {
             let partition = Some(i32::try_from(number).unwrap() % self.sandbox.partitions);
             let payload = payload.as_deref().map(str::as_bytes);
             let topic = &self.sandbox.topic;
-            self.producer.send(Outgoing { number, topic, partition, key: None, payload }).unwrap();
+            self.producer.send(Outgoing { number, topic, partition, key: None, payload, headers: &[] }).unwrap();
         }
         assert_eq!(self.producer.flush(PATIENCE).unwrap(), 0);
         let places = std::mem::take(&mut *self.places.lock().unwrap());

@@ -226,6 +226,35 @@ pub(crate) fn damaged(random: &mut Rng) -> Vec<u8> {
     bytes
 }
 
+/// A document in another encoding than UTF-8, half of them with something changed in a byte or two.
+pub(crate) fn encoded(random: &mut Rng) -> Vec<u8> {
+    let document = good(random);
+    let body = match document.strip_prefix("<?xml") {
+        Some(rest) => rest.split_once("?>").map_or("", |(_, body)| body),
+        None => &document,
+    };
+    let name = pick(random, &["UTF-16", "UTF-16LE", "UTF-16BE", "ISO-8859-1", "ISO-8859-15", "US-ASCII"]);
+    let text = format!("<?xml version='1.0' encoding='{name}'?>{body}");
+    let mut bytes: Vec<u8> = match name {
+        "UTF-16" => std::iter::once(0xFEFF).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect(),
+        "UTF-16LE" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        "UTF-16BE" => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        "US-ASCII" => text.chars().map(|character| u8::try_from(character).unwrap_or(b'x') & 0x7F).collect(),
+        _ => text.chars().map(|character| u8::try_from(character).unwrap_or(b'x')).collect(),
+    };
+    if random.bool() {
+        for _ in 0..random.usize(1..3) {
+            let at = random.usize(..bytes.len());
+            match random.u8(..3) {
+                0 => bytes[at] = random.u8(..),
+                1 => bytes[at] ^= 1 << random.u8(..8),
+                _ => bytes.truncate(at.max(60)),
+            }
+        }
+    }
+    bytes
+}
+
 fn pick<T: Copy>(random: &mut Rng, from: &[T]) -> T {
     from[random.usize(..from.len())]
 }

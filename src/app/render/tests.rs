@@ -24,6 +24,7 @@ fn lane(partition: i32, state: LaneState) -> Lane {
         buffered_rows: 60,
         last_commit_at: Some(time("2026-10-01T01:01:00Z")),
         last_fault: None,
+        dead_letters: None,
     }
 }
 
@@ -56,6 +57,19 @@ fn status() -> Status {
 fn a_kafka_that_is_away_is_told_above_the_lanes() {
     let status = Status { kafka_fault: Some("no broker answers".to_owned()), ..status() };
     assert!(look().status(&status).lines().any(|line| line == "kafka: no broker answers"));
+}
+
+#[test]
+fn dead_letters_that_are_behind_are_told_and_others_are_not() {
+    let told = |lag, fault: Option<&str>| {
+        let topic = "dead".to_owned();
+        let letters = DeadLetters { topic, position: Some(90), lag, sent: 3, fault: fault.map(str::to_owned) };
+        let lane = Lane { dead_letters: Some(letters), ..lane(0, LaneState::Running) };
+        look().lanes(&[lane]).lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(told(Some(0), None).is_empty());
+    assert_eq!(told(None, None), ["library:0 dead letters to dead: not looked at yet"]);
+    assert_eq!(told(Some(10), Some("away")), ["library:0 dead letters to dead: 10 offsets behind: away"]);
 }
 
 #[test]

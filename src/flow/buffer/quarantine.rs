@@ -1,5 +1,6 @@
 //! Dead letters as rows of the quarantine zone: the message as it came, with every violation.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
@@ -10,15 +11,17 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use jiff::Timestamp;
+use sha2::{Digest, Sha256};
 
 use crate::fault::Fault;
 use crate::model::batch::{DeadLetter, RawBatch, RawMessage};
 use crate::model::mapping::{LINEAGE, Mapping};
+use crate::model::table::PayloadKept;
 
 /// Payload bytes that are copied into one batch of rows; a single larger message is a batch of its own.
 const SLICE_BYTES: usize = 1 << 20;
 
-/// The columns of a quarantine file, the same for every table.
+/// The columns of a quarantine file, the same for every table and whatever is kept of payloads.
 pub fn quarantine_schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         let topic = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
@@ -30,6 +33,7 @@ pub fn quarantine_schema() -> SchemaRef {
             Field::new("kafka_key", DataType::Binary, true),
             Field::new("kafka_headers", list(header_fields()), false),
             Field::new("payload", DataType::Binary, true),
+            Field::new("payload_sha256", DataType::Utf8, true),
             Field::new("violations", list(violation_fields()), false),
             Field::new("mapping", DataType::Utf8, true),
             Field::new("mapping_version", DataType::Int32, true),
@@ -72,7 +76,8 @@ fn violation_fields() -> Fields {
 /// The rows of some dead letters of one batch and one table, in slices of about 1 MiB of payload, so that copying
 /// them never doubles a batch in memory.
 ///
-/// `mapping` is the one they were read with; none where no table takes them.
+/// `mapping` is the one they were read with; none where no table takes them. Of the payload `kept` goes in; key and
+/// headers always do.
 ///
 /// # Errors
 ///
@@ -81,6 +86,7 @@ pub fn quarantine_rows<'a>(
     raw: &'a RawBatch,
     letters: &'a [&'a DeadLetter],
     mapping: Option<&'a Mapping>,
+    kept: PayloadKept,
     now: Timestamp,
 ) -> impl Iterator<Item = Result<RecordBatch, Fault>> + 'a {
     let mut rest = letters;
@@ -93,7 +99,16 @@ pub fn quarantine_rows<'a>(
         }
         let (slice, after) = rest.split_at(take);
         rest = after;
-        (!slice.is_empty()).then(|| build(raw, slice, mapping, now))
+        (!slice.is_empty()).then(|| build(raw, slice, mapping, kept, now))
+    })
+}
+
+/// As engines write it: 64 hexadecimal digits, in small letters.
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
     })
 }
 
@@ -105,9 +120,10 @@ fn build(
     raw: &RawBatch,
     letters: &[&DeadLetter],
     mapping: Option<&Mapping>,
+    kept: PayloadKept,
     now: Timestamp,
 ) -> Result<RecordBatch, Fault> {
-    let mut rows = Rows::new();
+    let mut rows = Rows::new(mapping, now);
     for letter in letters {
         let message = raw.messages.get(letter.message as usize).ok_or_else(|| {
             Fault::internal(
@@ -115,14 +131,16 @@ fn build(
                 format!("a dead letter of {} {} is not in its batch", raw.source, raw.range),
             )
         })?;
-        rows.append(raw, message, letter, mapping, now);
+        rows.append(raw, message, letter, kept);
     }
     let batch = rows.finish().and_then(|columns| RecordBatch::try_new(quarantine_schema(), columns));
     batch.map_err(|error| Fault::internal("buffer.quarantine", format!("cannot build quarantine rows: {error}")))
 }
 
 /// One builder a column, in the order of [`quarantine_schema`].
-struct Rows {
+struct Rows<'m> {
+    of: Option<&'m Mapping>,
+    now: Timestamp,
     topic: StringDictionaryBuilder<Int32Type>,
     partition: Int32Builder,
     offset: Int64Builder,
@@ -130,15 +148,18 @@ struct Rows {
     key: BinaryBuilder,
     headers: Headers,
     payload: BinaryBuilder,
+    payload_sha256: StringBuilder,
     violations: Violations,
     mapping: StringBuilder,
     mapping_version: Int32Builder,
     quarantined_at: TimestampMicrosecondBuilder,
 }
 
-impl Rows {
-    fn new() -> Self {
+impl<'m> Rows<'m> {
+    fn new(of: Option<&'m Mapping>, now: Timestamp) -> Self {
         Self {
+            of,
+            now,
             topic: StringDictionaryBuilder::new(),
             partition: Int32Builder::new(),
             offset: Int64Builder::new(),
@@ -146,6 +167,7 @@ impl Rows {
             key: BinaryBuilder::new(),
             headers: Headers::default(),
             payload: BinaryBuilder::new(),
+            payload_sha256: StringBuilder::new(),
             violations: Violations::default(),
             mapping: StringBuilder::new(),
             mapping_version: Int32Builder::new(),
@@ -153,25 +175,20 @@ impl Rows {
         }
     }
 
-    fn append(
-        &mut self,
-        raw: &RawBatch,
-        message: &RawMessage,
-        letter: &DeadLetter,
-        mapping: Option<&Mapping>,
-        now: Timestamp,
-    ) {
+    fn append(&mut self, raw: &RawBatch, message: &RawMessage, letter: &DeadLetter, kept: PayloadKept) {
         self.topic.append_value(&raw.source.topic);
         self.partition.append_value(raw.source.partition);
         self.offset.append_value(message.offset);
         self.timestamp.append_option(message.timestamp_us);
         self.key.append_option(message.key.as_ref().map(|span| raw.slice(span)));
         self.headers.append(raw, message);
-        self.payload.append_option(message.payload.as_ref().map(|span| raw.slice(span)));
+        let payload = message.payload.as_ref().map(|span| raw.slice(span));
+        self.payload.append_option(payload.filter(|_| kept == PayloadKept::Keep));
+        self.payload_sha256.append_option(payload.filter(|_| kept == PayloadKept::Digest).map(sha256));
         self.violations.append(letter);
-        self.mapping.append_option(mapping.map(|mapping| &mapping.name));
-        self.mapping_version.append_option(mapping.map(|mapping| mapping.version.cast_signed()));
-        self.quarantined_at.append_value(now.as_microsecond());
+        self.mapping.append_option(self.of.map(|mapping| &mapping.name));
+        self.mapping_version.append_option(self.of.map(|mapping| mapping.version.cast_signed()));
+        self.quarantined_at.append_value(self.now.as_microsecond());
     }
 
     fn finish(mut self) -> Result<Vec<ArrayRef>, ArrowError> {
@@ -183,6 +200,7 @@ impl Rows {
             Arc::new(self.key.finish()),
             self.headers.finish()?,
             Arc::new(self.payload.finish()),
+            Arc::new(self.payload_sha256.finish()),
             self.violations.finish()?,
             Arc::new(self.mapping.finish()),
             Arc::new(self.mapping_version.finish()),

@@ -226,11 +226,11 @@ fn confirm(form: Form, text: &str) -> Result<(), Box<Found>> {
             Err(Found::fatal(Code::XML_ENCODING_CONFLICT, 0, what))
         }
         Some(name) => {
-            let label = text[name.clone()].to_ascii_lowercase();
-            if ANY_ORDER.contains(&&*label) || charset(&label) == Some(form.charset) {
+            let label = &text[name.clone()];
+            if ANY_ORDER.iter().any(|any| any.eq_ignore_ascii_case(label)) || charset(label) == Some(form.charset) {
                 return Ok(());
             }
-            Err(conflict(name.start, &format!("names {}, but the bytes are {}", shortened(&label), encoding.name())))
+            Err(conflict(name.start, &format!("names {}, but the bytes are {}", shortened(label), encoding.name())))
         }
         None => Ok(()),
     }

@@ -10,6 +10,8 @@ pub const DENIED: &str = "kafka.denied";
 pub const OUT_OF_RANGE: &str = "kafka.offset-out-of-range";
 /// The cluster has no topic of that name.
 pub const UNKNOWN_TOPIC: &str = "kafka.unknown-topic";
+/// Event of a message that is larger than its topic, or the client, takes.
+pub const TOO_LARGE: &str = "kafka.message-too-large";
 /// Event of a second daemon with the same `group.instance.id`.
 pub const DUPLICATE_INSTANCE: &str = "kafka.duplicate-instance";
 /// Event of a cluster that cannot be reached. librdkafka goes on trying by itself.
@@ -111,6 +113,7 @@ fn classify(code: Code) -> (Domain, Verdict, &'static str, &'static str) {
         Code::BadMessage | Code::InvalidMessage | Code::BadCompression | Code::UnsupportedCompressionType => {
             (External, Retry, "kafka.corrupt-message", "nothing was skipped; check the broker's disk")
         }
+        Code::MessageSizeTooLarge => (External, Retry, TOO_LARGE, "raise max.message.bytes of the topic"),
         Code::PollExceeded => (Internal, Retry, "kafka.poll-interval", ""),
         Code::InconsistentGroupProtocol | Code::UnsupportedAssignor | Code::InvalidGroupId => {
             (User, Halt, "kafka.group", "members of one group need one assignment strategy; take another group.id")

@@ -24,6 +24,7 @@ pub mod fetch;
 pub mod mock;
 mod native;
 pub mod producer;
+pub mod sample;
 pub mod session;
 pub mod settings;
 pub mod source;

@@ -1,4 +1,4 @@
-//! A producer for the load generator and for tests: idempotent, acknowledged by all replicas.
+//! A producer for dead letters, for the load generator and for tests: idempotent, acknowledged by all replicas.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, Timestamp};
+use rdkafka::message::{Header, Message, OwnedHeaders, Timestamp};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
 use super::context::lock;
@@ -51,6 +51,8 @@ pub struct Outgoing<'a> {
     pub key: Option<&'a [u8]>,
     /// Payload; none is a tombstone.
     pub payload: Option<&'a [u8]>,
+    /// Headers by name; a null value is none.
+    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
 }
 
 type Report = Box<dyn FnMut(Delivery) + Send>;
@@ -99,7 +101,31 @@ pub struct Producer {
     client: BaseProducer<Deliveries>,
 }
 
+/// What no setting of the user changes for messages that must not be lost.
+const RELIABLE: [(&str, &str); 3] =
+    [("enable.idempotence", "true"), ("acks", "all"), ("max.in.flight.requests.per.connection", "5")];
+
 impl Producer {
+    /// A producer for messages that must not be lost: idempotent and acknowledged by all replicas whatever the settings
+    /// say. A message that is not acknowledged within `patience` has failed.
+    ///
+    /// # Errors
+    ///
+    /// Halt when the settings are refused.
+    pub fn reliable(
+        settings: &Settings,
+        patience: Duration,
+        report: impl FnMut(Delivery) + Send + 'static,
+    ) -> Result<Self, Fault> {
+        let mut settings = settings.clone();
+        settings.user.extend(RELIABLE.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        for key in ["request.required.acks", "max.in.flight", "delivery.timeout.ms", "transactional.id"] {
+            settings.user.remove(key);
+        }
+        settings.user.insert("message.timeout.ms".to_owned(), patience.as_millis().to_string());
+        Self::connect(&settings, report)
+    }
+
     /// A producer for the cluster of these settings. `report` is called on the thread that sends or flushes.
     ///
     /// # Errors
@@ -142,6 +168,7 @@ impl Producer {
         record.partition = message.partition;
         record.key = message.key;
         record.payload = message.payload;
+        record.headers = (!message.headers.is_empty()).then(|| owned(message.headers));
         loop {
             match self.client.send(record) {
                 Ok(()) => {
@@ -178,6 +205,11 @@ impl Producer {
     pub fn serve(&self, wait: Duration) {
         self.client.poll(wait);
     }
+}
+
+fn owned(headers: &[(&str, Option<&[u8]>)]) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(headers.len());
+    headers.iter().fold(empty, |all, (key, value)| all.insert(Header { key, value: *value }))
 }
 
 impl std::fmt::Debug for Producer {

@@ -6,14 +6,18 @@
 
 mod conserve;
 mod dates;
+mod redact;
 mod resequence;
 mod rules;
 mod step;
+mod stop;
 
 pub use conserve::check;
+pub use redact::Redaction;
 pub use resequence::{Offered, Resequencer};
 pub use rules::Rules;
-pub use step::{Validator, ValidatorStep};
+pub use step::{TOO_MANY_FAILED, Validator, ValidatorStep};
+pub use stop::FailureWindow;
 
 #[cfg(test)]
 mod tests;

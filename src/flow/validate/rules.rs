@@ -12,13 +12,14 @@ use arrow::util::display::array_value_to_string;
 use jiff::Timestamp;
 
 use super::dates::DateRule;
+use super::redact::Redaction;
 use crate::fault::Fault;
 use crate::flow::parse::{Located, ParserTable};
 use crate::model::batch::{
     DeadLetter, LedgerRow, Outcome, ParsedBatch, RawBatch, TableIndex, TableRows, ValidBatch, Verdict,
 };
 use crate::model::mapping::OnBadMessage;
-use crate::model::table::{OnBadDate, RowTable, Table, row_tables};
+use crate::model::table::{OnBadDate, PayloadKept, RowTable, Table, row_tables};
 use crate::model::violation::{Code, Violation};
 
 /// Violations kept of one message.
@@ -33,6 +34,8 @@ pub struct Rules {
     /// Every table that has rows, child tables too.
     all: Vec<RowTable>,
     parsers: Arc<[ParserTable]>,
+    /// For messages that no table takes: what the strictest table asks for.
+    unrouted: Option<Redaction>,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,8 @@ struct TableRules {
     /// Columns that identify a record, with their names.
     record_id: Vec<(usize, String)>,
     on_bad_message: OnBadMessage,
+    /// Set when the table does not keep payloads.
+    redaction: Option<Redaction>,
 }
 
 /// A row that breaks a rule.
@@ -65,8 +70,10 @@ impl Rules {
     pub fn new(tables: &[Table], parsers: Arc<[ParserTable]>) -> Result<Self, Fault> {
         let too_many = || Fault::halt("config.tables", "there are more than 65,535 tables and child tables");
         let all = row_tables(tables).ok_or_else(too_many)?;
+        let is_strict = |table: &Table| table.quarantine.payload != PayloadKept::Keep;
+        let unrouted = tables.iter().any(is_strict).then(Redaction::default);
         let tables = tables.iter().map(TableRules::new).collect::<Result<_, _>>()?;
-        Ok(Self { tables, all, parsers })
+        Ok(Self { tables, all, parsers, unrouted })
     }
 
     /// Applies them to a batch and sorts good rows from dead letters. `now` stands for the Kafka timestamp of messages
@@ -109,7 +116,21 @@ impl Rules {
             *kept = part.message.iter().enumerate().map(is_kept).collect();
         }
         let tables = self.keep(tables, &mut kept, &spoiled, &mut verdicts)?;
+        self.redact(&mut verdicts);
         Ok(sort(raw, verdicts, tables, permit))
+    }
+
+    /// From here on nothing of a payload is told of messages whose table does not keep it: not in files, not in logs.
+    fn redact(&self, verdicts: &mut [Verdict]) {
+        for verdict in verdicts.iter_mut().filter(|verdict| !verdict.violations.is_empty()) {
+            let redaction = match verdict.table {
+                Some(table) => self.tables.get(usize::from(table)).and_then(|rules| rules.redaction.as_ref()),
+                None => self.unrouted.as_ref(),
+            };
+            if let Some(redaction) = redaction {
+                verdict.violations.iter_mut().for_each(|violation| redaction.apply(violation));
+            }
+        }
     }
 
     /// The name of a table; none for one that there is not.
@@ -175,7 +196,12 @@ impl TableRules {
                 record_id.push((place(name)?, name.clone()));
             }
         }
-        Ok(Self { date, record_id, on_bad_message: table.mapping.on_bad_message })
+        Ok(Self {
+            date,
+            record_id,
+            on_bad_message: table.mapping.on_bad_message,
+            redaction: (table.quarantine.payload != PayloadKept::Keep).then(|| Redaction::new(&table.mapping)),
+        })
     }
 
     /// Rows that break a rule, by row.

@@ -10,9 +10,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender};
 use super::conserve;
 use super::resequence::{Offered, Resequencer};
 use super::rules::Rules;
+use super::stop::FailureWindow;
 use crate::clock::Clock;
-use crate::fault::Fault;
-use crate::model::batch::{ParsedBatch, ValidBatch};
+use crate::fault::{Domain, Fault};
+use crate::model::batch::{Outcome, ParsedBatch, ValidBatch};
+use crate::model::table::StopRule;
 use crate::observe::events;
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
@@ -30,7 +32,12 @@ pub struct Validator {
     /// How many batches of this generation have been given to the parsers, counted before each is. When the input ends,
     /// this many must have come.
     pub issued: Arc<AtomicU64>,
+    /// When too many messages fail for the lane to go on; none: never.
+    pub stop_when: Option<StopRule>,
 }
+
+/// Name of the fault of a lane whose stop rule was met.
+pub const TOO_MANY_FAILED: &str = "lane.too-many-failed";
 
 /// Brings batches back into order, proves that nothing is lost, applies the rules and hands on.
 pub struct ValidatorStep {
@@ -39,12 +46,17 @@ pub struct ValidatorStep {
     output: Sender<ValidBatch>,
     resequencer: Resequencer<ParsedBatch>,
     unsent: VecDeque<ValidBatch>,
+    window: Option<FailureWindow>,
+    /// Set when the stop rule is met: the batch where it was is the last.
+    stopped: Option<Fault>,
 }
 
 impl ValidatorStep {
     /// A validator between two channels.
     pub fn new(validator: Validator, input: Receiver<ParsedBatch>, output: Sender<ValidBatch>) -> Self {
-        Self { validator, input, output, resequencer: Resequencer::new(), unsent: VecDeque::new() }
+        let window = validator.stop_when.map(FailureWindow::new);
+        let (resequencer, unsent) = (Resequencer::new(), VecDeque::new());
+        Self { validator, input, output, resequencer, unsent, window, stopped: None }
     }
 
     fn hand_on(&mut self, batch: ValidBatch) -> Result<Progress, Exit> {
@@ -70,9 +82,28 @@ impl ValidatorStep {
             self.validator.from = parsed.raw.range.to();
             let valid = self.validator.rules.apply(parsed, self.validator.clock.now())?;
             self.tell_dead_letters(&valid);
+            self.stopped = self.judge(&valid);
             self.unsent.push_back(valid);
+            if self.stopped.is_some() {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Whether too many messages have failed with this batch. It is handed on whole; what was read after it is read
+    /// again when the lane goes on.
+    fn judge(&mut self, batch: &ValidBatch) -> Option<Fault> {
+        let window = self.window.as_mut()?;
+        let has_failed = |outcome| matches!(outcome, Outcome::Quarantined | Outcome::Partial);
+        let last = batch.ledger.iter().find(|row| window.note(has_failed(row.outcome)))?;
+        let lane = batch.raw.source.in_kafka();
+        let message = format!(
+            "{lane}: {}, the last at offset {}; when the mapping or the messages are put right: forebay resume {lane}",
+            window.account(),
+            last.offset
+        );
+        Some(Fault { domain: Domain::External, ..Fault::halt(TOO_MANY_FAILED, message) })
     }
 
     /// A line of the log for messages that go to quarantine; all of them are counted when they are committed.
@@ -109,6 +140,9 @@ impl Step for ValidatorStep {
     fn step(&mut self) -> Result<Progress, Exit> {
         if let Some(batch) = self.unsent.pop_front() {
             return self.hand_on(batch);
+        }
+        if let Some(fault) = self.stopped.take() {
+            return Err(Exit::Stopped(fault));
         }
         match self.input.recv_timeout(WAIT) {
             Ok(parsed) => {

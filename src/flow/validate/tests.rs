@@ -17,7 +17,8 @@ use crate::model::budget::MemoryBudget;
 use crate::model::mapping::{Child, Kind, Mapping, OnBadMessage, Precision};
 use crate::model::offset::OffsetRange;
 use crate::model::table::{
-    DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table, TopicChoice,
+    DateBound, OnBadDate, OnOutOfRange, PayloadKept, ProcessedSettings, QuarantineSettings, RawSettings, Retire,
+    StartingOffsets, StopRule, Table, TopicChoice,
 };
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step};
@@ -44,6 +45,8 @@ fn table(mapping: Mapping, processed: Option<ProcessedSettings>) -> Table {
         starting_offsets: StartingOffsets::Earliest,
         on_offset_out_of_range: OnOutOfRange::Fail,
         raw: RawSettings::default(),
+        quarantine: QuarantineSettings::default(),
+        stop_when: None,
         processed,
     }
 }
@@ -239,6 +242,7 @@ fn validator(bench: &Bench, issued: &Arc<AtomicU64>, from: i64) -> Validator {
         rules: Arc::clone(&bench.rules),
         clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
         issued: Arc::clone(issued),
+        stop_when: None,
     }
 }
 
@@ -377,4 +381,54 @@ fn a_child_row_of_a_message_without_rows_is_a_breach() {
     parsed.tables.remove(0);
     parsed.verdicts[0].rows = 0;
     assert!(check(&parsed, 100, top).unwrap_err().to_string().contains("has none"));
+}
+
+#[test]
+fn a_lane_stops_with_the_batch_in_which_too_many_messages_have_failed() {
+    let mut lane = Lane::new(10);
+    let (out, output) = bounded(10);
+    let (input, batches) = unbounded();
+    let rule = StopRule { failed_ppm: 500_000, of: 4 };
+    let with_rule = Validator { stop_when: Some(rule), ..validator(&lane.bench, &lane.issued, 0) };
+    lane.step = ValidatorStep::new(with_rule, batches, out);
+    (lane.input, lane.output) = (input, output);
+    let good = "<library branch=\"L1\"/>";
+    for (seq, payloads) in
+        [[good, "<", good], [good, "<", "<"], ["<", good, good], [good, good, good]].iter().enumerate()
+    {
+        let payloads: Vec<Option<&[u8]>> = payloads.iter().map(|payload| Some(payload.as_bytes())).collect();
+        let mut raw = Arc::into_inner(batch(&payloads)).unwrap();
+        let from = 3 * i64::try_from(seq).unwrap();
+        (raw.generation, raw.seq, raw.range) = (7, seq as u64, OffsetRange::new(from, from + 3).unwrap());
+        raw.messages.iter_mut().zip(from..).for_each(|(message, offset)| message.offset = offset);
+        lane.input.send(lane.bench.parse(&Arc::new(raw))).unwrap();
+    }
+    let Exit::Stopped(fault) = lane.run() else { panic!("the rule was not heard") };
+    drop(lane.step);
+    assert_eq!(lane.output.iter().map(|batch| batch.raw.range.to()).collect::<Vec<_>>(), [3, 6, 9]);
+    assert_eq!((fault.event, fault.verdict), (TOO_MANY_FAILED, crate::fault::Verdict::Halt));
+    let said = "library:3: 3 of the last 4 messages failed, and stop_when allows 0.5 of 4, the last at offset 6; ";
+    assert!(fault.message.starts_with(said), "{}", fault.message);
+    assert!(fault.message.ends_with("forebay resume library:3"), "{}", fault.message);
+}
+
+#[test]
+fn a_table_that_keeps_no_payloads_is_told_nothing_of_them() {
+    for (payload, is_redacted) in [(PayloadKept::Keep, false), (PayloadKept::Digest, true), (PayloadKept::None, true)] {
+        let quarantine = QuarantineSettings { payload, ..QuarantineSettings::default() };
+        let mut bench = Bench::new(&Table { quarantine, ..table(dated(), Some(settings("day"))) });
+        let messages = [
+            "<m><r><id>sesame</id><day>2023-11-14</day></r></m>",
+            "<m><r><id>1</id><day>1066-10-14</day></r></m>",
+            "<m><r><sesame><sesame>",
+        ];
+        let valid = bench.validate(&messages);
+        let violations: Vec<_> = valid.dead_letters.iter().flat_map(|letter| &letter.violations).collect();
+        let codes: Vec<_> = violations.iter().map(|found| found.code.name()).collect();
+        assert_eq!(codes, ["type.int", "rule.date", "xml.unclosed"]);
+        assert!(violations.iter().all(|found| found.line == Some(1)), "{violations:?}");
+        let told = format!("{violations:?}");
+        assert_eq!(!told.contains("sesame") && !told.contains("1066"), is_redacted, "{payload:?}: {told}");
+        assert_eq!(violations[0].path.as_deref(), Some("/m/r/id"));
+    }
 }

@@ -72,6 +72,12 @@ fn the_paths_are_those_of_the_manual() {
     assert_eq!(raw_dir("books", date(2026, 11, 1), 7).as_str(), "raw/books/dt=2026-11-01/hr=07");
     assert_eq!(quarantine_dir(UNROUTED, date(2026, 11, 1)).as_str(), "quarantine/_unrouted/dt=2026-11-01");
     assert_eq!(Home::raw(&source).owner(Epoch(2)).as_str(), "_forebay/raw/library/p00003/owner/0000000002.json");
+    let mark = LetterMark { epoch: Epoch(4), to: 12, rewind: Epoch(3), date: date(2026, 11, 1) };
+    assert_eq!(mark.name(), "e0000000004+00000000000000000012+r0000000003+dt=2026-11-01");
+    assert_eq!(LetterMark::parse(&mark.name()), Some(mark));
+    assert_eq!(LetterMark::parse("e0000000004+12+r0000000003+dt=2026-11-01"), None);
+    let letters = Home::raw(&source).letters("books", "dead");
+    assert_eq!(letters.as_str(), "_forebay/raw/library/p00003/letters/books/dead");
     assert_eq!(Home::processed("books").stage(Epoch(2)).as_str(), "_forebay/processed/books/stage/e0000000002");
 }
 

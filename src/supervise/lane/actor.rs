@@ -23,6 +23,7 @@ use crate::model::status::LaneState;
 use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::host::StageExited;
+use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
 use crate::supervise::policy::{Decision, RestartPolicy};
 use crate::supervise::view::{FaultView, LaneView, Shared};
@@ -46,10 +47,13 @@ pub struct LaneSupervisor {
     starting: Option<Arc<AtomicBool>>,
     is_draining: bool,
     is_paused: bool,
+    /// Why the lane halts as soon as what was handed on is committed.
+    stopping: Option<Fault>,
     stop_at: Option<i64>,
     rewind: Option<(RewindOrder, oneshot::Sender<Result<Moved, Fault>>)>,
     /// Whether the broker tells the id of the topic, by which a start sees that it was created again.
     is_topic_known: bool,
+    letters: Letters,
     guard: EndGuard,
 }
 
@@ -68,6 +72,7 @@ impl LaneSupervisor {
         view: Shared<LaneView>,
         assignment: u64,
         is_paused: bool,
+        letters: Letters,
         root: Recipient<LaneEnded>,
     ) -> Self {
         let policy = RestartPolicy::new(parts.limits);
@@ -84,9 +89,11 @@ impl LaneSupervisor {
             starting: None,
             is_draining: false,
             is_paused,
+            stopping: None,
             stop_at: None,
             rewind: None,
             is_topic_known: false,
+            letters,
             guard,
         }
     }
@@ -194,6 +201,7 @@ impl LaneSupervisor {
 
     /// Halts the running stages. What they report from now on is of no interest.
     fn retire(&mut self) {
+        self.stopping = None;
         if let Some(stages) = self.stages.take() {
             stages.halt(&self.parts.reaper);
         }
@@ -272,7 +280,7 @@ impl Handler<Started> for LaneSupervisor {
         let reports = ctx.address().recipient();
         let (source, generation) = (&self.source, self.generation);
         let lane = LaneIdentity { source, generation, is_paused: self.is_paused };
-        let stages = match Stages::start(&self.parts, &lane, opened, &self.view, &reports) {
+        let stages = match Stages::start(&self.parts, &lane, opened, &self.view, &self.letters, &reports) {
             Ok(stages) => stages,
             Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };
@@ -286,16 +294,29 @@ impl Handler<StageExited> for LaneSupervisor {
     fn handle(&mut self, report: StageExited, ctx: &mut Self::Context) {
         let Some(stages) = self.stages.as_mut().filter(|_| report.generation == self.generation) else { return };
         let all_ended = stages.exited();
-        match report.exit {
-            Exit::Drained if all_ended => {
+        match (report.exit, self.stopping.take()) {
+            (Exit::Stopped(fault), _) => {
+                // The reader is halted, the bufferer sees the end of its input and commits.
+                stages.stop_reading();
+                self.stopping = Some(fault);
+                self.set_state(LaneState::Draining);
+            }
+            (Exit::Drained | Exit::DownstreamClosed, Some(_)) if all_ended && self.is_draining => {
+                self.come_to_rest(LaneEnd::Drained, ctx);
+            }
+            (Exit::Drained | Exit::DownstreamClosed, Some(fault)) if all_ended => {
+                self.ended(report.stage, &Exit::Failed(fault), ctx);
+            }
+            (Exit::Drained | Exit::DownstreamClosed, Some(fault)) => self.stopping = Some(fault),
+            (Exit::Drained, None) if all_ended => {
                 self.retire();
                 self.come_to_rest(LaneEnd::Drained, ctx);
             }
-            Exit::Drained | Exit::DownstreamClosed if all_ended => {
+            (Exit::Drained | Exit::DownstreamClosed, None) if all_ended => {
                 let fault = Fault::internal("lane.ended", "all stages have ended, and none of them said why");
                 self.ended(report.stage, &Exit::Failed(fault), ctx);
             }
-            exit => self.ended(report.stage, &exit, ctx),
+            (exit, _) => self.ended(report.stage, &exit, ctx),
         }
     }
 }
@@ -361,7 +382,7 @@ impl Handler<PauseLane> for LaneSupervisor {
         if !std::mem::replace(&mut self.is_paused, true) {
             events::lane_paused(&self.source, true);
         }
-        if let Some(stages) = self.stages.as_ref().filter(|_| !self.is_draining) {
+        if let Some(stages) = self.stages.as_ref().filter(|_| !self.is_draining && self.stopping.is_none()) {
             stages.pause(true);
             self.set_state(LaneState::Paused);
         }
@@ -375,7 +396,7 @@ impl Handler<ResumeLane> for LaneSupervisor {
         if std::mem::replace(&mut self.is_paused, false) {
             events::lane_paused(&self.source, false);
         }
-        if self.is_draining || self.starting.is_some() {
+        if self.is_draining || self.starting.is_some() || self.stopping.is_some() {
             return;
         }
         if let Some(stages) = &self.stages {

@@ -10,6 +10,7 @@ use crate::lake::footer::Zone;
 use crate::lake::names::UNROUTED;
 use crate::model::offset::{Epoch, TopicPartition};
 use crate::observe::{events, metrics};
+use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
 use crate::supervise::view::{FaultView, LaneView, Shared};
 
@@ -19,6 +20,7 @@ pub(super) struct LaneObserver {
     view: Shared<LaneView>,
     epoch: Epoch,
     generation: u64,
+    letters: Letters,
 }
 
 /// The name of a zone as metrics spell it.
@@ -33,8 +35,14 @@ fn zone_name(zone: Zone) -> &'static str {
 const COMMIT: &str = "Commit";
 
 impl LaneObserver {
-    pub(super) fn new(parts: &Arc<Parts>, view: Shared<LaneView>, epoch: Epoch, generation: u64) -> Self {
-        Self { parts: Arc::clone(parts), view, epoch, generation }
+    pub(super) fn new(
+        parts: &Arc<Parts>,
+        view: Shared<LaneView>,
+        epoch: Epoch,
+        generation: u64,
+        letters: Letters,
+    ) -> Self {
+        Self { parts: Arc::clone(parts), view, epoch, generation, letters }
     }
 }
 
@@ -90,8 +98,10 @@ impl BufferObserver for LaneObserver {
                 (view.committed, view.last_commit) = (Some(to), Some(interval.at));
                 view.lag = view.end.map(|end| (end - to).max(0));
                 metrics().set_lag(&in_kafka, view.lag.unwrap_or(0));
+                view.show_letter_lag(&in_kafka);
             }
         });
+        self.letters.committed(&in_kafka);
     }
 
     fn commit_failed(&self, source: &TopicPartition, _: u32, wait: Duration, fault: &Fault) {

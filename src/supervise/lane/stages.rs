@@ -22,8 +22,10 @@ use crate::flow::validate::{Validator, ValidatorStep};
 use crate::lake::LaneLedger;
 use crate::model::offset::TopicPartition;
 use crate::model::slots::LaneSlots;
+use crate::model::table::Table;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
 use crate::stage::step::Step;
+use crate::supervise::letters::{LaneOpened, Letters};
 use crate::supervise::parts::Parts;
 use crate::supervise::reaper::ReaperHandle;
 use crate::supervise::view::{LaneView, Shared, StageView};
@@ -67,6 +69,7 @@ impl Stages {
         lane: &LaneIdentity<'_>,
         opened: Opened,
         view: &Shared<LaneView>,
+        letters: &Letters,
         supervisor: &Recipient<StageExited>,
     ) -> Result<Self, Fault> {
         let &LaneIdentity { source, generation, .. } = lane;
@@ -74,6 +77,12 @@ impl Stages {
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
         // What the lake calls it goes with the data; everybody else calls it as Kafka does.
         let lineage = opened.ledger.source().clone();
+        let tables = || parts.tables.iter().filter(|table| table.topics.takes(&source.topic));
+        let letters_of = |table: &Table| Some((Arc::clone(&table.name), table.quarantine.topic.clone()?));
+        if let Some((table, topic)) = tables().find_map(letters_of) {
+            let route = opened.ledger.letters(&table, &topic);
+            letters.opened(LaneOpened { lane: source.clone(), route, view: view.clone() });
+        }
         let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
         let (valid_in, valid_out) = bounded(VALID_BATCHES);
         let report = BufferReport::default();
@@ -94,7 +103,7 @@ impl Stages {
             backoff: Backoff::default(),
             row_group_bytes: ROW_GROUP_BYTES,
             report: report.clone(),
-            observer: Arc::new(LaneObserver::new(parts, view.clone(), epoch, generation)),
+            observer: Arc::new(LaneObserver::new(parts, view.clone(), epoch, generation, letters.clone())),
         })?;
         let issued = Arc::new(AtomicU64::new(0));
         let validator = Validator {
@@ -103,6 +112,7 @@ impl Stages {
             rules: Arc::clone(&parts.rules),
             clock: Arc::clone(&parts.clock),
             issued: Arc::clone(&issued),
+            stop_when: tables().find_map(|table| table.stop_when),
         };
         let validator = ValidatorStep::new(validator, parsed_out, valid_in);
         let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), route, parsed_in, issued);
@@ -134,6 +144,11 @@ impl Stages {
         self.reader.tell(Command::Drain);
     }
 
+    /// Ends the intake at once; what the validator has handed on goes to the lake.
+    pub(super) fn stop_reading(&self) {
+        self.reader.halt();
+    }
+
     /// Stops or goes on reading, on an operator's command.
     pub(super) fn pause(&self, is_paused: bool) {
         self.reader.tell(if is_paused { Command::Pause } else { Command::Resume });
@@ -160,10 +175,12 @@ impl Stages {
         reaper.join(self.bufferer);
     }
 
-    /// The first stage without a sign of life for longer than `limit`.
+    /// The first stage that has not ended and gives no sign of life for longer than `limit`.
     pub(super) fn hung(&self, limit: Duration) -> Option<&'static str> {
         let silences = self.heartbeats().map(|heartbeat| heartbeat.silence());
-        ROLES.into_iter().zip(silences).find(|(_, silence)| *silence > limit).map(|(role, _)| role)
+        let ended = [self.reader.has_ended(), self.validator.has_ended(), self.bufferer.has_ended()];
+        let mut stages = ROLES.into_iter().zip(silences).zip(ended);
+        stages.find(|((_, silence), has_ended)| *silence > limit && !has_ended).map(|((role, _), _)| role)
     }
 
     /// Brings what people see of the lane up to date.

@@ -19,6 +19,7 @@ use crate::model::status::Node;
 use crate::model::table::TopicChoice;
 use crate::observe::{events, metrics};
 use crate::supervise::lane::{BatchLost, DrainLane, LaneEnd, LaneEnded, LaneSupervisor, Reassigned, StopLane};
+use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
 use crate::supervise::pool::{ParserPool, PoolFailed, StopPool};
 use crate::supervise::promotion::{PromotionSettings, PromotionSupervisor, SetRole};
@@ -78,6 +79,10 @@ pub struct RootSupervisor {
     pub(super) overdue: Option<Fault>,
     pub(super) paused: BTreeSet<Selection>,
     pub(super) promotions: Option<Addr<PromotionSupervisor>>,
+    pub(super) letters: Letters,
+    pub(super) letters_node: Shared<Node>,
+    /// Whether the end only waits for dead letters.
+    pub(super) is_posting: bool,
     /// No promotion runs, and none begins any more.
     pub(super) has_promoted: bool,
     pub(super) promotion_views: Vec<(usize, Shared<PromotionView>)>,
@@ -131,6 +136,9 @@ impl RootSupervisor {
             overdue: None,
             paused: BTreeSet::new(),
             promotions: None,
+            letters: Letters::default(),
+            letters_node: Shared::new(Node::new("LetterSender", "stage", "waiting")),
+            is_posting: false,
             has_promoted: false,
             promotion_views,
             pool_view,
@@ -154,6 +162,7 @@ impl RootSupervisor {
             view.clone(),
             assignment,
             is_paused,
+            self.letters.clone(),
             ctx.address().recipient(),
         );
         let address = lane.start();
@@ -202,7 +211,7 @@ impl RootSupervisor {
 
     /// Answers revokes whose lanes have all come to rest, and forgets those lanes.
     fn finish_revokes(&mut self) {
-        let (lanes, generations) = (&mut self.lanes, &mut self.generations);
+        let (lanes, generations, letters) = (&mut self.lanes, &mut self.generations, &self.letters);
         self.revokes.retain(|(sources, done)| {
             if sources.iter().any(|source| lanes.get(source).is_some_and(|lane| lane.end.is_none())) {
                 return true;
@@ -210,6 +219,7 @@ impl RootSupervisor {
             for source in sources {
                 if let Some(lane) = lanes.remove(source) {
                     generations.insert(source.clone(), lane.view.get().generation);
+                    letters.let_go(source);
                 }
             }
             // The consumer waits for a bounded time only; it may be gone.
@@ -262,6 +272,7 @@ impl Actor for RootSupervisor {
             promotions.clone().recipient(),
         );
         self.timer = Some(timer.start());
+        self.letters = Letters::start(&self.parts, self.letters_node.clone());
         self.promotions = Some(promotions);
         ctx.run_interval(Duration::from_millis(100), Self::check);
     }
@@ -347,6 +358,7 @@ impl Handler<TakeDown> for RootSupervisor {
     fn handle(&mut self, _: TakeDown, _: &mut Self::Context) -> Self::Result {
         self.mode = Mode::Draining;
         self.lanes.values().filter(|lane| lane.end.is_none()).for_each(|lane| lane.address.do_send(StopLane));
+        self.letters.stop();
         let pool = self.pool.take().map(|pool| pool.send(StopPool));
         Box::pin(async move {
             if let Some(stopped) = pool {

@@ -16,7 +16,8 @@ use crate::supervise::view::LaneView;
 
 /// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
 const SESSION_SILENCE: Duration = Duration::from_secs(30);
-
+/// How long the end of the process waits for dead letters.
+const LETTERS_WAIT: Duration = Duration::from_secs(5);
 /// How long lanes may take to stop when a drain has taken too long: as long as a start that cannot be interrupted.
 const STOP_WAIT: Duration = Duration::from_secs(1);
 
@@ -36,8 +37,10 @@ impl RootSupervisor {
         match self.mode {
             Mode::Running => self.check_running(ctx),
             Mode::Draining if self.has_promoted && self.lanes.values().all(|lane| lane.end.is_some()) => {
-                let result = self.overdue.take().map_or(Ok(()), Err);
-                self.end(result);
+                match self.overdue.take() {
+                    None => self.end_after_letters(Ok(()), ctx),
+                    Some(overdue) => self.end(Err(overdue)),
+                }
             }
             Mode::Draining | Mode::Finishing => {}
         }
@@ -59,11 +62,31 @@ impl RootSupervisor {
         if self.session_beats.0 != beats {
             self.session_beats = (beats, now);
         }
+        if !self.letters.is_well() {
+            return gone("the supervisor of dead letters");
+        }
         let silence = now.duration_since(self.session_beats.1);
         (silence > self.parts.hang_after.max(SESSION_SILENCE)).then(|| {
             let message = format!("the kafka session has made no progress for {} s", silence.as_secs());
             Fault::internal("root.session-hung", message)
         })
+    }
+
+    /// Ends the process when the dead letters of what is committed have been sent, or after a moment: then they are sent
+    /// after the next start.
+    fn end_after_letters(&mut self, result: Result<(), Fault>, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.is_posting, true) {
+            return;
+        }
+        let (finished, wait) = (self.letters.finish(), LETTERS_WAIT.min(self.settings.drain_deadline));
+        let in_time = async move { tokio::time::timeout(wait, finished).await.is_ok() };
+        let ended = in_time.into_actor(self).map(move |in_time, root, _| {
+            if !in_time {
+                events::letters_left(wait);
+            }
+            root.end(result);
+        });
+        ctx.spawn(ended);
     }
 
     fn check_running(&mut self, ctx: &mut Context<Self>) {
@@ -103,15 +126,15 @@ impl RootSupervisor {
     /// Everything is read and committed: promote it, then end.
     fn finish(&mut self, ctx: &mut Context<Self>) {
         self.mode = Mode::Finishing;
-        let Some(promotions) = self.promotions.clone() else { return self.end(Ok(())) };
+        let Some(promotions) = self.promotions.clone() else { return self.end_after_letters(Ok(()), ctx) };
         let role = self.promotion_views.iter().filter(|(_, view)| view.get().is_promoter);
         let tables: Vec<_> = role.map(|(table, _)| self.parts.tables[*table].name.to_string()).collect();
         if tables.is_empty() {
-            return self.end(Ok(()));
+            return self.end_after_letters(Ok(()), ctx);
         }
-        let promoted = promotions.send(PromoteNow(tables)).into_actor(self).map(|answer, root, _| {
+        let promoted = promotions.send(PromoteNow(tables)).into_actor(self).map(|answer, root, ctx| {
             let answer = answer.unwrap_or_else(|error| Err(Fault::internal("promotion.gone", error.to_string())));
-            root.end(answer.map(drop));
+            root.end_after_letters(answer.map(drop), ctx);
         });
         ctx.spawn(promoted);
     }
@@ -142,6 +165,10 @@ impl Handler<DrainAll> for RootSupervisor {
 
 impl RootSupervisor {
     fn drain_is_overdue(&mut self, ctx: &mut Context<Self>) {
+        if self.is_posting {
+            // Everything is drained, and the wait for dead letters has a bound of its own.
+            return;
+        }
         let open = self.lanes.iter().filter(|(_, lane)| lane.end.is_none());
         let open: Vec<String> = open.map(|(source, _)| source.to_string()).collect();
         if open.is_empty() {

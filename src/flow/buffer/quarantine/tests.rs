@@ -65,7 +65,7 @@ fn a_dead_letter_keeps_its_bytes_and_every_violation_also_in_the_file() {
     let letters = [letter(1, vec![violation(Code::TYPE_DECIMAL), violation(Code::TYPE_INT)]), letter(2, vec![])];
     let letters: Vec<&DeadLetter> = letters.iter().collect();
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    let rows: Vec<_> = quarantine_rows(&raw, &letters, None, now).map(Result::unwrap).collect();
+    let rows: Vec<_> = quarantine_rows(&raw, &letters, None, PayloadKept::Keep, now).map(Result::unwrap).collect();
     let dir = tempfile::tempdir().unwrap();
     let spool = Spool::open(dir.path(), 1 << 20).unwrap();
     let spec = FileSpec { schema: quarantine_schema(), compression: Compression::Zstd(1), row_group_bytes: 1 << 20 };
@@ -105,7 +105,8 @@ fn big_payloads_come_in_slices_and_none_is_left_out() {
     let raw = raw(&[Some(&big[..]); 7]);
     let letters: Vec<_> = (0..7).map(|message| letter(message, vec![])).collect();
     let letters: Vec<&DeadLetter> = letters.iter().collect();
-    let rows: Vec<_> = quarantine_rows(&raw, &letters, None, Timestamp::UNIX_EPOCH).map(Result::unwrap).collect();
+    let rows: Vec<_> =
+        quarantine_rows(&raw, &letters, None, PayloadKept::Keep, Timestamp::UNIX_EPOCH).map(Result::unwrap).collect();
     assert_eq!(rows.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [2, 2, 2, 1]);
 }
 
@@ -113,5 +114,32 @@ fn big_payloads_come_in_slices_and_none_is_left_out() {
 fn a_letter_that_points_outside_its_batch_is_a_fault() {
     let raw = raw(&[Some(b"<a/>")]);
     let letter = letter(1, vec![]);
-    assert!(quarantine_rows(&raw, &[&letter], None, Timestamp::UNIX_EPOCH).next().unwrap().is_err());
+    assert!(quarantine_rows(&raw, &[&letter], None, PayloadKept::Keep, Timestamp::UNIX_EPOCH).next().unwrap().is_err());
+}
+
+#[test]
+fn what_is_kept_of_a_payload_is_what_the_table_says_and_the_columns_are_the_same() {
+    let raw = raw(&[Some(b""), Some(b"abc"), None]);
+    let letters = [letter(0, vec![]), letter(1, vec![]), letter(2, vec![])];
+    let letters: Vec<&DeadLetter> = letters.iter().collect();
+    let of = |kept| quarantine_rows(&raw, &letters, None, kept, Timestamp::UNIX_EPOCH).next().unwrap().unwrap();
+    let bytes = |rows: &RecordBatch| -> Vec<_> {
+        rows["payload"].as_binary::<i32>().iter().map(|value| value.map(<[u8]>::to_vec)).collect()
+    };
+    let digests = |rows: &RecordBatch| -> Vec<_> {
+        rows["payload_sha256"].as_string::<i32>().iter().map(|value| value.map(str::to_owned)).collect()
+    };
+    let kept = of(PayloadKept::Keep);
+    assert_eq!((bytes(&kept), digests(&kept)), (vec![Some(vec![]), Some(b"abc".to_vec()), None], vec![None; 3]));
+    let digest = of(PayloadKept::Digest);
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(bytes(&digest), [const { None }; 3]);
+    assert_eq!(digests(&digest), [Some(empty.to_owned()), Some(abc.to_owned()), None]);
+    let none = of(PayloadKept::None);
+    assert_eq!((bytes(&none), digests(&none)), (vec![None; 3], vec![None; 3]));
+    for rows in [&kept, &digest, &none] {
+        assert_eq!(rows.schema(), quarantine_schema());
+        assert_eq!(rows["kafka_key"].as_binary::<i32>().value(1), b"key");
+    }
 }

@@ -8,7 +8,9 @@ use super::super::{Care, Parser, ParserTable, Route};
 use super::{batch, codes, column, mapping, name};
 use crate::model::batch::{Outcome, ParsedBatch, RawBatch};
 use crate::model::mapping::{Kind, Mapping};
-use crate::model::table::{HeaderIs, OnOutOfRange, RawSettings, StartingOffsets, Table, TopicChoice, When};
+use crate::model::table::{
+    HeaderIs, OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, Table, TopicChoice, When,
+};
 
 fn table(table: &str, when: Option<When>, mapping: Mapping) -> Table {
     Table {
@@ -20,6 +22,8 @@ fn table(table: &str, when: Option<When>, mapping: Mapping) -> Table {
         on_offset_out_of_range: OnOutOfRange::Fail,
         raw: RawSettings::default(),
         processed: None,
+        quarantine: QuarantineSettings::default(),
+        stop_when: None,
     }
 }
 

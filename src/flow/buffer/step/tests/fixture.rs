@@ -21,7 +21,7 @@ use crate::model::batch::{DeadLetter, LedgerRow, Outcome, RawBatch, RawMessage, 
 use crate::model::budget::MemoryBudget;
 use crate::model::mapping::{Column, Kind, Mapping, Path, Take};
 use crate::model::offset::OffsetRange;
-use crate::model::table::{OnOutOfRange, RawSettings, StartingOffsets, Table, TopicChoice};
+use crate::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, Table, TopicChoice};
 use crate::model::violation::{Code, Violation};
 
 /// Rows of a good message.
@@ -43,6 +43,8 @@ pub(super) fn table(raw: RawSettings) -> Table {
         starting_offsets: StartingOffsets::Earliest,
         on_offset_out_of_range: OnOutOfRange::Fail,
         raw,
+        quarantine: QuarantineSettings::default(),
+        stop_when: None,
         processed: None,
     }
 }

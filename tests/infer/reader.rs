@@ -1,0 +1,156 @@
+//! The same promise, held by the daemon's own reader and parser.
+//!
+//! A mapping is left out where `forebay check` says that this version cannot read a key of it yet; nothing else excuses
+//! it. What has to be readable in any case is named by each test.
+
+use std::sync::Arc;
+
+use forebay::config::mapping;
+use forebay::flow::parse::{Parser, ParserTable};
+use forebay::model::batch::{Outcome, RawBatch, RawMessage};
+use forebay::model::budget::MemoryBudget;
+use forebay::model::mapping::Lineage;
+use forebay::model::offset::{OffsetRange, TopicPartition};
+use proptest::prelude::*;
+
+use forebay::infer::{RowChoice, Samples};
+
+use super::infer;
+
+const NOT_YET: &str = "not available in this version";
+
+/// Whether the mapping could be read; if so, every document has become rows.
+fn takes(text: &str, documents: &[impl AsRef<[u8]>]) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("inferred.toml");
+    std::fs::write(&file, text).unwrap();
+    let mapping = match mapping::read(&file, &Lineage::default()) {
+        Ok(mapping) => mapping,
+        Err(problems) => {
+            let unexcused: Vec<String> =
+                problems.iter().map(ToString::to_string).filter(|line| !line.contains(NOT_YET)).collect();
+            assert!(unexcused.is_empty(), "{unexcused:#?}\n{text}");
+            return false;
+        }
+    };
+    let (mut bytes, mut messages) = (Vec::new(), Vec::new());
+    for (offset, document) in (0..).zip(documents) {
+        let start = u32::try_from(bytes.len()).unwrap();
+        bytes.extend_from_slice(document.as_ref());
+        let payload = Some(start..u32::try_from(bytes.len()).unwrap());
+        messages.push(RawMessage { offset, timestamp_us: None, key: None, payload, headers: Vec::new() });
+    }
+    let batch = RawBatch {
+        source: TopicPartition::new("samples", 0),
+        generation: 0,
+        seq: 0,
+        slot: None,
+        range: OffsetRange::new(0, i64::try_from(documents.len()).unwrap()).unwrap(),
+        permit: MemoryBudget::new(u64::MAX).take(bytes.len() as u64),
+        bytes,
+        messages,
+    };
+    let tables: Arc<[ParserTable]> = Arc::from(vec![ParserTable::compile(&mapping).unwrap()]);
+    let parsed = Parser::new(tables).parse(&Arc::new(batch), Some(0)).unwrap();
+    for (document, verdict) in documents.iter().zip(&parsed.verdicts) {
+        let document = String::from_utf8_lossy(document.as_ref());
+        assert_eq!((verdict.outcome, verdict.violations.as_slice()), (Outcome::Rows, &[][..]), "{document}\n{text}");
+    }
+    true
+}
+
+/// The mapping in the part of the language that every version reads.
+fn plainly(mapping: &str) -> String {
+    mapping.replace("unmapped = \"count\"", "unmapped = \"ignore\"")
+}
+
+#[test]
+fn books_and_cars_are_read_by_the_daemons_own_parser() {
+    for document in [include_str!("books.xml"), include_str!("cars.xml")] {
+        assert!(takes(&plainly(&infer(None, &[document], None)), &[document]));
+    }
+}
+
+#[test]
+fn real_documents_are_read_as_far_as_the_language_goes() {
+    for same in super::real::documents().values() {
+        let mapping = infer(None, same, None);
+        let _as_far = takes(&mapping, same);
+        for one in same {
+            let mapping = infer(None, &[one], None);
+            let _as_far = takes(&plainly(&mapping), &[one]);
+        }
+    }
+}
+
+/// Documents with one of everything that XML has.
+const WHOLE: [&str; 3] = [
+    "<?xml version=\"1.0\" encoding='UTF-8' standalone=\"no\"?>\n<!-- c --><?go on?><r a = \"1\" b='&lt;&#x41;'><x><![CDATA[<&]]></x><y>&amp;z\r\n</y></r>\n",
+    "<p:r xmlns:p=\"urn:p\" xmlns='urn:d' p:a=\"1\" a='2' xml:lang=\"de\"><p:x k=\"1\">7</p:x><e xmlns=\"\"/><p:y >1.5</p:y ></p:r>",
+    "<a><b>2026-10-15</b><!----><c d='é'/><?pi?></a>",
+];
+
+/// One of these, with a byte taken out, put in or changed, or a piece put elsewhere.
+fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    let byte = prop_oneof![prop::sample::select(b"<>/='\"& \n!?-[]:;x1#.\0\x01\x80\xC3".to_vec()), any::<u8>(),];
+    (prop::sample::select(WHOLE.to_vec()), 0..5, any::<prop::sample::Index>(), any::<prop::sample::Index>(), byte)
+        .prop_map(|(whole, kind, at, to, byte)| {
+            let mut bytes = whole.as_bytes().to_vec();
+            let (at, to) = (at.index(bytes.len()), to.index(bytes.len()));
+            match kind {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                2 => drop(bytes.remove(at)),
+                3 => drop(bytes.drain(at.min(to)..at.max(to))),
+                _ => {
+                    let piece = bytes[at.min(to)..at.max(to)].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+            }
+            bytes
+        })
+}
+
+fn flat() -> impl Strategy<Value = Vec<String>> {
+    let value = prop_oneof![
+        "-?[0-9]{1,20}",
+        "-?[0-9]{1,15}\\.[0-9]{1,10}",
+        "(true|false)",
+        "20[0-9]{2}-0[1-9]-[12][0-9]",
+        "20[0-9]{2}-0[1-9]-[12][0-9]T1[0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?Z",
+        "[ a-z0-9.]{0,8}",
+        "1\\.5E[0-9]",
+    ];
+    let fields = prop::collection::btree_map("[a-f]", (value.clone(), prop::option::of(value)), 0..6);
+    let document = (fields, any::<bool>()).prop_map(|(fields, is_row)| {
+        let fields: String = fields
+            .iter()
+            .map(|(name, (text, attribute))| match attribute {
+                Some(attribute) => format!("<{name} k=\"{attribute}\">{text}</{name}>"),
+                None => format!("<{name}>{text}</{name}>"),
+            })
+            .collect();
+        if is_row { format!("<r><x>{fields}</x><x>{fields}</x></r>") } else { format!("<r><x>{fields}</x></r>") }
+    });
+    prop::collection::vec(document, 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_not_left_out_the_daemon_takes(document in damaged()) {
+        let mut samples = Samples::new(None);
+        // What declares no UTF-8 only a later version of the daemon reads.
+        let is_read = !document.starts_with(b"<?xml") || document.windows(5).any(|word| word == b"UTF-8");
+        if is_read && samples.add("damaged", &document).is_ok() {
+            let mapping = samples.mapping(&RowChoice::Path(".".to_owned())).unwrap();
+            takes(&plainly(&mapping), &[document]);
+        }
+    }
+
+    #[test]
+    fn flat_rows_of_any_values_are_read_by_the_daemons_own_parser(documents in flat()) {
+        prop_assert!(takes(&plainly(&infer(None, &documents, Some("x"))), &documents));
+    }
+}
