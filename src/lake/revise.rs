@@ -111,12 +111,7 @@ impl LaneLedger {
             return Ok(());
         }
         let name = RevisionName { epoch: self.tenure.epoch, head: self.head };
-        let intent = IntentFile {
-            head: self.head,
-            reason,
-            published_at: self.tenure.storage_time,
-            owner: &self.owner,
-        };
+        let intent = IntentFile { head: self.head, reason, published_at: self.tenure.storage_time, owner: &self.owner };
         let json = serde_json::to_vec_pretty(&intent).map_err(|error| LakeError::Internal(error.to_string()))?;
         // Taken: by ourselves, when an earlier answer was lost. The name says all that counts.
         self.tenure.publish(&*self.storage, &json, &self.tenure.home.revisions().join(name.intent()))?;

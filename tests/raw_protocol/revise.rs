@@ -4,7 +4,7 @@
 use forebay::lake::chain::read_chain;
 use forebay::lake::{LakeError, chain};
 use forebay::model::offset::Epoch;
-use forebay::storage::{LakePath, Storage};
+use forebay::storage::LakePath;
 
 use super::behaviour::order;
 use super::undo::{held, nine, storage};
@@ -39,7 +39,11 @@ fn the_new_version_counts_and_the_old_one_is_moved_away() {
 
     // Where the old version lay, whatever day it is: a reader of `dt` finds what it found there.
     let dates = |dir: &str| -> Vec<String> {
-        let files = world.memory.files(dir).into_keys().filter(|path| path.contains(&format!("+{:020}+", START + 3)));
+        let files = world
+            .memory
+            .files(dir)
+            .into_keys()
+            .filter(|path| path.contains(&format!("+{:020}+{:020}+", START + 3, START + 6)));
         files.map(|path| path.rsplit_once('/').unwrap().0.to_owned()).collect()
     };
     assert_eq!(dates("raw"), ["raw/books/dt=2026-11-20/hr=23"]);
