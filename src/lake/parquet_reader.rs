@@ -52,6 +52,12 @@ impl ParquetFile {
         self.metadata.metadata().file_metadata().num_rows().unsigned_abs()
     }
 
+    /// Bytes of its rows before compression, dictionaries counted once.
+    pub fn uncompressed_bytes(&self) -> u64 {
+        let groups = self.metadata.metadata().row_groups().iter();
+        groups.map(|group| group.total_byte_size().unsigned_abs()).sum()
+    }
+
     /// Its rows in batches of `batch_rows`, with these columns (by their place in the schema) in the file's order.
     ///
     /// # Errors
@@ -61,7 +67,7 @@ impl ParquetFile {
         &self,
         columns: &[usize],
         batch_rows: usize,
-    ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>>, LakeError> {
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, LakeError>> + use<>, LakeError> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.file.clone(), self.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
         let reader: Result<ParquetRecordBatchReader, _> =
