@@ -80,11 +80,19 @@ impl DaemonSteering {
     }
 
     async fn set_paused(&self, selection: Selection, is_paused: bool) -> Result<Change<Lanes>, Problem> {
-        let before = lanes_of(&self.snapshot().await?);
+        let before = self.snapshot().await?;
+        let mut concerned = Vec::new();
         for selection in chosen(&selection) {
-            self.root.send(SetPaused { selection, is_paused }).await.map_err(|_| gone())?;
+            concerned.extend(self.root.send(SetPaused { selection, is_paused }).await.map_err(|_| gone())?);
         }
-        Ok(Change { before, after: lanes_of(&self.snapshot().await?) })
+        let of_them = |snapshot: &Snapshot| {
+            let mut lanes = lanes_of(snapshot);
+            lanes.lanes.retain(|lane| {
+                concerned.iter().any(|source| *source.topic == lane.topic && source.partition == lane.partition)
+            });
+            lanes
+        };
+        Ok(Change { before: of_them(&before), after: of_them(&self.snapshot().await?) })
     }
 
     async fn lane(&self, source: &TopicPartition) -> Result<Lane, Problem> {

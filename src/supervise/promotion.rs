@@ -31,6 +31,11 @@ pub struct SetRole(pub BTreeSet<usize>);
 #[rtype(result = "Result<Vec<(String, PromotionReport)>, Fault>")]
 pub struct PromoteNow(pub Vec<String>);
 
+/// Begin no promotion any more; answers when the one that runs has ended.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub struct EndPromotions;
+
 /// What a promotion needs besides the parts.
 #[derive(Debug, Clone)]
 pub struct PromotionSettings {
@@ -50,6 +55,9 @@ pub struct PromotionSupervisor {
     tables: Vec<TableState>,
     queue: VecDeque<usize>,
     is_running: bool,
+    /// Who is told when none runs any more: none begins from then on.
+    ending: Option<oneshot::Sender<()>>,
+    is_ending: bool,
 }
 
 type Reply = oneshot::Sender<Result<PromotionReport, Fault>>;
@@ -92,7 +100,7 @@ impl PromotionSupervisor {
             answered: Vec::new(),
         };
         let tables = views.iter().map(state).collect();
-        Self { parts, settings, tables, queue: VecDeque::new(), is_running: false }
+        Self { parts, settings, tables, queue: VecDeque::new(), is_running: false, ending: None, is_ending: false }
     }
 
     fn name(&self, slot: usize) -> &str {
@@ -142,6 +150,9 @@ impl PromotionSupervisor {
         if self.is_running {
             return;
         }
+        if self.is_ending {
+            return self.tell_the_end();
+        }
         let Some(slot) = self.queue.pop_front() else { return };
         self.is_running = true;
         let state = &mut self.tables[slot];
@@ -165,6 +176,19 @@ impl PromotionSupervisor {
                 let result = Err(Fault::retry("process.no-thread", format!("no thread for a promotion: {error}")));
                 ctx.notify(Ended { slot, promoter: None, result });
             }
+        }
+    }
+}
+
+impl PromotionSupervisor {
+    fn tell_the_end(&mut self) {
+        let ending = || Fault::retry("promotion.ending", "the daemon is ending: promote when it runs again");
+        for reply in self.tables.iter_mut().flat_map(|state| state.waiting.drain(..)) {
+            // Whoever asked may have given up waiting.
+            let _ = reply.send(Err(ending()));
+        }
+        if let Some(ended) = self.ending.take() {
+            let _ = ended.send(());
         }
     }
 }
@@ -296,6 +320,20 @@ impl Handler<Ended> for PromotionSupervisor {
             }
         }
         self.run_next(ctx);
+    }
+}
+
+impl Handler<EndPromotions> for PromotionSupervisor {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: EndPromotions, ctx: &mut Self::Context) -> Self::Result {
+        let (ended, end) = oneshot::channel();
+        (self.ending, self.is_ending) = (Some(ended), true);
+        self.run_next(ctx);
+        Box::pin(async move {
+            // A supervisor that has vanished runs nothing.
+            let _ = end.await;
+        })
     }
 }
 

@@ -11,6 +11,7 @@ mod lake;
 mod main_path;
 mod outages;
 mod recreated;
+mod requeue;
 mod site;
 mod stack;
 mod steering;

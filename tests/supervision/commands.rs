@@ -1,7 +1,7 @@
 //! What operators ask for while data flows: pause, rewind, drain.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use forebay::app::daemon::{Daemon, Options, open_storage};
@@ -20,8 +20,9 @@ use crate::common::eventually;
 use crate::world::{World, drain, in_state, lane};
 
 fn set_paused(daemon: &Daemon, partition: i32, is_paused: bool) {
-    let selection = Selection::One(TopicPartition::new("library", partition));
-    assert_eq!(block_on(daemon.root().send(SetPaused { selection, is_paused })).unwrap(), 1);
+    let source = TopicPartition::new("library", partition);
+    let selection = Selection::One(source.clone());
+    assert_eq!(block_on(daemon.root().send(SetPaused { selection, is_paused })).unwrap(), [source]);
 }
 
 fn moved(daemon: &Daemon, partition: i32, to: Direction, expect: Option<i64>) -> Result<Moved, Fault> {
@@ -57,7 +58,7 @@ fn a_paused_lane_reads_nothing_even_after_a_restart_and_the_others_go_on() {
     world.send(100);
     world.caught_up(&daemon);
     set_paused(&daemon, 0, true);
-    in_state(&daemon, 0, LaneState::Paused);
+    assert_eq!(lane(&daemon, 0).unwrap().state, LaneState::Paused, "it has obeyed when the answer comes");
     armed.store(true, Ordering::SeqCst);
     eventually("the paused lane is restarted", || lane(&daemon, 0).unwrap().generation == 2);
     in_state(&daemon, 0, LaneState::Paused);
@@ -176,6 +177,62 @@ fn a_bounded_run_reads_what_was_there_and_promotes_it() {
         world.assert_raw();
         world.assert_processed();
     }
+}
+
+/// A daemon with a promotion that stands still before its first file comes into place, until it is let go.
+fn with_a_promotion_that_waits(world: &World, drain: Duration) -> (Daemon, Arc<Barrier>, Arc<Barrier>) {
+    let mut settings = world.settings();
+    settings.run.drain = drain;
+    let faulty = FaultyStorage::new(open_storage(&settings).unwrap());
+    let (arrived, let_go) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let (arrives, goes, is_first) = (Arc::clone(&arrived), Arc::clone(&let_go), AtomicBool::new(true));
+    faulty.before_each(move |call| {
+        let into_place = call.to.as_ref().is_some_and(|to| to.as_str().starts_with("processed/"));
+        if into_place && is_first.swap(false, Ordering::SeqCst) {
+            arrives.wait();
+            goes.wait();
+        }
+    });
+    let options = Options { storage: Some(Arc::new(faulty)), ..Options::default() };
+    (world.sandbox.start(&settings, &options), arrived, let_go)
+}
+
+#[test]
+fn a_drain_lets_the_promotion_end_that_runs() {
+    let world = World::new(1);
+    let (daemon, arrived, let_go) = with_a_promotion_that_waits(&world, Duration::from_secs(60));
+    world.send(100);
+    world.caught_up(&daemon);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| daemon.promote());
+        arrived.wait();
+        let next = scope.spawn(|| daemon.promote());
+        daemon.drain();
+        eventually("the lane is drained", || lane(&daemon, 0).is_none_or(|lane| lane.state == LaneState::Ended));
+        assert!(!daemon.has_ended());
+        let_go.wait();
+        assert_eq!(asked.join().unwrap().unwrap()[0].1.seq, Some(1));
+        assert!(next.join().unwrap().is_err(), "no promotion begins in a drain");
+    });
+    crate::world::end_of(daemon).unwrap();
+    world.assert_processed();
+}
+
+#[test]
+fn a_promotion_that_outlasts_the_deadline_of_a_drain_is_finished_by_the_next_daemon() {
+    let world = World::new(1);
+    let (daemon, arrived, let_go) = with_a_promotion_that_waits(&world, Duration::from_millis(300));
+    world.send(100);
+    world.caught_up(&daemon);
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| daemon.promote());
+        arrived.wait();
+        daemon.drain();
+        assert!(asked.join().unwrap().is_err(), "it was not waited for");
+    });
+    crate::world::end_of(daemon).unwrap();
+    let_go.wait();
+    world.finish(world.start(&Options::default()));
 }
 
 #[test]

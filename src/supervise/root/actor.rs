@@ -56,8 +56,6 @@ pub struct RootSettings {
 
 /// Role of the consumer in logs and metrics.
 const SESSION: &str = "KafkaSession";
-/// How long lanes may take to stop when a drain has taken too long: as long as a start that cannot be interrupted.
-const STOP_WAIT: Duration = Duration::from_secs(1);
 
 /// The top of the tree.
 pub struct RootSupervisor {
@@ -80,6 +78,8 @@ pub struct RootSupervisor {
     pub(super) overdue: Option<Fault>,
     pub(super) paused: BTreeSet<Selection>,
     pub(super) promotions: Option<Addr<PromotionSupervisor>>,
+    /// No promotion runs, and none begins any more.
+    pub(super) has_promoted: bool,
     pub(super) promotion_views: Vec<(usize, Shared<PromotionView>)>,
     pub(super) pool_view: Shared<Node>,
     pub(super) next_due: Shared<Option<Timestamp>>,
@@ -131,6 +131,7 @@ impl RootSupervisor {
             overdue: None,
             paused: BTreeSet::new(),
             promotions: None,
+            has_promoted: false,
             promotion_views,
             pool_view,
             next_due: Shared::new(None),
@@ -353,38 +354,5 @@ impl Handler<TakeDown> for RootSupervisor {
                 let _ = stopped.await;
             }
         })
-    }
-}
-
-impl Handler<DrainAll> for RootSupervisor {
-    type Result = ();
-
-    fn handle(&mut self, _: DrainAll, ctx: &mut Self::Context) {
-        if self.mode == Mode::Draining {
-            return;
-        }
-        self.mode = Mode::Draining;
-        events::drain_started("asked for", self.settings.drain_deadline);
-        for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
-            lane.address.do_send(DrainLane);
-        }
-        ctx.run_later(self.settings.drain_deadline, |root, ctx| {
-            let open: Vec<_> = root
-                .lanes
-                .iter()
-                .filter(|(_, lane)| lane.end.is_none())
-                .map(|(source, _)| source.to_string())
-                .collect();
-            events::drain_overdue(&open.join(", "));
-            let message = format!("not drained within the deadline, will be read again: {}", open.join(", "));
-            root.overdue = Some(Fault::retry("root.drain-deadline", message));
-            for lane in root.lanes.values().filter(|lane| lane.end.is_none()) {
-                lane.address.do_send(StopLane);
-            }
-            ctx.run_later(STOP_WAIT, |root, _| {
-                let result = root.overdue.take().map_or(Ok(()), Err);
-                root.end(result);
-            });
-        });
     }
 }

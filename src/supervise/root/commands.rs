@@ -14,6 +14,8 @@ use crate::supervise::lane::{
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
 use crate::supervise::view::{FaultView, LaneView, PromotionView};
 use actix::Addr;
+use futures::FutureExt;
+use futures::future::join_all;
 
 /// Lanes by name: all, those of a topic, or one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,9 +59,10 @@ pub struct Snapshot {
 #[rtype(result = "Snapshot")]
 pub struct GetSnapshot;
 
-/// Pauses or resumes the lanes of a selection; also those that are assigned later. Answers how many it concerns now.
+/// Pauses or resumes the lanes of a selection; also those that are assigned later. Answers which it concerns now, when
+/// they have obeyed.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "Vec<TopicPartition>")]
 pub struct SetPaused {
     /// Which.
     pub selection: Selection,
@@ -87,16 +90,11 @@ pub struct RequeueRequest {
     pub order: RequeueOrder,
 }
 
-/// Says that a topic which was created again is accepted: its lanes here that wait for that start. Answers how many
-/// lanes the topic has here.
+/// Says that a topic which was created again is accepted: its lanes here that wait for that start. Answers when they
+/// have obeyed.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "()")]
 pub struct AcceptTopic(pub String);
-
-/// Asks who owns a lane here, before a preview of a rewind is made.
-#[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<(), Fault>")]
-pub struct RewindPreview(pub TopicPartition);
 
 impl RootSupervisor {
     fn not_ours(source: &TopicPartition) -> Fault {
@@ -137,20 +135,26 @@ impl Handler<GetSnapshot> for RootSupervisor {
 }
 
 impl Handler<SetPaused> for RootSupervisor {
-    type Result = usize;
+    type Result = ResponseFuture<Vec<TopicPartition>>;
 
-    fn handle(&mut self, order: SetPaused, _: &mut Context<Self>) -> usize {
+    fn handle(&mut self, order: SetPaused, _: &mut Context<Self>) -> Self::Result {
         if order.is_paused {
             self.paused.insert(order.selection.clone());
         } else {
             self.paused.retain(|paused| !order.selection.covers(paused));
         }
-        let mut concerned = 0;
-        for (_, lane) in self.lanes.iter().filter(|(source, _)| order.selection.takes(source)) {
-            concerned += 1;
-            if order.is_paused { lane.address.do_send(PauseLane) } else { lane.address.do_send(ResumeLane) }
+        let mut concerned = Vec::new();
+        let mut obeyed = Vec::new();
+        for (source, lane) in self.lanes.iter().filter(|(source, _)| order.selection.takes(source)) {
+            concerned.push(source.clone());
+            obeyed.push(if order.is_paused {
+                lane.address.send(PauseLane).boxed()
+            } else {
+                lane.address.send(ResumeLane).boxed()
+            });
         }
-        concerned
+        // A lane that has ended meanwhile has nothing to pause.
+        Box::pin(join_all(obeyed).map(|_| concerned))
     }
 }
 
@@ -168,11 +172,11 @@ impl Selection {
 }
 
 impl Handler<AcceptTopic> for RootSupervisor {
-    type Result = usize;
+    type Result = ResponseFuture<()>;
 
-    fn handle(&mut self, accepted: AcceptTopic, _: &mut Context<Self>) -> usize {
+    fn handle(&mut self, accepted: AcceptTopic, _: &mut Context<Self>) -> Self::Result {
         let of_topic = self.lanes.iter().filter(|(source, _)| *source.topic == *accepted.0);
-        of_topic.map(|(_, lane)| lane.address.do_send(TopicAccepted)).count()
+        Box::pin(join_all(of_topic.map(|(_, lane)| lane.address.send(TopicAccepted))).map(drop))
     }
 }
 
@@ -191,14 +195,6 @@ impl Handler<RequeueRequest> for RootSupervisor {
     fn handle(&mut self, request: RequeueRequest, _: &mut Context<Self>) -> Self::Result {
         let answer = self.order(&request.source, LaneOrder::Requeue(request.order));
         Box::pin(async move { answer.await?.requeued() })
-    }
-}
-
-impl Handler<RewindPreview> for RootSupervisor {
-    type Result = Result<(), Fault>;
-
-    fn handle(&mut self, request: RewindPreview, _: &mut Context<Self>) -> Self::Result {
-        if self.lanes.contains_key(&request.0) { Ok(()) } else { Err(Self::not_ours(&request.0)) }
     }
 }
 

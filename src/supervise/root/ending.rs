@@ -3,17 +3,22 @@
 use std::time::Duration;
 
 use actix::ActorFutureExt;
-use actix::prelude::{AsyncContext, Context, WrapFuture};
+use actix::prelude::{AsyncContext, Context, Handler, WrapFuture};
 
-use super::actor::{Mode, RootSupervisor};
+use super::actor::{DrainAll, Mode, RootSupervisor};
 use crate::fault::Fault;
 use crate::lake::TOPIC_RECREATED;
 use crate::model::status::LaneState;
-use crate::supervise::promotion::PromoteNow;
+use crate::observe::events;
+use crate::supervise::lane::{DrainLane, StopLane};
+use crate::supervise::promotion::{EndPromotions, PromoteNow};
 use crate::supervise::view::LaneView;
 
 /// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
 const SESSION_SILENCE: Duration = Duration::from_secs(30);
+
+/// How long lanes may take to stop when a drain has taken too long: as long as a start that cannot be interrupted.
+const STOP_WAIT: Duration = Duration::from_secs(1);
 
 impl RootSupervisor {
     /// Ends the process. The first reason counts.
@@ -30,7 +35,7 @@ impl RootSupervisor {
         }
         match self.mode {
             Mode::Running => self.check_running(ctx),
-            Mode::Draining if self.lanes.values().all(|lane| lane.end.is_some()) => {
+            Mode::Draining if self.has_promoted && self.lanes.values().all(|lane| lane.end.is_some()) => {
                 let result = self.overdue.take().map_or(Ok(()), Err);
                 self.end(result);
             }
@@ -109,6 +114,52 @@ impl RootSupervisor {
             root.end(answer.map(drop));
         });
         ctx.spawn(promoted);
+    }
+}
+
+impl Handler<DrainAll> for RootSupervisor {
+    type Result = ();
+
+    fn handle(&mut self, _: DrainAll, ctx: &mut Self::Context) {
+        if self.mode == Mode::Draining {
+            return;
+        }
+        self.mode = Mode::Draining;
+        events::drain_started("asked for", self.settings.drain_deadline);
+        for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
+            lane.address.do_send(DrainLane);
+        }
+        match &self.promotions {
+            Some(promotions) => {
+                let ended = promotions.send(EndPromotions).into_actor(self);
+                ctx.spawn(ended.map(|_, root, _| root.has_promoted = true));
+            }
+            None => self.has_promoted = true,
+        }
+        ctx.run_later(self.settings.drain_deadline, Self::drain_is_overdue);
+    }
+}
+
+impl RootSupervisor {
+    fn drain_is_overdue(&mut self, ctx: &mut Context<Self>) {
+        let open = self.lanes.iter().filter(|(_, lane)| lane.end.is_none());
+        let open: Vec<String> = open.map(|(source, _)| source.to_string()).collect();
+        if open.is_empty() {
+            // Nothing is lost: whoever promotes next finishes or forgets it.
+            events::drain_overdue("a promotion");
+            return self.end(Ok(()));
+        }
+        let open = open.join(", ");
+        events::drain_overdue(&open);
+        let message = format!("not drained within the deadline, will be read again: {open}");
+        self.overdue = Some(Fault::retry("root.drain-deadline", message));
+        for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
+            lane.address.do_send(StopLane);
+        }
+        ctx.run_later(STOP_WAIT, |root, _| {
+            let result = root.overdue.take().map_or(Ok(()), Err);
+            root.end(result);
+        });
     }
 }
 

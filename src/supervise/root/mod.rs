@@ -7,6 +7,4 @@ mod ending;
 mod tree;
 
 pub use actor::{DrainAll, FromSession, RootSettings, RootSupervisor, TakeDown};
-pub use commands::{
-    AcceptTopic, GetSnapshot, RequeueRequest, RewindPreview, RewindRequest, Selection, SetPaused, Snapshot,
-};
+pub use commands::{AcceptTopic, GetSnapshot, RequeueRequest, RewindRequest, Selection, SetPaused, Snapshot};
