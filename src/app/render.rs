@@ -184,7 +184,12 @@ impl Look {
                 out.push_str(&format!("  left as it is: {}\n", self.paint(Paint::Bad, skipped)));
             }
         }
-        for RequeueElsewhere { topic, partition, messages, owner } in &requeued.elsewhere {
+        for RequeueElsewhere { topic, partition, messages, closed, owner } in &requeued.elsewhere {
+            if *closed {
+                let why = "the topic was created again since";
+                out.push_str(&format!("{topic}:{partition}: closed, {messages} messages stay: {why}\n"));
+                continue;
+            }
             let owner = owner.as_ref().map(|owner| format!(", its last owner is {owner}")).unwrap_or_default();
             out.push_str(&format!("{topic}:{partition}: not assigned to this daemon, {messages} messages{owner}\n"));
         }

@@ -61,14 +61,18 @@ fn selection(parts: &Parts, request: &RequeueRequest) -> Result<Selection, Probl
 }
 
 fn not_here(elsewhere: &Elsewhere) -> String {
-    let Elsewhere { source, owner, .. } = elsewhere;
+    let Elsewhere { source, owner, is_closed, .. } = elsewhere;
+    if *is_closed {
+        return format!("{source} is closed: the topic was created again since");
+    }
     let owner = owner.as_ref().map(|owner| format!("; its last owner is {owner}")).unwrap_or_default();
     format!("{source} is not assigned to this daemon{owner}")
 }
 
 fn elsewhere_of(elsewhere: Elsewhere) -> RequeueElsewhere {
-    let Elsewhere { source, messages, owner } = elsewhere;
-    RequeueElsewhere { topic: source.topic.to_string(), partition: source.partition, messages, owner }
+    let Elsewhere { source, messages, is_closed, owner } = elsewhere;
+    let (topic, partition) = (source.topic.to_string(), source.partition);
+    RequeueElsewhere { topic, partition, messages, closed: is_closed, owner }
 }
 
 fn lane(source: &TopicPartition, done: LaneRequeue) -> RequeuedLane {

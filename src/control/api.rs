@@ -429,6 +429,8 @@ pub struct RequeueElsewhere {
     pub partition: i32,
     /// Messages in quarantine of that table, of whatever violation and time.
     pub messages: u64,
+    /// Whether nobody owns it any more: the topic was created again since.
+    pub closed: bool,
     /// Who owned it last.
     pub owner: Option<String>,
 }

@@ -19,7 +19,8 @@
 //! * Whoever follows the ledger (promotion, audit) sees one version at each moment. Whoever lists the folders of RAW sees
 //!   both from the first rename of (2) to the last of (3), some seconds, or until the next acquire when the owner died.
 //!   The other way round such a reader would miss rows instead, and a crash would leave a chain that names what is gone.
-//! * Both versions of the ledger file lie in one folder, so one listing shows the old, both, or the new, never neither.
+//! * Both versions of the ledger file lie in one folder, and the name of the old one comes first. So a listing, even one
+//!   that is given page by page, shows the old, both, or the new, never neither.
 //! * A zombie of epoch k can neither publish nor commit: both are renames out of its stage. What it still moves to
 //!   `superseded/e<k>`, and every request of it that is carried out late, are files of lower epochs that a ledger file in
 //!   its place has made dead. Such names never come back: when a rewind took both versions out and is taken back, the

@@ -8,7 +8,7 @@ use forebay::storage::LakePath;
 
 use super::behaviour::order;
 use super::undo::{held, nine, storage};
-use super::world::{END, START, UNDO, World};
+use super::world::{START, UNDO, World};
 
 fn epochs(world: &World) -> Vec<(i64, u64)> {
     let live = read_chain(&*storage(world), &world.source).unwrap().chain.live;
@@ -138,6 +138,5 @@ fn a_rewind_finishes_what_a_revision_has_left() {
         world.audit().unwrap();
         world.recover("d");
         world.check_at_rest().unwrap();
-        assert!(END > START + 9);
     }
 }

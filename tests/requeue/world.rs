@@ -13,6 +13,7 @@ use forebay::fault::Fault;
 use forebay::flow::buffer::commit::Committer;
 use forebay::flow::buffer::interval::{Interval, IntervalContext};
 use forebay::flow::buffer::lake_committer::LakeCommitter;
+use forebay::flow::buffer::pressure::EncoderMemory;
 use forebay::flow::buffer::roll::RollReason;
 use forebay::flow::parse::{Parser, ParserTable};
 use forebay::flow::requeue::{LaneRequeue, Requeuer, Selection, candidates, requeue_lane};
@@ -209,6 +210,7 @@ impl World {
             parser_tables,
             spool: self.spool.clone(),
             budget: MemoryBudget::new(64 << 20),
+            encoders: EncoderMemory::new(64 << 20),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             row_group_bytes: 1 << 20,
             probe: None,

@@ -146,6 +146,13 @@ fn a_requeue_tells_every_message_and_every_partition() {
         intervals: 2,
         skipped: vec!["library:0 [0, 5)e1: column id has two types".to_owned()],
     };
+    let elsewhere = |topic: &str, closed, owner| RequeueElsewhere {
+        topic: topic.to_owned(),
+        partition: 3,
+        messages: 4,
+        closed,
+        owner,
+    };
     let owner = Some("node-2 (pid 7, group g)".to_owned());
     let requeued = Requeued {
         before: Lanes::default(),
@@ -153,7 +160,7 @@ fn a_requeue_tells_every_message_and_every_partition() {
         dry_run: false,
         table: "books".to_owned(),
         lanes: vec![lane(0)],
-        elsewhere: vec![RequeueElsewhere { topic: "library".to_owned(), partition: 3, messages: 4, owner }],
+        elsewhere: vec![elsewhere("library~2", false, owner), elsewhere("library", true, None)],
     };
     let expected = "\
 library:0: 3 of 9 messages left quarantine (7 rows in books), 2 intervals revised
@@ -163,7 +170,8 @@ library:0: 3 of 9 messages left quarantine (7 rows in books), 2 intervals revise
   2 stay, their payload was not kept
     offsets 17, 19
   left as it is: library:0 [0, 5)e1: column id has two types
-library:3: not assigned to this daemon, 4 messages, its last owner is node-2 (pid 7, group g)
+library~2:3: not assigned to this daemon, 4 messages, its last owner is node-2 (pid 7, group g)
+library:3: closed, 4 messages stay: the topic was created again since
 ";
     assert_eq!(look().requeued(&requeued), expected);
     let nothing = Requeued { lanes: Vec::new(), elsewhere: Vec::new(), ..requeued };

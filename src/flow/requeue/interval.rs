@@ -13,6 +13,7 @@ use super::version::{Stop, Version};
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::flow::buffer::file::SpooledFile;
+use crate::flow::buffer::pressure::EncoderMemory;
 use crate::flow::buffer::quarantine::quarantine_schema;
 use crate::flow::buffer::sums::BatchSums;
 use crate::flow::parse::{Care, NO_MESSAGE, Parser, ParserTable};
@@ -28,6 +29,9 @@ use crate::model::offset::TopicPartition;
 use crate::model::table::Table;
 use crate::storage::Storage;
 
+/// A look at each message before it is parsed.
+pub type MessageProbe = Arc<dyn Fn(&RawMessage) + Send + Sync>;
+
 /// What a requeue works with: the daemon's own stages, on a thread that may wait.
 pub struct Requeuer {
     /// The lake.
@@ -42,12 +46,14 @@ pub struct Requeuer {
     pub spool: Spool,
     /// The memory budget of what is read and not yet encoded.
     pub budget: MemoryBudget,
+    /// The memory budget of all encoders.
+    pub encoders: EncoderMemory,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Encoded bytes at which a row group is closed.
     pub row_group_bytes: usize,
     /// Called before each message is parsed; tests make one poisonous with it. None in production.
-    pub probe: Option<Arc<dyn Fn(&RawMessage) + Send + Sync>>,
+    pub probe: Option<MessageProbe>,
 }
 
 /// What became of the messages that were meant.
@@ -132,7 +138,7 @@ impl Requeuer {
             let found = messages(&old.name.source, &rows, &wanted, &self.budget)?;
             version.tally.messages += wanted.true_count() as u64;
             version.tally.redacted.extend(&found.redacted);
-            let valid = self.read(&mut parser, Arc::new(found.raw), table)?;
+            let valid = self.read(&mut parser, &Arc::new(found.raw), table)?;
             match version.take(&rows, &found.rows, valid) {
                 Ok(()) => {}
                 Err(Stop::Clash(why)) => {
@@ -168,12 +174,12 @@ impl Requeuer {
     }
 
     /// Messages through the parser and the rules. One that makes the parser panic is left out, as in the pool.
-    fn read(&self, parser: &mut Parser, raw: Arc<RawBatch>, table: Option<TableIndex>) -> Result<ValidBatch, Fault> {
+    fn read(&self, parser: &mut Parser, raw: &Arc<RawBatch>, table: Option<TableIndex>) -> Result<ValidBatch, Fault> {
         let mut poisoned: Vec<u32> = Vec::new();
         let parsed = loop {
             let progress = AtomicU32::new(NO_MESSAGE);
             let care = Care { poisoned: &poisoned, is_isolated: !poisoned.is_empty(), progress: Some(&progress) };
-            let run = catch_unwind(AssertUnwindSafe(|| parser.parse_with_care(&raw, table, &care)));
+            let run = catch_unwind(AssertUnwindSafe(|| parser.parse_with_care(raw, table, &care)));
             if let Ok(parsed) = run {
                 break parsed?;
             }

@@ -29,6 +29,6 @@ mod revision;
 mod select;
 mod version;
 
-pub use interval::{Requeuer, Revised, Tally};
+pub use interval::{MessageProbe, Requeuer, Revised, Tally};
 pub use revision::{LaneRequeue, OrderOf, requeue_lane};
 pub use select::{Candidates, Selection, candidates};

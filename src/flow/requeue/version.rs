@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::flow::buffer::file::{FileSpec, OpenFile};
 use crate::flow::buffer::lake_committer::spooled;
 use crate::flow::buffer::ledger_file::LedgerFile as LedgerOut;
+use crate::flow::buffer::pressure::LaneMemory;
 use crate::flow::buffer::quarantine::quarantine_rows;
 use crate::lake::chain::LedgerFile;
 use crate::lake::footer::{DataFile, IntervalFooter, MappingUsed, Zone};
@@ -63,6 +64,7 @@ pub(super) struct Version<'r> {
     quarantine: SchemaRef,
     parts: BTreeMap<(Zone, String), Part>,
     ledger: Merge,
+    memory: LaneMemory,
     /// Offsets of changed messages that had rows before.
     gone: HashSet<i64>,
     is_changed: bool,
@@ -96,6 +98,7 @@ impl<'r> Version<'r> {
             quarantine,
             parts: BTreeMap::new(),
             ledger,
+            memory: requeuer.encoders.share(),
             gone: HashSet::new(),
             is_changed: false,
             now: requeuer.clock.now(),
@@ -148,6 +151,18 @@ impl<'r> Version<'r> {
                 *self.tally.rows.entry(table.clone()).or_default() += changed.num_rows() as u64;
                 self.add(Zone::Raw, &table, true, &changed)?;
             }
+        }
+        self.relieve()?;
+        Ok(())
+    }
+
+    /// Tells what is held in memory, and closes all open row groups when that is asked for.
+    fn relieve(&mut self) -> Result<(), Fault> {
+        let held = |parts: &BTreeMap<_, Part>| parts.values().map(|part| part.file.memory_bytes()).sum();
+        self.memory.publish(held(&self.parts));
+        if self.memory.take_request() {
+            self.parts.values_mut().try_for_each(|part| part.file.flush())?;
+            self.memory.publish(held(&self.parts));
         }
         Ok(())
     }
@@ -291,7 +306,10 @@ impl<'r> Version<'r> {
                     go_on()?;
                     part.file.append(rows)
                 })?;
+                // Nothing more comes into it.
+                part.file.flush()?;
             }
+            self.relieve()?;
         }
         let mut mappings = self.footer.mappings.clone();
         for ((zone, table), part) in std::mem::take(&mut self.parts) {

@@ -30,6 +30,8 @@ pub struct Elsewhere {
     pub source: TopicPartition,
     /// Messages in quarantine of the table, of whatever violation and time.
     pub messages: u64,
+    /// Whether nobody owns it any more: the topic was created again since, and goes on under another name.
+    pub is_closed: bool,
     /// Who owned it last.
     pub owner: Option<String>,
 }
@@ -67,7 +69,8 @@ pub fn preview_requeue(parts: &Parts, here: &[TopicPartition], selection: &Selec
         }
         let owner = owner_of(storage, &Home::raw(source))?;
         let owner = owner.map(|owner| format!("{} (pid {}, group {})", owner.host, owner.pid, owner.group));
-        preview.elsewhere.push(Elsewhere { source: source.clone(), messages, owner });
+        let is_closed = lake::newest_lineage(storage, &source.in_kafka())? != *source;
+        preview.elsewhere.push(Elsewhere { source: source.clone(), messages, is_closed, owner });
     }
     Ok(preview)
 }
@@ -98,6 +101,7 @@ fn requeuer(parts: &Parts) -> Requeuer {
         rules: Arc::clone(&parts.rules),
         spool: parts.spool.clone(),
         budget: parts.budget.clone(),
+        encoders: parts.encoders.clone(),
         clock: Arc::clone(&parts.clock),
         row_group_bytes: ROW_GROUP_BYTES,
         probe: parts.message_probe.clone(),
