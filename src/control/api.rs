@@ -1,5 +1,7 @@
 //! What goes over the control socket as JSON: the types that server and command line share.
 
+mod drift;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +9,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use drift::{DriftColumn, DriftTable, DriftTables};
 pub use crate::model::status::{LaneState, Node};
 
 /// An instant, as RFC 3339 text.
@@ -144,44 +147,6 @@ pub struct TableView {
     pub unmapped: u64,
     /// The last promotion that this process has made.
     pub last_promotion: Option<Promotion>,
-}
-
-/// `GET /v1/drift`: what arrived since the daemon was started and no column takes, by table.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct DriftTables {
-    /// The tables that anything is known of.
-    pub tables: Vec<DriftTable>,
-}
-
-/// `GET /v1/drift/TABLE`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DriftTable {
-    /// Its name.
-    pub table: String,
-    /// Whether it is a child table.
-    pub is_child: bool,
-    /// How often something arrived that no column takes.
-    pub total: u64,
-    /// The paths, the most frequent first, each with a column that would take it.
-    pub columns: Vec<DriftColumn>,
-}
-
-/// A path that no column takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DriftColumn {
-    /// The path as a mapping writes it; `…` for all that are counted together.
-    pub path: String,
-    /// `element`, `attribute` or `text`.
-    pub kind: String,
-    /// How often it arrived.
-    pub count: u64,
-    /// A value that it had, shortened.
-    pub example: String,
-    /// A name for a column that takes it; none where many paths are counted together.
-    pub column: Option<String>,
-    /// A type for it, guessed from the example.
-    #[serde(rename = "type")]
-    pub data_type: String,
 }
 
 /// One promotion.

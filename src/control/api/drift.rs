@@ -1,0 +1,41 @@
+//! What arrived and no column takes.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /v1/drift`: what arrived since the daemon was started and no column takes, by table.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DriftTables {
+    /// The tables that anything is known of.
+    pub tables: Vec<DriftTable>,
+}
+
+/// `GET /v1/drift/TABLE`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriftTable {
+    /// Its name.
+    pub table: String,
+    /// Whether it is a child table.
+    pub is_child: bool,
+    /// How often something arrived that no column takes.
+    pub total: u64,
+    /// The paths, the most frequent first, each with a column that would take it.
+    pub columns: Vec<DriftColumn>,
+}
+
+/// A path that no column takes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DriftColumn {
+    /// The path as a mapping writes it; `…` for all that are counted together.
+    pub path: String,
+    /// `element`, `attribute` or `text`.
+    pub kind: String,
+    /// How often it arrived.
+    pub count: u64,
+    /// A value that it had, shortened.
+    pub example: String,
+    /// A name for a column that takes it; none where many paths are counted together.
+    pub column: Option<String>,
+    /// A type for it, guessed from the example.
+    #[serde(rename = "type")]
+    pub data_type: String,
+}
