@@ -23,7 +23,7 @@ pub struct RewindName {
 const UNDOES: &str = "undoes-";
 
 impl RewindName {
-    fn stem(self) -> String {
+    pub(super) fn stem(self) -> String {
         let undoes = self.undoes.map(|epoch| format!("+{UNDOES}{}", epoch_segment(epoch))).unwrap_or_default();
         format!("{:020}+{:020}+{}{undoes}", self.to, self.head, epoch_segment(self.epoch))
     }
