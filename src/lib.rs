@@ -33,3 +33,6 @@ pub mod fault;
 pub mod model;
 #[cfg(feature = "xsd")]
 pub mod schema;
+#[cfg(not(feature = "xsd"))]
+#[path = "schema/absent.rs"]
+pub mod schema;

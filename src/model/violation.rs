@@ -72,6 +72,7 @@ codes! {
     RULE_REGEX = "rule.regex", "not of the form that regex asks for";
     RULE_LENGTH = "rule.length", "shorter than min_length or longer than max_length";
     RULE_RANGE = "rule.range", "below min or above max";
+    RULE_XSD = "rule.xsd", "the message is not as its schema wants it";
     RULE_REQUIRED = "rule.required", "a required value is missing";
     RULE_DATE = "rule.date", "the date of the row is missing or outside its bounds";
     RULE_POISON = "rule.poison", "the message made the parser fail again and again";

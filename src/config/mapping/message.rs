@@ -8,6 +8,7 @@ use super::path::{parse_name, parse_steps, shown_steps};
 use crate::config::problem::did_you_mean;
 use crate::config::section::{Item, Section, quoted};
 use crate::model::mapping::{Dtd, Name, Step, Unmapped};
+use crate::schema::Schema;
 
 /// `[message]`, read.
 pub(super) struct Message {
@@ -140,6 +141,8 @@ fn read_xsd(item: &Item<'_>) -> Option<PathBuf> {
     } else if !path.is_file() {
         let help = format!("it is looked for at {}, relative to this file", path.display());
         item.problem("there is no such file", Some(help));
+    } else if let Err(what) = Schema::load(&path) {
+        item.problem(what, None);
     } else {
         return Some(path);
     }

@@ -19,6 +19,7 @@ use crate::fault::Fault;
 use crate::model::batch::{DriftCount, Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
 use crate::model::mapping::Mapping;
 use crate::model::violation::{Code, Violation};
+use crate::schema::Schema;
 
 /// A part of a table is closed at this many bytes of text in one column: offsets in a column are 31 bits.
 const PART_BYTES: usize = 512 << 20;
@@ -36,12 +37,16 @@ impl ParserTable {
     ///
     /// # Errors
     ///
-    /// A mapping with more paths, names or columns than a program can number (65,535 each).
+    /// A mapping with more paths, names or columns than a program can number (65,535 each), or whose XML schema is none.
     pub fn compile(mapping: &Mapping) -> Result<Self, Fault> {
         let children =
             mapping.descendants().into_iter().map(|(child, depth)| child.raw_schema(depth > 1, &mapping.lineage));
         let schemas = std::iter::once(mapping.raw_schema()).chain(children).collect();
-        Ok(Self { program: Arc::new(Program::compile(mapping)?), schemas })
+        let mut program = Program::compile(mapping)?;
+        if let Some(xsd) = &mapping.xsd {
+            program.schema = Some(Schema::load(xsd).map_err(|what| Fault::halt("mapping.xsd", what))?);
+        }
+        Ok(Self { program: Arc::new(program), schemas })
     }
 
     /// Where the values of the mapping's column `column` are in a message: reads it once more, for people's sake.

@@ -8,12 +8,13 @@ use super::chars::Survey;
 use super::compile::{DOCUMENT, MESSAGE, NOWHERE, Program, State, StateId, Watch};
 use super::elements::has_content;
 use super::fields::Given;
-use super::found::{Found, Place};
+use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::rows::Rows;
 use super::scratch::{Capture, Frame, Scratch};
 use super::text::{attribute_value, push_normalised};
 use super::walk::{Checked, Sink, Tag};
 use crate::model::violation::Code;
+use crate::schema::Schema;
 
 /// The rows of one message while it is read.
 pub(super) struct Flatten<'w> {
@@ -75,6 +76,25 @@ impl<'w> Flatten<'w> {
         let what = format!("the root element is not the one expected, {}", expected.unwrap_or_default());
         self.report(Found::at(Code::SHAPE_ROOT, at, what));
         self.tally.is_spoiled = true;
+    }
+
+    /// Holds the whole message, which is well-formed, to a schema.
+    ///
+    /// # Errors
+    ///
+    /// A message that is nested too deep to be held to one.
+    pub(super) fn hold_to(&mut self, schema: &Schema) -> Checked {
+        let breaches = schema.breaches(self.message, MAX_VIOLATIONS);
+        for breach in
+            breaches.map_err(|what| Found::fatal(Code::LIMIT_DEPTH, 0, format!("not held to the schema: {what}")))?
+        {
+            let value = breach.value.as_deref().map(shortened);
+            let message = format!("{} ({})", breach.what, breach.rule);
+            let place = Place::at(breach.at.unwrap_or(0));
+            self.report(Found { value, place, ..Found::at(Code::RULE_XSD, 0, message) });
+            self.tally.is_spoiled = true;
+        }
+        Ok(())
     }
 
     /// An element in which something is to be done.

@@ -103,6 +103,9 @@ impl Machine {
         let mut flatten = Flatten::new(&program, &text, survey, may_grow, &mut self.scratch, rows);
         let rules = (&program.limits, program.dtd);
         Walk::new(&text, survey, rules, &mut self.names, &mut self.walk, &mut flatten).run()?;
+        if let Some(schema) = &program.schema {
+            flatten.hold_to(schema)?;
+        }
         flatten.end_message()
     }
 }

@@ -147,10 +147,14 @@ fn rows_are_one_path_or_several_inside_each_other() {
 #[test]
 fn a_schema_is_looked_for_beside_the_mapping() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("s.xsd"), "<x/>").unwrap();
+    let schema = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='x'/></xs:schema>";
+    std::fs::write(folder.path().join("s.xsd"), schema).unwrap();
     let text = with_message("xsd = \"s.xsd\"");
     let mapping = read_text(&text, &folder.path().join("m.toml"), &Lineage::default()).unwrap();
     assert_eq!(mapping.xsd.as_deref(), Some(&*folder.path().join("s.xsd")));
+    std::fs::write(folder.path().join("s.xsd"), "<x/>").unwrap();
+    let problems = read_text(&text, &folder.path().join("m.toml"), &Lineage::default()).unwrap_err();
+    assert!(problems.len() == 1 && problems[0].to_string().contains("is no schema"), "{problems:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::states::{Moves, StateId};
 use crate::flow::parse::names::{NameId, Vocabulary};
 use crate::lexical::Caster;
 use crate::model::mapping::{Dtd, Kind, Limits, Name, OnBadField, OnBadMessage, Repeat};
+use crate::schema::Schema;
 
 /// Index of a column, of the table or of one of its child tables, or of a field of a struct.
 pub(in crate::flow::parse) type ColumnId = u16;
@@ -59,6 +60,8 @@ pub(in crate::flow::parse) struct Program {
     pub(in crate::flow::parse) limits: Limits,
     /// What happens to a message with a document type declaration.
     pub(in crate::flow::parse) dtd: Dtd,
+    /// What whole messages have to follow.
+    pub(in crate::flow::parse) schema: Option<Schema>,
     /// What a bad row does to its message.
     pub(in crate::flow::parse) on_bad_message: OnBadMessage,
     /// What a bad field does to its row.

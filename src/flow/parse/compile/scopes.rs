@@ -108,6 +108,7 @@ impl Builder {
             root: mapping.root.clone(),
             limits: mapping.limits,
             dtd: mapping.dtd,
+            schema: None,
             on_bad_message: mapping.on_bad_message,
             on_bad_field: mapping.on_bad_field,
         })

@@ -8,6 +8,8 @@ mod properties;
 mod repeats;
 mod routes;
 mod rows;
+#[cfg(feature = "xsd")]
+mod schema;
 mod shapes;
 mod strict;
 mod ubl;
