@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use jiff::Timestamp;
 
 use crate::model::level::LogLevel;
+use crate::model::violation::Code;
 use crate::observe::read::LogQuery;
 
 mod values;
@@ -100,6 +101,8 @@ pub enum Command {
     Resume(Lanes),
     /// Read a Kafka partition again from an earlier offset, RAW is cut back to it; or take that back
     Rewind(Rewind),
+    /// Take quarantined messages of a table through today's mapping again; what is good now reaches RAW
+    Requeue(Requeue),
     /// Go on with a topic that was deleted and created again, as a topic of its own: TOPIC~2 in the lake
     AcceptTopic(AcceptTopic),
     /// Promote RAW to Processed now instead of at the next tick
@@ -210,6 +213,26 @@ pub struct Rewind {
     /// Refuse unless this is the offset that would be read next
     #[arg(long, value_name = "OFFSET", value_parser = clap::value_parser!(i64).range(0..))]
     pub expect: Option<i64>,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Show what would happen, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `forebay requeue`
+#[derive(Debug, Clone, Args)]
+pub struct Requeue {
+    /// Whose quarantine; `_unrouted` for messages that no table took
+    #[arg(value_name = "TABLE")]
+    pub table: String,
+    /// Only messages with such a violation, e.g. type.decimal
+    #[arg(long, value_name = "CODE", value_parser = values::parse_code)]
+    pub code: Option<Code>,
+    /// Only messages with this Kafka timestamp or a later one: an age such as 1h, or a time such as 2026-10-01T00:00:00Z
+    #[arg(long, value_name = "AGE|TIMESTAMP")]
+    pub from: Option<Since>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,

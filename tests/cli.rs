@@ -25,7 +25,7 @@ fn forebay(line: &str) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "run",
     "demo",
     "check",
@@ -35,6 +35,7 @@ const COMMANDS: [&str; 17] = [
     "pause",
     "resume",
     "rewind",
+    "requeue",
     "promote",
     "drain",
     "logs",
@@ -75,6 +76,9 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
         ("", "Usage"),
         ("prmote", "promote"),
         ("run --until-cought-up", "--until-caught-up"),
+        ("requeue", "TABLE"),
+        ("requeue books --code type.itn", "type.int"),
+        ("requeue books --from yesterday", "--from"),
         ("rewind library --to 5", "TOPIC:PARTITION"),
         ("rewind library:0", "--to"),
         ("rewind library:0 --to yesterday", "2026-10-01T00:00:00Z"),
@@ -109,7 +113,9 @@ fn a_configuration_that_is_not_there_is_78_and_for_check_a_no() {
 
 #[test]
 fn without_a_daemon_a_command_is_to_be_tried_again() {
-    for command in ["status", "pause", "resume library:3", "rewind library:0 --to 0", "promote books", "drain"] {
+    for command in
+        ["status", "pause", "resume library:3", "rewind library:0 --to 0", "requeue books", "promote books", "drain"]
+    {
         let said = forebay(&format!("{command} --socket nobody.sock"));
         assert_eq!(said.code, Some(75), "{command}: {}", said.err);
         assert!(said.err.contains("no daemon listens at nobody.sock"), "{command}: {}", said.err);

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use forebay::clock::SystemClock;
 use forebay::control::api::{
     AcceptTopicRequest, AcceptedTopic, Change, Daemon, DaemonState, Lane, LaneState, Lanes, Node, PromoteRequest,
-    RewindRequest, RewindTarget, Rewound, Selection, Status, TableView, Tables, Time,
+    RequeueRequest, Requeued, RewindRequest, RewindTarget, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use forebay::control::authority::Authority;
 use forebay::control::client::{Client, ClientError};
@@ -118,6 +118,15 @@ impl Steering for FakeDaemon {
         }
         let (before, after) = (self.lane(), self.lane());
         Ok(Rewound { before, after, dry_run: request.dry_run, to: 90, intervals: 1, messages: 10, undone: None })
+    }
+
+    async fn requeue(&self, request: RequeueRequest) -> Result<Requeued, Problem> {
+        let RequeueRequest { table, code, dry_run, .. } = request;
+        if code.is_some_and(|code| code != "type.int") {
+            return Err(Problem::bad_request("no violation is called that"));
+        }
+        let (before, after) = (self.lanes(), self.lanes());
+        Ok(Requeued { before, after, dry_run, table, lanes: Vec::new(), elsewhere: Vec::new() })
     }
 
     async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem> {
@@ -305,6 +314,18 @@ fn the_client_speaks_the_same_types() {
         reason: Some("a test".to_owned()),
         dry_run: true,
     };
+    let mut again = RequeueRequest {
+        table: "books".to_owned(),
+        code: Some("type.int".to_owned()),
+        from: Some(time()),
+        reason: None,
+        dry_run: true,
+    };
+    let requeued: Requeued = client.post("/v1/requeue", &again).unwrap();
+    assert_eq!((requeued.table.as_str(), requeued.dry_run), ("books", true));
+    again.code = Some("type.itn".to_owned());
+    let refused = client.post::<_, Requeued>("/v1/requeue", &again).unwrap_err();
+    assert!(matches!(&refused, ClientError::Problem(problem) if problem.status == 400), "{refused:?}");
     let rewound: Rewound = client.post("/v1/rewind", &order).unwrap();
     assert_eq!((rewound.to, rewound.dry_run), (90, true));
     order.partition = 1;

@@ -12,8 +12,8 @@ use super::say;
 use crate::cli::{self, Global};
 use crate::config;
 use crate::control::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, LaneChoice, Lanes, PromoteRequest, RewindRequest, RewindTarget,
-    Rewound, Selection, Status, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, LaneChoice, Lanes, PromoteRequest, RequeueRequest, Requeued,
+    RewindRequest, RewindTarget, Rewound, Selection, Status, Tables, Time,
 };
 use crate::control::client::Client;
 use crate::exit::ExitCode;
@@ -51,6 +51,17 @@ pub(super) fn rewind(order: &cli::Rewind, global: &Global) -> Result<ExitCode, F
         dry_run: order.dry_run,
     };
     command::<_, Rewound>(global, "/v1/rewind", &request, Look::rewound)
+}
+
+pub(super) fn requeue(order: &cli::Requeue, global: &Global) -> Result<ExitCode, Fault> {
+    let request = RequeueRequest {
+        table: order.table.clone(),
+        code: order.code.map(|code| code.name().to_owned()),
+        from: order.from.map(|from| Time(from.at(Timestamp::now()))),
+        reason: order.reason.clone(),
+        dry_run: order.dry_run,
+    };
+    command::<_, Requeued>(global, "/v1/requeue", &request, Look::requeued)
 }
 
 pub(super) fn accept_topic(order: &cli::AcceptTopic, global: &Global) -> Result<ExitCode, Fault> {

@@ -11,6 +11,7 @@ mod infer;
 mod look;
 mod produce;
 pub mod render;
+mod requeue;
 pub mod say;
 pub mod serve;
 pub mod show;
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Pause(lanes) => ask::pause(lanes, global),
         Command::Resume(lanes) => ask::resume(lanes, global),
         Command::Rewind(order) => ask::rewind(order, global),
+        Command::Requeue(order) => ask::requeue(order, global),
         Command::AcceptTopic(order) => ask::accept_topic(order, global),
         Command::Promote(order) => ask::promote(order, global),
         Command::Drain => ask::drain(global),

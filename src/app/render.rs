@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::grid::{Cell, Paint, painted_grid};
 use crate::control::api::{
-    AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, Rewound, Status, TableView,
-    Tables, Time,
+    AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, RequeueElsewhere, Requeued,
+    RequeuedLane, Rewound, Status, TableView, Tables, Time,
 };
 
 /// How answers are shown.
@@ -167,6 +167,47 @@ impl Look {
         }
         let said = if rewound.dry_run { "would be rewound" } else { "is rewound" };
         format!("{lane} {said}{from} to offset {to}: {intervals} intervals, {messages} messages are read again\n")
+    }
+
+    /// What `requeue` did, or would do.
+    pub fn requeued(self, requeued: &Requeued) -> String {
+        let mut out = String::new();
+        let said = if requeued.dry_run { "would leave" } else { "left" };
+        for lane in &requeued.lanes {
+            let RequeuedLane { topic, partition, messages, released, intervals, .. } = lane;
+            let rows: Vec<String> = lane.rows.iter().map(|(table, rows)| format!("{rows} rows in {table}")).collect();
+            let rows = if rows.is_empty() { String::new() } else { format!(" ({})", rows.join(", ")) };
+            out.push_str(&format!(
+                "{topic}:{partition}: {released} of {messages} messages {said} quarantine{rows}, {intervals} intervals revised\n"
+            ));
+            let stay = [
+                (lane.partial, "stay with the good ones of their rows in raw"),
+                (lane.renewed, "stay for other reasons"),
+                (lane.unchanged, "stay as they were"),
+                (lane.redacted.len() as u64, "stay, their payload was not kept"),
+            ];
+            for (count, what) in stay.into_iter().filter(|(count, _)| *count > 0) {
+                out.push_str(&format!("  {count} {what}\n"));
+            }
+            if !lane.redacted.is_empty() {
+                let offsets: Vec<String> = lane.redacted.iter().take(20).map(ToString::to_string).collect();
+                let more = if lane.redacted.len() > offsets.len() { ", …" } else { "" };
+                out.push_str(&format!("    offsets {}{more}\n", offsets.join(", ")));
+            }
+            for skipped in &lane.skipped {
+                out.push_str(&format!("  left as it is: {}\n", self.paint(Paint::Bad, skipped)));
+            }
+        }
+        for RequeueElsewhere { topic, partition, messages, closed, owner } in &requeued.elsewhere {
+            if *closed {
+                let why = "the topic was created again since";
+                out.push_str(&format!("{topic}:{partition}: closed, {messages} messages stay: {why}\n"));
+                continue;
+            }
+            let owner = owner.as_ref().map(|owner| format!(", its last owner is {owner}")).unwrap_or_default();
+            out.push_str(&format!("{topic}:{partition}: not assigned to this daemon, {messages} messages{owner}\n"));
+        }
+        if out.is_empty() { format!("nothing is in quarantine of {}\n", requeued.table) } else { out }
     }
 
     /// What `accept-topic` decided.

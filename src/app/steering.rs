@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::daemon::Daemon;
+use super::requeue;
 use crate::config::Settings;
 use crate::control::api::{
     self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node,
-    PromoteRequest, Promotion, RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
+    PromoteRequest, Promotion, RequeueRequest, Requeued, RewindRequest, Rewound, Selection, Status, TableView, Tables,
+    Time,
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
@@ -189,6 +191,14 @@ impl Steering for DaemonSteering {
         Ok(Rewound { before, after, dry_run: request.dry_run, to, intervals, messages, undone })
     }
 
+    async fn requeue(&self, request: RequeueRequest) -> Result<Requeued, Problem> {
+        let before = lanes_of(&self.snapshot().await?);
+        let (lanes, elsewhere) = requeue::requeue(&self.root, &self.parts, &request, &before).await?;
+        let after = lanes_of(&self.snapshot().await?);
+        let RequeueRequest { table, dry_run, .. } = request;
+        Ok(Requeued { before, after, dry_run, table, lanes, elsewhere })
+    }
+
     async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem> {
         let AcceptTopicRequest { topic, reason } = request;
         if self.parts.table_of(&topic).is_none() {
@@ -251,11 +261,11 @@ impl Steering for DaemonSteering {
     }
 }
 
-fn gone() -> Problem {
+pub(super) fn gone() -> Problem {
     Problem::unavailable("the daemon is ending")
 }
 
-fn problem(fault: &Fault) -> Problem {
+pub(super) fn problem(fault: &Fault) -> Problem {
     match fault.verdict {
         Verdict::Fenced => Problem::not_owner(&fault.message),
         Verdict::Halt => Problem::conflict(&fault.message),

@@ -15,6 +15,16 @@ fn the_definition_is_consistent() {
 }
 
 #[test]
+fn a_requeue_names_a_table_and_may_choose() {
+    let Command::Requeue(all) = command("forebay requeue books") else { panic!("not a requeue") };
+    assert!(all.table == "books" && all.code.is_none() && all.from.is_none() && !all.dry_run);
+    let some = "forebay requeue _unrouted --code rule.required --from 2026-10-01T00:00:00Z --reason late --dry-run";
+    let Command::Requeue(some) = command(some) else { panic!("not a requeue") };
+    assert_eq!((some.code.map(|code| code.name()), some.dry_run), (Some("rule.required"), true));
+    assert!(matches!(some.from, Some(Since::Time(_))) && some.reason.is_some());
+}
+
+#[test]
 fn a_rewind_names_a_partition_and_a_goal() {
     let Command::Rewind(rewind) = command("forebay rewind library:3 --to 1200 --expect 5000 --reason wrong --dry-run")
     else {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::config::parse_duration;
 use crate::model::offset::TopicPartition;
+use crate::model::violation::Code;
 
 /// One Kafka partition: `TOPIC:PARTITION`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +70,14 @@ impl FromStr for RewindTo {
         let time = text.parse().map_err(|_| "write an offset, or a time such as 2026-10-01T00:00:00Z".to_owned())?;
         Ok(Self::Time(time))
     }
+}
+
+/// The violation of that name.
+pub(super) fn parse_code(text: &str) -> Result<Code, String> {
+    Code::from_name(text).ok_or_else(|| {
+        let all: Vec<&str> = Code::ALL.iter().map(|(code, _)| code.name()).collect();
+        format!("no violation is called that; there are {}", all.join(", "))
+    })
 }
 
 /// A time, or how long ago it was.

@@ -373,6 +373,86 @@ pub struct Undone {
     pub messages: u64,
 }
 
+/// Body of `requeue`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequeueRequest {
+    /// Whose quarantine: a table, or `_unrouted`.
+    pub table: String,
+    /// Only messages with such a violation.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// Only messages with this Kafka timestamp or a later one.
+    #[serde(default)]
+    pub from: Option<Time>,
+    /// Why, for the record.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Only say what would happen.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What a requeue did, or would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Requeued {
+    /// The lanes before.
+    pub before: Lanes,
+    /// The lanes after; as before in a dry run.
+    pub after: Lanes,
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// Whose quarantine.
+    pub table: String,
+    /// Kafka partitions of this daemon that have messages in that quarantine.
+    pub lanes: Vec<RequeuedLane>,
+    /// Kafka partitions that have some too and are not assigned to this daemon: nothing was done there.
+    pub elsewhere: Vec<RequeueElsewhere>,
+}
+
+/// What a requeue did to one Kafka partition, or would do. Every message that is meant is counted once in `released`,
+/// `partial`, `renewed`, `unchanged` or `redacted`, unless its interval is in `skipped`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequeuedLane {
+    /// Kafka topic.
+    pub topic: String,
+    /// Partition of the topic.
+    pub partition: i32,
+    /// Messages that were meant.
+    pub messages: u64,
+    /// Messages that have left quarantine.
+    pub released: u64,
+    /// Messages that are still in quarantine, with the good ones of their rows in RAW.
+    pub partial: u64,
+    /// Messages that stay in quarantine for other reasons than before.
+    pub renewed: u64,
+    /// Messages that stay in quarantine as they were.
+    pub unchanged: u64,
+    /// Offsets of messages that stay because their payload was not kept.
+    pub redacted: Vec<i64>,
+    /// New rows in RAW by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Intervals that were revised.
+    pub intervals: u64,
+    /// Intervals that were left as they are, and why.
+    pub skipped: Vec<String>,
+}
+
+/// A Kafka partition with messages in quarantine that is not assigned to this daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequeueElsewhere {
+    /// Kafka topic, as the lake calls it.
+    pub topic: String,
+    /// Partition of the topic.
+    pub partition: i32,
+    /// Messages in quarantine of that table, of whatever violation and time.
+    pub messages: u64,
+    /// Whether nobody owns it any more: the topic was created again since.
+    pub closed: bool,
+    /// Who owned it last.
+    pub owner: Option<String>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,7 @@ pub struct Limits {
     pub read: Duration,
     /// Time for an answer that changes something; it goes on after that, and the caller is told so.
     pub change: Duration,
-    /// The same for a promotion.
+    /// The same for a promotion and a requeue.
     pub promote: Duration,
 }
 
@@ -86,6 +86,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(post("/v1/pause", web::post().to(pause)))
         .service(post("/v1/resume", web::post().to(resume)))
         .service(post("/v1/rewind", web::post().to(rewind)))
+        .service(post("/v1/requeue", web::post().to(requeue)))
         .service(post("/v1/accept-topic", web::post().to(accept_topic)))
         .service(post("/v1/promote", web::post().to(promote)))
         .service(post("/v1/drain", web::post().to(drain)));
@@ -158,6 +159,11 @@ async fn rewind(control: Data<Control>, request: HttpRequest, body: Payload) -> 
 async fn accept_topic(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {
     let limit = control.limits.change;
     change(control, request, body, limit, |steering, order| async move { steering.accept_topic(order).await }).await
+}
+
+async fn requeue(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {
+    let limit = control.limits.promote;
+    change(control, request, body, limit, |steering, order| async move { steering.requeue(order).await }).await
 }
 
 async fn promote(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, Lanes, Node, PromoteRequest, RewindRequest, Rewound, Selection,
-    Status, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, Lanes, Node, PromoteRequest, RequeueRequest, Requeued,
+    RewindRequest, Rewound, Selection, Status, Tables, Time,
 };
 use super::authority::Peer;
 use super::problem::Problem;
@@ -28,6 +28,8 @@ pub trait Steering: Send + Sync + 'static {
     async fn resume(&self, selection: Selection) -> Result<Change<Lanes>, Problem>;
     /// Moves a lane to an earlier offset.
     async fn rewind(&self, request: RewindRequest) -> Result<Rewound, Problem>;
+    /// Takes quarantined messages through today's mapping again; answers when it is done.
+    async fn requeue(&self, request: RequeueRequest) -> Result<Requeued, Problem>;
     /// Goes on with a topic that was deleted and created again.
     async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem>;
     /// Promotes now; answers when it is done.

@@ -9,6 +9,8 @@ pub mod validate;
 
 pub mod buffer;
 
+pub mod requeue;
+
 pub mod promote;
 
 pub mod letters;

@@ -13,6 +13,7 @@ use super::lane::LaneLedger;
 use super::names::{self, Home};
 use super::recover;
 use super::restore;
+use super::revise;
 use super::rfc3339;
 use crate::clock::Clock;
 use crate::fault::Fault;
@@ -122,6 +123,7 @@ pub(super) fn settle(
     recover::remove_uncommitted(storage, source, tenure)?;
     // Only now: what comes back lies where uncommitted files of the same offsets may have been until a moment ago.
     restore::finish_undos(storage, source, tenure, &intents)?;
+    revise::finish_revisions(storage, source, tenure)?;
     let Head { mut at, newest } = chain::read_head(storage, source, chain::read_floor(storage, source)?)?;
     if at.is_none() {
         let start = start.ok_or_else(|| LakeError::Internal(format!("{source} has neither a chain nor a floor")))?;

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use super::LakeError;
 use super::mutate;
-use super::names::{self, HeadHint, Home, IntervalName, RewindName};
+use super::names::{self, HeadHint, Home, IntervalName, RevisionName, RewindName};
 use crate::model::offset::TopicPartition;
 use crate::storage::{LakePath, Storage};
 
@@ -162,11 +162,23 @@ pub struct Intent {
     pub is_done: bool,
 }
 
+/// The revisions of one epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    /// What it is about.
+    pub name: RevisionName,
+    /// Whether no more comes of it, and everything it has replaced has been moved away.
+    pub is_done: bool,
+}
+
 /// What storage says of one Kafka partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceState {
     /// Published rewinds, oldest first. They were listed **before** the chain.
     pub intents: Vec<Intent>,
+    /// The revisions of every revised interval in the chain, oldest first. One that is done here was done **before** the
+    /// chain was listed.
+    pub revisions: Vec<Revision>,
     /// The highest floor.
     pub floor: Option<i64>,
     /// The chain.
@@ -190,7 +202,8 @@ pub(super) fn rewound_until(intents: &[Intent], head: Option<i64>) -> Option<i64
     intents.iter().map(|intent| intent.name.head).max().filter(|until| head.is_none_or(|head| head < *until))
 }
 
-/// Reads the whole state of one Kafka partition: intents first, then the chain, then the floor.
+/// Reads the whole state of one Kafka partition: intents first, then the chain, then the floor. Revisions before and
+/// after the chain: afterwards for those of every revised interval in it, before for whether they were done.
 ///
 /// Safe beside a running daemon: path partitions are listed newest first, so that what is committed meanwhile is
 /// either seen whole or not at all, and a chain that looks broken is listed again before it is called broken.
@@ -202,10 +215,13 @@ pub fn read_chain(storage: &dyn Storage, source: &TopicPartition) -> Result<Sour
     let mut listing = 1;
     loop {
         let intents = read_intents(storage, source)?;
+        let before = read_revisions(storage, source)?;
         let files = list_files(storage, source)?;
+        let mut revisions = read_revisions(storage, source)?;
+        revisions.iter_mut().for_each(|revision| revision.is_done &= before.contains(revision));
         let floor = read_floor(storage, source)?;
         match walk(files, floor) {
-            Ok(chain) => return Ok(SourceState { intents, floor, chain }),
+            Ok(chain) => return Ok(SourceState { intents, revisions, floor, chain }),
             Err(_) if listing < LISTINGS => listing += 1,
             Err(fault) => {
                 return Err(LakeError::Chain { source_partition: source.clone(), fault: Box::new(fault) });
@@ -227,6 +243,21 @@ pub fn read_intents(storage: &dyn Storage, source: &TopicPartition) -> Result<Ve
         open.iter().map(|(name, _)| Intent { name: *name, is_done: done.contains(&(*name, true)) }).collect();
     intents.sort_by_key(|intent| intent.name);
     Ok(intents)
+}
+
+/// The revisions of a Kafka partition's chain, oldest first.
+///
+/// # Errors
+///
+/// What storage answered.
+pub fn read_revisions(storage: &dyn Storage, source: &TopicPartition) -> Result<Vec<Revision>, LakeError> {
+    let entries = mutate::list(storage, &Home::raw(source).revisions())?;
+    let names = entries.iter().filter_map(|entry| RevisionName::parse(entry.path.name()));
+    let (done, open): (Vec<_>, Vec<_>) = names.partition(|(_, is_done)| *is_done);
+    let mut revisions: Vec<Revision> =
+        open.iter().map(|(name, _)| Revision { name: *name, is_done: done.contains(&(*name, true)) }).collect();
+    revisions.sort_by_key(|revision| revision.name);
+    Ok(revisions)
 }
 
 /// The highest floor of a Kafka partition.

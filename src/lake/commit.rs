@@ -150,11 +150,28 @@ impl LaneLedger {
                 self.source, self.head
             )));
         }
-        let name = IntervalName { source: self.source.clone(), range, epoch: self.tenure.epoch };
+        let (committed, placement) = self.put_in_place(pending, self.next_placement())?;
+        self.head = range.to();
+        if self.newest.is_some_and(|newest| newest.date != placement.date) {
+            self.known_dirs.clear();
+        }
+        self.newest = Some(placement);
+        self.leave_hint(placement, range);
+        Ok(committed)
+    }
+
+    /// Stages, verifies and renames the files of an interval: when this ends well, it is in the chain. Where it lies is
+    /// `placement`, unless that was decided at an earlier try.
+    pub(super) fn put_in_place(
+        &mut self,
+        pending: &mut PendingInterval,
+        placement: Placement,
+    ) -> Result<(Committed, Placement), LakeError> {
+        let name = IntervalName { source: self.source.clone(), range: pending.range, epoch: self.tenure.epoch };
         if self.in_flight.as_ref().is_some_and(|in_flight| *in_flight != name) {
             return Err(LakeError::Internal(format!("{name}: the commit of another interval has not ended")));
         }
-        let placed = self.place(pending, &name)?;
+        let placed = self.place(pending, &name, placement)?;
         if placed.name != name {
             return Err(LakeError::Internal(format!("{name} was begun in another epoch")));
         }
@@ -165,25 +182,26 @@ impl LaneLedger {
         let Progress::Placed(placed) = std::mem::replace(&mut pending.progress, Progress::Over) else {
             return Err(LakeError::Internal("a committed interval has no files".into()));
         };
-        self.head = range.to();
         self.in_flight = None;
-        if self.newest.is_some_and(|newest| newest.date != placed.placement.date) {
-            self.known_dirs.clear();
-        }
-        self.newest = Some(placed.placement);
-        self.leave_hint(placed.placement, range);
         let bytes = placed.files.iter().map(|file| file.bytes).sum();
         remove_spooled(placed.files.into_iter().map(|file| file.spool));
-        Ok(Committed { name: placed.name, ledger: placed.ledger_path, footer: placed.footer, bytes })
+        let committed = Committed { name: placed.name, ledger: placed.ledger_path, footer: placed.footer, bytes };
+        Ok((committed, placed.placement))
     }
 
     /// Decides, once, where the interval lies and what its ledger file says.
-    fn place<'p>(&self, pending: &'p mut PendingInterval, name: &IntervalName) -> Result<&'p mut Placed, LakeError> {
+    fn place<'p>(
+        &self,
+        pending: &'p mut PendingInterval,
+        name: &IntervalName,
+        placement: Placement,
+    ) -> Result<&'p mut Placed, LakeError> {
         if matches!(pending.progress, Progress::Filled(_)) {
             let Progress::Filled(ledger) = std::mem::replace(&mut pending.progress, Progress::Over) else {
                 return Err(LakeError::Internal("an interval is filled and is not".into()));
             };
-            pending.progress = Progress::Placed(Box::new(self.finish(pending, name.clone(), *ledger)?));
+            let placed = self.finish(pending, name.clone(), placement, *ledger)?;
+            pending.progress = Progress::Placed(Box::new(placed));
         }
         match &mut pending.progress {
             Progress::Placed(placed) => Ok(placed),
@@ -191,11 +209,16 @@ impl LaneLedger {
         }
     }
 
-    fn finish(&self, pending: &PendingInterval, name: IntervalName, ledger: LedgerWriter) -> Result<Placed, LakeError> {
+    fn finish(
+        &self,
+        pending: &PendingInterval,
+        name: IntervalName,
+        placement: Placement,
+        ledger: LedgerWriter,
+    ) -> Result<Placed, LakeError> {
         if ledger.offsets().is_some_and(|(first, last)| !name.range.contains(first) || !name.range.contains(last)) {
             return Err(LakeError::Internal(format!("{name} has rows of other offsets")));
         }
-        let placement = self.next_placement();
         let file_name = name.file_name();
         let mut files = Vec::with_capacity(pending.data.len() + 1);
         let mut listed: Vec<DataFile> = Vec::with_capacity(pending.data.len());

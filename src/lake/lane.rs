@@ -12,7 +12,7 @@ use super::LakeError;
 use super::acquire::Settled;
 use super::fence::{Owner, Tenure};
 use super::footer::{IntervalFooter, Zone};
-use super::names::{self, IntervalName};
+use super::names::{self, IntervalName, RevisionName};
 use crate::clock::Clock;
 use crate::model::offset::{Epoch, TopicPartition};
 use crate::storage::{LakePath, Storage};
@@ -33,6 +33,8 @@ pub struct LaneLedger {
     pub(super) rewound_until: Option<i64>,
     /// The interval whose commit was begun and has not ended: nothing else may be committed in this epoch.
     pub(super) in_flight: Option<IntervalName>,
+    /// The revisions of this epoch, when they were begun and are not done.
+    pub(super) revision: Option<RevisionName>,
     /// Set when this hold is over.
     pub(super) is_over: bool,
     /// Where the newest interval lies; the next one never lies earlier.
@@ -61,11 +63,13 @@ impl Placement {
         Self { date: utc.date(), hour: utc.hour() }
     }
 
-    /// Where a committed interval lies.
-    fn of_interval(date: Date, footer: &IntervalFooter) -> Self {
+    /// Where a committed interval lies. One without a file in RAW lies where it was staged.
+    pub(super) fn of_interval(date: Date, footer: &IntervalFooter) -> Self {
         let raw = footer.files.iter().filter(|file| file.zone == Zone::Raw);
         let hours = raw.filter_map(|file| names::parse_hour_segment(LakePath::parse(&file.path)?.parent().name()));
-        Self { date, hour: hours.max().unwrap_or(0) }
+        let staged = Self::of(footer.staged_at);
+        let hour = hours.max().unwrap_or(if staged.date == date { staged.hour } else { 0 });
+        Self { date, hour }
     }
 }
 
@@ -96,6 +100,7 @@ impl LaneLedger {
             head: settled.head,
             rewound_until: None,
             in_flight: None,
+            revision: None,
             is_over: false,
             newest: None,
             hinted: None,
@@ -111,6 +116,7 @@ impl LaneLedger {
         self.head = settled.head;
         self.rewound_until = settled.rewound_until;
         self.in_flight = None;
+        self.revision = None;
         self.hinted = None;
         self.newest = match (settled.newest, settled.footer) {
             (Some(file), Some(footer)) => Some(Placement::of_interval(file.date, &footer)),

@@ -9,17 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, PrimitiveArray, StringArray,
-    TimestampMicrosecondArray,
+    ArrayRef, DictionaryArray, Int32Array, Int64Array, PrimitiveArray, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{
-    ArrowDictionaryKeyType, DataType, Field, Int8Type, Int16Type, Int32Type, Int64Type, Schema, SchemaRef, TimeUnit,
-    TimestampMicrosecondType,
-};
+use arrow::datatypes::{ArrowDictionaryKeyType, DataType, Field, Int8Type, Int16Type, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::metadata::KeyValue;
@@ -297,71 +291,10 @@ fn spool(path: &Path, error: &dyn std::fmt::Display) -> LakeError {
     LakeError::Spool(format!("{}: {error}", path.display()))
 }
 
-/// What the rows of a ledger file add up to, read again from the file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reading {
-    /// Sums, those of child tables left out.
-    pub sums: Sums,
-    /// Offset of the first and of the last row.
-    pub offsets: Option<(i64, i64)>,
-    /// First offset that does not ascend: a message with two rows.
-    pub repeated: Option<i64>,
-}
+mod read;
 
-/// Reads every row of a ledger file.
-///
-/// # Errors
-///
-/// What is wrong with the file, for a person.
-pub fn read_rows(file: Bytes) -> Result<Reading, String> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
-    let mut reading = Reading::default();
-    for batch in reader.map_err(|error| error.to_string())? {
-        let batch = batch.map_err(|error| error.to_string())?;
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(|| format!("it has no column `{name}`"));
-        let wrong = |name: &str| format!("its column `{name}` has another type");
-        let offsets = column("kafka_offset")?.as_primitive_opt::<Int64Type>();
-        let offsets = offsets.ok_or_else(|| wrong("kafka_offset"))?;
-        let times = column("kafka_timestamp")?.as_primitive_opt::<TimestampMicrosecondType>();
-        let times = times.ok_or_else(|| wrong("kafka_timestamp"))?;
-        let outcomes = column("outcome")?.as_string_opt::<i32>().ok_or_else(|| wrong("outcome"))?;
-        let tables = column("table")?.as_string_opt::<i32>().ok_or_else(|| wrong("table"))?;
-        let rows = column("rows")?.as_primitive_opt::<Int32Type>().ok_or_else(|| wrong("rows"))?;
-        for row in 0..batch.num_rows() {
-            let offset = offsets.value(row);
-            match &mut reading.offsets {
-                None => reading.offsets = Some((offset, offset)),
-                Some((_, last)) if offset > *last => *last = offset,
-                Some(_) => reading.repeated = reading.repeated.or(Some(offset)),
-            }
-            let name = outcomes.value(row);
-            let outcome = Outcome::from_name(name).ok_or_else(|| format!("offset {offset} has no known outcome"))?;
-            let time = times.is_valid(row).then(|| times.value(row));
-            let table = tables.is_valid(row).then(|| tables.value(row));
-            reading.sums.add(time, outcome, table, u64::from(rows.value(row).unsigned_abs()));
-        }
-    }
-    Ok(reading)
-}
-
-/// The ledger file `content` once more with another footer: the same rows, in row groups of the same size.
-///
-/// # Errors
-///
-/// What is wrong with the file.
-pub(super) fn reissue(content: Bytes, footer: &IntervalFooter) -> Result<Vec<u8>, String> {
-    let say = |error: parquet::errors::ParquetError| error.to_string();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(content).map_err(say)?;
-    let options = ArrowWriterOptions::new().with_properties(properties()).with_skip_arrow_metadata(true);
-    let mut writer =
-        ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(builder.schema()), options).map_err(say)?;
-    for batch in builder.with_batch_size(ROWS_PER_BATCH).build().map_err(say)? {
-        writer.write(&batch.map_err(|error| error.to_string())?).map_err(say)?;
-    }
-    let json = serde_json::to_string(footer).map_err(|error| error.to_string())?;
-    writer.append_key_value_metadata(KeyValue::new(FOOTER_KEY.to_owned(), json));
-    writer.into_inner().map_err(say)
-}
+pub(super) use read::reissue;
+pub use read::{OldRows, Reading, read_rows};
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,8 @@
 //! 2. [`LaneLedger::commit`]: stage, verify, rename the data files, rename the ledger file;
 //! 3. [`LaneLedger::rewind`]: truncate the chain under a new epoch;
 //! 4. [`LaneLedger::undo`]: take the newest rewind back;
-//! 5. [`audit`]: prove or disprove the promises from storage alone.
+//! 5. [`LaneLedger::revise`]: replace an interval by another version of it;
+//! 6. [`audit`]: prove or disprove the promises from storage alone.
 //!
 //! How far committed quarantine has been sent to a dead-letter topic is kept beside the chain, by its owner
 //! ([`LetterBox`]).
@@ -40,6 +41,7 @@ pub mod plan;
 mod recover;
 mod restore;
 pub mod retire;
+mod revise;
 mod rewind;
 mod rfc3339;
 pub mod roll;

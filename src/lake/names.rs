@@ -4,7 +4,7 @@
 //! ledger/<topic>/p=<partition>/dt=YYYY-MM-DD/<interval>.parquet
 //! raw/<table>/dt=YYYY-MM-DD/hr=HH/<interval>.parquet          quarantine/<table>/dt=YYYY-MM-DD/<interval>.parquet
 //! processed/<table>/dt=YYYY-MM-DD/part-<seq>-e<epoch>-b<bucket>-<n>.parquet
-//! _forebay/raw/<topic>/p<partition>/{owner,stage,fenced,floor,rewind,superseded,head,letters}
+//! _forebay/raw/<topic>/p<partition>/{owner,stage,fenced,floor,rewind,revision,superseded,head,letters}
 //! _forebay/raw/<topic>/topic/{owner,stage,fenced,accepted}
 //! _forebay/processed/<table>/{owner,stage,fenced,plan,trash}
 //! ```
@@ -252,7 +252,13 @@ impl Home {
         self.0.join("rewind")
     }
 
-    /// RAW: `superseded/e<epoch:010>`, what the rewind of that epoch took out of the lake, at its path below the root.
+    /// RAW: which epochs have revised intervals, and which of them are done with it.
+    pub fn revisions(&self) -> LakePath {
+        self.0.join("revision")
+    }
+
+    /// RAW: `superseded/e<epoch:010>`, what the rewind of that epoch took out of the lake, or what its revised intervals
+    /// have replaced, at its path below the root.
     pub fn superseded(&self, epoch: Epoch) -> LakePath {
         self.0.join("superseded").join(epoch_segment(epoch))
     }
@@ -398,6 +404,48 @@ impl RewindName {
         };
         let name = Self { epoch, to, head, undoes };
         (to >= 0 && head >= 0 && name.stem() == stem).then_some((name, is_done))
+    }
+}
+
+/// The revisions of one epoch as their file name tells: `<head:020>+e<epoch:010>`, `.json` the intent, `.done` its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RevisionName {
+    /// Epoch of the revised intervals.
+    pub epoch: Epoch,
+    /// Head of the chain when it began: intervals of that epoch that end here or before are revised ones, later ones were
+    /// read.
+    pub head: i64,
+}
+
+impl RevisionName {
+    fn stem(self) -> String {
+        format!("{:020}+{}", self.head, epoch_segment(self.epoch))
+    }
+
+    /// Name of the intent.
+    pub fn intent(self) -> String {
+        format!("{}.json", self.stem())
+    }
+
+    /// Name of the file that says it is finished.
+    pub fn done(self) -> String {
+        format!("{}.done", self.stem())
+    }
+
+    /// The revision of a `revision/` entry, and whether the entry says that it is finished.
+    pub fn parse(segment: &str) -> Option<(Self, bool)> {
+        let (stem, is_done) = match segment.strip_suffix(".json") {
+            Some(stem) => (stem, false),
+            None => (segment.strip_suffix(".done")?, true),
+        };
+        let (head, epoch) = stem.split_once('+')?;
+        let name = Self { epoch: parse_epoch_segment(epoch)?, head: head.parse().ok()? };
+        (name.head >= 0 && name.stem() == stem).then_some((name, is_done))
+    }
+
+    /// Whether an interval of the chain is one that these revisions made.
+    pub fn made(self, interval: &IntervalName) -> bool {
+        interval.epoch == self.epoch && interval.range.to() <= self.head
     }
 }
 

@@ -3,7 +3,7 @@
 //! Memory: the pages under way and one block of `BLOCK_BYTES` for each open column.
 
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -17,7 +17,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::LakeError;
 use super::footer::{corrupt, read_metadata};
-use crate::storage::{LakePath, Storage};
+use crate::storage::{Kind, LakePath, Storage, StorageError};
 
 /// Bytes of one look at the storage while a stream is read.
 const BLOCK_BYTES: u64 = 256 << 10;
@@ -39,7 +39,7 @@ impl ParquetFile {
         let metadata = Arc::new(read_metadata(&*storage, &path, bytes)?);
         let metadata = ArrowReaderMetadata::try_new(metadata, ArrowReaderOptions::new());
         let metadata = metadata.map_err(|error| corrupt(&path, &error.to_string()))?;
-        Ok(Self { file: StoredFile { storage, path, bytes }, metadata })
+        Ok(Self { file: StoredFile { storage, path, bytes, failed: Arc::default() }, metadata })
     }
 
     /// Its columns.
@@ -52,11 +52,17 @@ impl ParquetFile {
         self.metadata.metadata().file_metadata().num_rows().unsigned_abs()
     }
 
+    /// Bytes of its rows before compression, dictionaries counted once.
+    pub fn uncompressed_bytes(&self) -> u64 {
+        let groups = self.metadata.metadata().row_groups().iter();
+        groups.map(|group| group.total_byte_size().unsigned_abs()).sum()
+    }
+
     /// Its rows in batches of `batch_rows`, with these columns (by their place in the schema) in the file's order.
     ///
     /// # Errors
     ///
-    /// [`LakeError::Corrupt`] when they cannot be read; each batch may say so too.
+    /// [`LakeError::Corrupt`] when they cannot be read, or what storage answered; each batch may say so too.
     pub fn read(
         &self,
         columns: &[usize],
@@ -66,9 +72,9 @@ impl ParquetFile {
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
         let reader: Result<ParquetRecordBatchReader, _> =
             builder.with_projection(mask).with_batch_size(batch_rows).build();
-        let path = self.file.path.clone();
-        let reader = reader.map_err(|error| corrupt(&path, &error.to_string()))?;
-        Ok(reader.map(move |batch| batch.map_err(|error| corrupt(&path, &error.to_string()))))
+        let file = self.file.clone();
+        let reader = reader.map_err(|error| file.explain(&error))?;
+        Ok(reader.map(move |batch| batch.map_err(|error| file.explain(&error))))
     }
 }
 
@@ -78,11 +84,35 @@ struct StoredFile {
     storage: Arc<dyn Storage>,
     path: LakePath,
     bytes: u64,
+    /// What storage answered last that was no content: the Parquet reader hands on no more than its text.
+    failed: Arc<Mutex<Option<StorageError>>>,
 }
 
 impl std::fmt::Debug for StoredFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StoredFile").field("path", &self.path).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+impl StoredFile {
+    fn bytes_at(&self, from: u64, to: u64) -> Result<Bytes, StorageError> {
+        let read = self.storage.read(&self.path, from, to);
+        if let Err(error) = &read {
+            *self.failed() = Some(error.clone());
+        }
+        read
+    }
+
+    /// Why its rows cannot be read: storage did not answer, or they are damaged.
+    fn explain(&self, error: &dyn std::fmt::Display) -> LakeError {
+        match self.failed().take() {
+            Some(error) if error.kind != Kind::Corrupt => error.into(),
+            _ => corrupt(&self.path, &error.to_string()),
+        }
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<StorageError>> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,7 +130,7 @@ impl ChunkReader for StoredFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
-        let read = self.storage.read(&self.path, start, start + length as u64);
+        let read = self.bytes_at(start, start + length as u64);
         read.map_err(|error| ParquetError::External(Box::new(error)))
     }
 }
@@ -116,7 +146,7 @@ impl Read for Stream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if self.block.is_empty() && self.at < self.file.bytes {
             let to = (self.at + BLOCK_BYTES).min(self.file.bytes);
-            self.block = self.file.storage.read(&self.file.path, self.at, to).map_err(io::Error::other)?;
+            self.block = self.file.bytes_at(self.at, to).map_err(io::Error::other)?;
             self.at = to;
         }
         let taken = into.len().min(self.block.len());

@@ -53,7 +53,7 @@ pub struct Cursor {
     pub partition: i32,
     /// Everything below is promoted.
     pub next: i64,
-    /// Epoch of the newest rewind that is honoured; none: no rewind yet.
+    /// Epoch of the newest rewind or revision that is honoured; none: none yet.
     pub honoured: Option<u64>,
 }
 

@@ -50,11 +50,32 @@ fn cut(storage: &dyn Storage, source: &TopicPartition, tenure: &Tenure, rewind: 
     for file in newest_first(files) {
         supersede(storage, &file.path, &superseded, file.bytes)?;
     }
-    for ledger in superseded_ledgers(storage, source, &superseded)? {
-        for file in footer::read_footer(storage, &ledger.path, ledger.bytes)?.files {
-            let from = LakePath::parse(&file.path).ok_or_else(|| footer::corrupt(&ledger.path, "it names no path"))?;
-            supersede(storage, &from, &superseded, file.bytes)?;
-        }
+    supersede_data(storage, source, &superseded)
+}
+
+/// Moves the data files of every ledger file that lies below `superseded` after it.
+pub(super) fn supersede_data(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    superseded: &LakePath,
+) -> Result<(), LakeError> {
+    for ledger in superseded_ledgers(storage, source, superseded)? {
+        let footer = footer::read_footer(storage, &ledger.path, ledger.bytes)?;
+        supersede_files(storage, &ledger.path, &footer, superseded)?;
+    }
+    Ok(())
+}
+
+/// Moves the data files that the ledger file at `ledger` names.
+pub(super) fn supersede_files(
+    storage: &dyn Storage,
+    ledger: &LakePath,
+    footer: &IntervalFooter,
+    superseded: &LakePath,
+) -> Result<(), LakeError> {
+    for file in &footer.files {
+        let from = LakePath::parse(&file.path).ok_or_else(|| footer::corrupt(ledger, "it names no path"))?;
+        supersede(storage, &from, superseded, file.bytes)?;
     }
     Ok(())
 }
@@ -67,7 +88,12 @@ fn newest_first(mut files: Vec<LedgerFile>) -> Vec<LedgerFile> {
 
 /// Moves a file to the same path below `superseded`. A file that is nowhere was moved by another owner or removed by
 /// retention: dead either way.
-fn supersede(storage: &dyn Storage, path: &LakePath, superseded: &LakePath, bytes: u64) -> Result<(), LakeError> {
+pub(super) fn supersede(
+    storage: &dyn Storage,
+    path: &LakePath,
+    superseded: &LakePath,
+    bytes: u64,
+) -> Result<(), LakeError> {
     let to = superseded.join(path.as_str());
     match mutate::rename(storage, path, &to, Expected::File(bytes))? {
         Moved::Done | Moved::Gone => Ok(()),

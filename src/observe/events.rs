@@ -263,6 +263,31 @@ pub fn rewind_undone(source: &TopicPartition, from: i64, to: i64, epoch: Epoch, 
     warn!(event = "lane.rewind-undone", topic, partition, from, to, epoch = epoch.0, reason, "rewind taken back");
 }
 
+/// Quarantined messages went through today's mapping again.
+pub fn requeued(
+    source: &TopicPartition,
+    table: &str,
+    epoch: Epoch,
+    intervals: u64,
+    released: u64,
+    left: u64,
+    reason: &str,
+) {
+    let (topic, partition) = (&*source.topic, source.partition);
+    warn!(
+        event = "lane.requeued",
+        topic,
+        partition,
+        table,
+        epoch = epoch.0,
+        intervals,
+        released,
+        left,
+        reason,
+        "quarantined messages requeued"
+    );
+}
+
 /// A topic that was deleted and created again goes on under another name in the lake.
 pub fn topic_accepted(topic: &str, topic_id: &str, lineage: &str) {
     warn!(event = "topic.accepted", topic, topic_id, lineage, "recreated topic accepted");

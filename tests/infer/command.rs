@@ -95,7 +95,7 @@ fn the_newest_messages_of_a_topic() {
     for (number, document) in documents.iter().enumerate() {
         let payload = (number % 10 != 7).then_some(document.as_bytes());
         let partition = i32::try_from(number % 3).ok();
-        producer.send(Outgoing { number, topic: "library", partition, key: None, payload }).unwrap();
+        producer.send(Outgoing { number, topic: "library", partition, key: None, headers: &[], payload }).unwrap();
     }
     assert_eq!(producer.flush(Duration::from_secs(30)).unwrap(), 0);
     let said = forebay(site.path(), "infer --config forebay.toml --topic library --messages 15", "");

@@ -9,6 +9,7 @@ use forebay::config::mapping;
 use forebay::flow::parse::{Parser, ParserTable};
 use forebay::model::batch::{Outcome, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
+use forebay::model::mapping::Lineage;
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use proptest::prelude::*;
 
@@ -23,7 +24,7 @@ fn takes(text: &str, documents: &[impl AsRef<[u8]>]) -> bool {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("inferred.toml");
     std::fs::write(&file, text).unwrap();
-    let mapping = match mapping::read(&file) {
+    let mapping = match mapping::read(&file, &Lineage::default()) {
         Ok(mapping) => mapping,
         Err(problems) => {
             let unexcused: Vec<String> =

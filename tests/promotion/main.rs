@@ -9,5 +9,6 @@ mod crash;
 #[expect(dead_code, reason = "shared with the RAW protocol's tests")]
 mod memory;
 mod property;
+mod revise;
 mod undo;
 mod world;

@@ -1,4 +1,4 @@
-//! Random histories: intervals, rewinds that are cut, promotions that are cut, in any order.
+//! Random histories: intervals, rewinds and revisions that are cut, promotions that are cut, in any order.
 
 use proptest::prelude::*;
 
@@ -9,6 +9,7 @@ enum Step {
     Commit { lane: usize, len: i64 },
     Rewind { lane: usize, back: i64, crash: Option<u64> },
     Undo { lane: usize, crash: Option<u64> },
+    Revise { lane: usize, first: usize, count: usize, crash: Option<u64> },
     Promote { crash: Option<u64> },
 }
 
@@ -17,6 +18,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0usize..3, 1i64..7).prop_map(|(lane, len)| Step::Commit { lane, len }),
         1 => (0usize..3, 1i64..9, prop::option::of(0u64..12)).prop_map(|(lane, back, crash)| Step::Rewind { lane, back, crash }),
         1 => (0usize..3, prop::option::of(0u64..24)).prop_map(|(lane, crash)| Step::Undo { lane, crash }),
+        2 => (0usize..3, 0usize..4, 1usize..3, prop::option::of(0u64..14))
+            .prop_map(|(lane, first, count, crash)| Step::Revise { lane, first, count, crash }),
         3 => prop::option::weighted(0.4, 0u64..40).prop_map(|crash| Step::Promote { crash }),
     ]
 }
@@ -36,6 +39,7 @@ proptest! {
                 }
                 Step::Rewind { lane, back, crash } => world.rewind(lane, back, crash),
                 Step::Undo { lane, crash } => drop(world.undo(lane, crash)),
+                Step::Revise { lane, first, count, crash } => drop(world.revise(lane, first, count, crash)),
                 Step::Promote { crash: Some(mutations) } => {
                     world.faulty.crash_after_mutations(mutations);
                     if let Ok(mut promoter) = world.promoter() {

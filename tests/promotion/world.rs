@@ -288,7 +288,56 @@ impl World {
         ledger.undo(UndoOrder { expect: None, reason: "test" }).unwrap();
     }
 
-    /// Finishes open rewinds and reads every lane up to `end`.
+    /// Revises some intervals of a lane, from the `first` on (counted round): every row of them is another one then, as if
+    /// by a new mapping. Crashes after so many mutations, if any. Whether it was done.
+    pub(crate) fn revise(&mut self, lane: usize, first: usize, count: usize, crash: Option<u64>) -> bool {
+        let storage = Arc::clone(&self.storage);
+        self.generation[lane] += 1;
+        self.revise_on(&storage, lane, first, count, crash)
+    }
+
+    /// Revises some intervals of a lane, beside whatever else goes on.
+    pub(crate) fn revise_beside(&mut self, lane: usize, first: usize, count: usize) {
+        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
+        self.generation[lane] += 1;
+        assert!(self.revise_on(&storage, lane, first, count, None));
+    }
+
+    fn revise_on(
+        &mut self,
+        storage: &Arc<dyn Storage>,
+        lane: usize,
+        first: usize,
+        count: usize,
+        crash: Option<u64>,
+    ) -> bool {
+        let mut ledger = acquire(storage, &self.clock, &owner(), &self.lanes[lane], &Beginning).unwrap();
+        let live = read_chain(&*self.memory, &self.lanes[lane]).unwrap().chain.live;
+        if let Some(mutations) = crash {
+            self.faulty.crash_after_mutations(mutations);
+        }
+        let generation = self.generation[lane];
+        let mut answer = Ok(());
+        for old in live.iter().cycle().skip(first).take(count.min(live.len())) {
+            let (from, to) = (old.name.range.from(), old.name.range.to());
+            let rows: Vec<Row> = (from..to).flat_map(|offset| self.rows_of(lane, offset, generation)).collect();
+            let mut pending = self.interval(lane, from, to, &rows);
+            // Whether or not it gets committed: nothing else can have that epoch.
+            self.read.insert((lane, from, ledger.epoch().0), (to, generation));
+            answer = ledger.revise(&mut pending, old, "test").map(drop);
+            if answer.is_err() {
+                break;
+            }
+        }
+        let answer = answer.and_then(|()| ledger.end_revisions());
+        if crash.is_some() {
+            self.faulty.heal();
+        }
+        assert!(crash.is_some() || answer.is_ok(), "{answer:?}");
+        answer.is_ok()
+    }
+
+    /// Finishes open rewinds and revisions, and reads every lane up to `end`.
     pub(crate) fn settle(&mut self, end: i64) {
         for lane in 0..self.lanes.len() {
             let head = self.acquire_lane(lane).unwrap().head();

@@ -128,7 +128,8 @@ fn what_a_dead_owner_left_in_the_middle_is_explained_until_nothing_explains_it()
     assert!(found.len() == 2 && found[0].contains("offset 11: no ledger file names it"), "{found:?}");
 }
 
-/// A commit, a takeover or a rewind before each call of the audit: it never calls a violation what is only under way.
+/// A commit, a takeover, a rewind or a revision before each call of the audit: it never calls a violation what is only under
+/// way.
 #[test]
 fn beside_a_running_daemon_it_does_not_cry_wolf() {
     let calls = {
@@ -138,7 +139,7 @@ fn beside_a_running_daemon_it_does_not_cry_wolf() {
         faulty.calls()
     };
     for at in 0..calls {
-        for what in ["commit", "rewind", "script"] {
+        for what in ["commit", "rewind", "revise", "script"] {
             let world = Arc::new(world());
             let audited = FaultyStorage::new(Arc::clone(&world.memory) as Arc<dyn Storage>);
             let other = Arc::clone(&world);
@@ -148,6 +149,7 @@ fn beside_a_running_daemon_it_does_not_cry_wolf() {
                     let mut lane = other.acquire(&storage, "b").unwrap();
                     match what {
                         "commit" => other.commit_next(&mut lane, 2, "b").unwrap(),
+                        "revise" => other.revise(&mut lane, START, START + 5, "b").unwrap(),
                         _ => {
                             let order = super::behaviour::order(START + 3);
                             lane.rewind(order).unwrap();

@@ -10,6 +10,7 @@ mod behaviour;
 mod disk;
 mod letters;
 mod memory;
+mod revise;
 mod undo;
 mod world;
 
@@ -53,11 +54,17 @@ enum Lake {
     Warm,
     /// The chain of an owner that is gone, rewound and partly read again: the script takes the rewind back.
     Rewound,
+    /// The chain of an owner that is gone: the script revises two intervals of it, and rewinds over nothing of them.
+    Revised,
 }
 
 impl Lake {
     fn world(self) -> Arc<World> {
-        let world = Arc::new(if self == Self::Rewound { World::rewound() } else { World::new() });
+        let world = Arc::new(match self {
+            Self::Cold | Self::Warm => World::new(),
+            Self::Rewound => World::rewound(),
+            Self::Revised => World::revised(),
+        });
         if self == Self::Warm {
             let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
             let mut lane = world.acquire(&storage, "earlier").unwrap();
@@ -104,11 +111,12 @@ fn the_script_ends_well_without_faults() {
     run("no fault", Lake::Cold, |_, _, _| {});
     run("no fault", Lake::Warm, |_, _, _| {});
     run("no fault", Lake::Rewound, |_, _, _| {});
+    run("no fault", Lake::Revised, |_, _, _| {});
 }
 
 #[test]
 fn a_crash_after_any_call_loses_nothing() {
-    for lake in [Lake::Cold, Lake::Warm, Lake::Rewound] {
+    for lake in [Lake::Cold, Lake::Warm, Lake::Rewound, Lake::Revised] {
         for at in 0..calls_of_script(lake).0 {
             run(&format!("{lake:?}, crash after {at} calls"), lake, |_, faulty, _| faulty.crash_after(at));
         }
@@ -117,11 +125,11 @@ fn a_crash_after_any_call_loses_nothing() {
 
 #[test]
 fn a_crash_during_the_recovery_from_a_crash_loses_nothing() {
-    for lake in [Lake::Cold, Lake::Rewound] {
+    for lake in [Lake::Cold, Lake::Rewound, Lake::Revised] {
         let (calls, mutations) = calls_of_script(lake);
         for first in 0..mutations {
             // Every few calls, others for each first crash.
-            let step = if lake == Lake::Rewound { 11 } else { 3 };
+            let step = if lake == Lake::Cold { 3 } else { 11 };
             for second in (first % step..calls / 2).step_by(step as usize) {
                 let world = lake.world();
                 let (crashing, storage) = faulty(&world);
@@ -150,7 +158,8 @@ fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
         Injected::Fail(Kind::Unknown),
         Injected::Fail(Kind::NoSpace),
     ];
-    for (lake, injected) in [Lake::Cold, Lake::Rewound].into_iter().flat_map(|lake| injections.map(|i| (lake, i))) {
+    let lakes = [Lake::Cold, Lake::Rewound, Lake::Revised];
+    for (lake, injected) in lakes.into_iter().flat_map(|lake| injections.map(|i| (lake, i))) {
         for at in 0..calls_of_script(lake).0 {
             run(&format!("{lake:?}, {injected:?} at call {at}"), lake, |_, faulty, _| {
                 faulty.inject_once(injected, move |call| call.number == at);
@@ -165,7 +174,7 @@ fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
 
 #[test]
 fn a_takeover_before_any_call_fences_the_first_owner() {
-    for lake in [Lake::Cold, Lake::Rewound] {
+    for lake in [Lake::Cold, Lake::Rewound, Lake::Revised] {
         for at in 0..calls_of_script(lake).0 {
             run(&format!("{lake:?}, takeover before call {at}"), lake, |world, faulty, check| {
                 let world = Arc::clone(world);
@@ -226,10 +235,10 @@ fn of_two_owners_that_acquire_at_once_only_the_higher_epoch_commits() {
 
 #[test]
 fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
-    for lake in [Lake::Warm, Lake::Rewound] {
+    for lake in [Lake::Warm, Lake::Rewound, Lake::Revised] {
         let (calls, mutations) = calls_of_script(lake);
         for at in 0..calls {
-            let step = if lake == Lake::Rewound { 23 } else { 7 };
+            let step = if lake == Lake::Warm { 7 } else { 23 };
             for crash in (at % step..mutations).step_by(step as usize) {
                 let name = format!("{lake:?}, takeover before call {at} that dies at mutation {crash}");
                 run(&name, lake, |world, first, check| {
@@ -252,9 +261,10 @@ fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
 /// this owner, or of one that takes over.
 #[test]
 fn a_request_that_is_carried_out_late_does_no_harm() {
-    for lake in [Lake::Cold, Lake::Warm, Lake::Rewound] {
+    for lake in [Lake::Cold, Lake::Warm, Lake::Rewound, Lake::Revised] {
         let (calls, mutations) = calls_of_script(lake);
-        let delays = if lake == Lake::Rewound { &[1, 8, calls][..] } else { &[1, 3, 5, 8, 13, calls] };
+        let is_long = matches!(lake, Lake::Rewound | Lake::Revised);
+        let delays = if is_long { &[1, 8, calls][..] } else { &[1, 3, 5, 8, 13, calls] };
         let cases = (0..mutations).flat_map(|late| delays.iter().map(move |delay| (late, *delay)));
         for (late, delay) in cases {
             for with_takeover in [false, true] {

@@ -14,12 +14,12 @@ use super::behaviour::order;
 use super::world::{END, START, UNDO, World};
 use super::{Lake, calls_of_script, carry_out, run};
 
-fn storage(world: &World) -> Arc<dyn Storage> {
+pub(crate) fn storage(world: &World) -> Arc<dyn Storage> {
     Arc::clone(&world.memory) as Arc<dyn Storage>
 }
 
 /// What RAW and quarantine hold, by offsets instead of by file name: a name may get a new epoch, nothing else changes.
-fn held(world: &World) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn held(world: &World) -> BTreeMap<String, Vec<u8>> {
     let files = world.memory.files("raw").into_iter().chain(world.memory.files("quarantine"));
     files.map(|(path, content)| (path.rsplit_once("+e").unwrap().0.to_owned(), content.to_vec())).collect()
 }
@@ -29,7 +29,7 @@ fn refused(error: &LakeError, reason: &str) {
 }
 
 /// A lane that has committed three intervals of three messages.
-fn nine(world: &World) -> LaneLedger {
+pub(crate) fn nine(world: &World) -> LaneLedger {
     let mut lane = world.acquire(&storage(world), "a").unwrap();
     (0..3).for_each(|_| world.commit_next(&mut lane, 3, "a").unwrap());
     lane
@@ -154,7 +154,7 @@ fn take_back(world: &World) {
 /// The first owner stalls anywhere in its rewind, another one finishes that and takes it back, and the first goes on.
 #[test]
 fn a_zombie_of_the_rewind_takes_nothing_out_again() {
-    for lake in [Lake::Cold, Lake::Rewound] {
+    for lake in [Lake::Cold, Lake::Rewound, Lake::Revised] {
         for at in 0..calls_of_script(lake).0 {
             run(&format!("{lake:?}, taken back before call {at}"), lake, |world, faulty, check| {
                 let world = Arc::clone(world);

@@ -1,5 +1,6 @@
 //! One Kafka partition, its lake in memory, an owner that works on it, and a checker that knows only the manual.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use forebay::clock::{Clock, ManualClock};
 use forebay::fault::{Fault, Verdict};
 use forebay::lake::audit::{Depth, audit_raw};
+use forebay::lake::chain::{LedgerFile, read_chain};
 use forebay::lake::fence::Owner;
 use forebay::lake::footer::Zone;
 use forebay::lake::ledger::{LedgerWriter, Spooled};
@@ -40,8 +42,18 @@ pub(crate) struct World {
     footers: Mutex<BTreeMap<(String, u32), serde_json::Value>>,
     /// Where owners were told to begin reading, in order.
     pub(crate) started: Mutex<Vec<i64>>,
-    /// Whether owners take a rewind back, see [`World::rewound`].
-    undoes: bool,
+    /// What owners do before they read on.
+    first: First,
+}
+
+/// What an owner does before it reads on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    Nothing,
+    /// Takes a rewind back, see [`World::rewound`].
+    Undo,
+    /// Revises two intervals, see [`World::revised`].
+    Revise,
 }
 
 /// `latest` on a topic that goes on: every answer is another one.
@@ -88,19 +100,47 @@ impl World {
             spooled: AtomicU64::new(0),
             footers: Mutex::default(),
             started: Mutex::default(),
-            undoes: false,
+            first: First::Nothing,
         }
     }
 
     /// A lake whose owner has read [3, 9), rewound to 5 and read [5, 6) again. Owners take that rewind back first.
     pub(crate) fn rewound() -> Self {
-        let world = Self { undoes: true, ..Self::new() };
+        let world = Self { first: First::Undo, ..Self::new() };
         let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
         let mut lane = world.acquire(&storage, "earlier").unwrap();
         (0..3).for_each(|_| world.commit_next(&mut lane, 2, "earlier").unwrap());
         lane.rewind(RewindOrder { target: 6, expect: Some(9), broker_low: 0, reason: "test" }).unwrap();
         world.commit_next(&mut lane, 1, "again").unwrap();
         world
+    }
+
+    /// A lake whose owner has read [3, 9) in three intervals. Owners revise the last two first.
+    pub(crate) fn revised() -> Self {
+        let world = Self { first: First::Revise, ..Self::new() };
+        let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
+        let mut lane = world.acquire(&storage, "earlier").unwrap();
+        (0..3).for_each(|_| world.commit_next(&mut lane, 2, "earlier").unwrap());
+        world
+    }
+
+    /// Revises every interval that begins in `[from, to)`, going on after faults that may pass.
+    pub(crate) fn revise(&self, lane: &mut LaneLedger, from: i64, to: i64, by: &str) -> Result<(), LakeError> {
+        // What an owner reads it reads from the real lake: a look changes nothing.
+        let state = read_chain(&*self.memory, &self.source)?;
+        let is_meant = |file: &&LedgerFile| (from..to).contains(&file.name.range.from());
+        for old in state.chain.live.iter().filter(is_meant) {
+            let mut pending = self.interval(old.name.range.from(), old.name.range.to(), by);
+            let mut attempt = 0;
+            while let Err(error) = lane.revise(&mut pending, old, "test") {
+                attempt += 1;
+                if Fault::from(error.clone()).verdict != Verdict::Retry || attempt == 3 {
+                    pending.discard();
+                    return Err(error);
+                }
+            }
+        }
+        lane.end_revisions()
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
@@ -187,19 +227,21 @@ impl World {
         }
     }
 
-    /// Everything an owner does: acquire, take a rewind back where the world says so, commit, rewind, commit.
+    /// Everything an owner does: acquire, take a rewind back or revise where the world says so, commit, rewind, commit.
     pub(crate) fn script(&self, storage: &Arc<dyn Storage>, by: &str) -> Result<(), LakeError> {
         let mut lane = self.acquire(storage, by)?;
         let commit = |lane: &mut LaneLedger, len| match storage.url() {
             "memory:///lake" => self.commit_next(lane, len, by),
             _ => self.commit_next_on(lane, len, by).map(drop),
         };
-        if self.undoes {
-            match lane.undo(UNDO) {
+        match self.first {
+            First::Nothing => {}
+            First::Undo => match lane.undo(UNDO) {
                 // Refused: another owner has done it.
                 Ok(_) | Err(LakeError::Refused(_)) => self.started.lock().unwrap().push(lane.head()),
                 Err(error) => return Err(error),
-            }
+            },
+            First::Revise => self.revise(&mut lane, 5, 9, by)?,
         }
         if lane.head() + 4 <= END {
             commit(&mut lane, 2)?;
@@ -223,21 +265,32 @@ impl World {
     }
 
     /// What must hold in every state of storage, in the middle of everything: the chain has no hole and no overlap,
-    /// what it names is there, and whoever lists the data directories sees no offset twice.
+    /// what it names is there, and whoever lists the data directories sees no offset twice, unless a revision goes on.
     pub(crate) fn check_any_state(&self) -> Result<(), String> {
         self.chain()?;
         let mut ranges: Vec<(i64, i64)> = self.memory.files("raw").keys().map(|path| interval_of(path).0).collect();
         ranges.sort_unstable();
-        match ranges.windows(2).find(|pair| pair[1].0 < pair[0].1) {
+        let is_revising = self.is_revising();
+        match ranges.windows(2).find(|pair| pair[1].0 < pair[0].1 && !(is_revising && pair[0] == pair[1])) {
             Some(pair) => Err(format!("a directory reader sees offsets twice: {pair:?}")),
             None => Ok(()),
         }
+    }
+
+    /// Whether revisions were begun and are not done.
+    fn is_revising(&self) -> bool {
+        let files = self.memory.files(&self.home("revision"));
+        let count = |ending: &str| files.keys().filter(|path| path.ends_with(ending)).count();
+        count(".json") > count(".done")
     }
 
     /// What must hold besides when an owner has settled in and read to the end.
     pub(crate) fn check_at_rest(&self) -> Result<(), String> {
         self.check_any_state()?;
         let chain = self.chain()?;
+        if self.is_revising() || chain.len() != self.memory.files("ledger").len() {
+            return Err("a revision is not finished".into());
+        }
         let started = self.started.lock().unwrap();
         let floors: Vec<i64> = self.memory.files(&self.home("floor")).keys().map(|path| number(path, 0)).collect();
         let floor = *floors.iter().max().ok_or("no floor")?;
@@ -292,14 +345,22 @@ impl World {
         String::from_utf8(files[path].to_vec()).unwrap().split_once(':').unwrap().1.to_owned()
     }
 
-    /// Ledger files by offset, each with its footer; an error when they are no chain or name what is not there.
+    /// Ledger files that count, by offset, each with its footer; an error when they are no chain or name what is not there.
+    /// Of two that begin at one offset the higher epoch counts, and it has to cover the other.
     fn chain(&self) -> Result<Vec<(String, serde_json::Value)>, String> {
         let mut files: Vec<_> = self.memory.files("ledger").into_iter().collect();
-        files.sort_by_key(|(path, _)| interval_of(path));
+        files.sort_by_key(|(path, _)| {
+            let ((from, to), epoch) = interval_of(path);
+            (from, Reverse(epoch), to)
+        });
         let mut at = None;
-        let mut chain = Vec::new();
+        let mut chain: Vec<(String, serde_json::Value)> = Vec::new();
         for (path, content) in files {
-            let ((from, to), _) = interval_of(&path);
+            let ((from, to), epoch) = interval_of(&path);
+            let newest = chain.last().map(|(path, _)| interval_of(path));
+            if newest.is_some_and(|(range, newer)| range.0 <= from && to <= range.1 && newer > epoch) {
+                continue;
+            }
             if at.is_some_and(|at| at != from) {
                 return Err(format!("expected {at:?}, found {path}"));
             }

@@ -146,6 +146,53 @@ fn changes_are_told_one_a_line() {
 }
 
 #[test]
+fn a_requeue_tells_every_message_and_every_partition() {
+    let lane = |partition| RequeuedLane {
+        topic: "library".to_owned(),
+        partition,
+        messages: 9,
+        released: 3,
+        partial: 1,
+        renewed: 1,
+        unchanged: 2,
+        redacted: vec![17, 19],
+        rows: [("books".to_owned(), 7)].into(),
+        intervals: 2,
+        skipped: vec!["library:0 [0, 5)e1: column id has two types".to_owned()],
+    };
+    let elsewhere = |topic: &str, closed, owner| RequeueElsewhere {
+        topic: topic.to_owned(),
+        partition: 3,
+        messages: 4,
+        closed,
+        owner,
+    };
+    let owner = Some("node-2 (pid 7, group g)".to_owned());
+    let requeued = Requeued {
+        before: Lanes::default(),
+        after: Lanes::default(),
+        dry_run: false,
+        table: "books".to_owned(),
+        lanes: vec![lane(0)],
+        elsewhere: vec![elsewhere("library~2", false, owner), elsewhere("library", true, None)],
+    };
+    let expected = "\
+library:0: 3 of 9 messages left quarantine (7 rows in books), 2 intervals revised
+  1 stay with the good ones of their rows in raw
+  1 stay for other reasons
+  2 stay as they were
+  2 stay, their payload was not kept
+    offsets 17, 19
+  left as it is: library:0 [0, 5)e1: column id has two types
+library~2:3: not assigned to this daemon, 4 messages, its last owner is node-2 (pid 7, group g)
+library:3: closed, 4 messages stay: the topic was created again since
+";
+    assert_eq!(look().requeued(&requeued), expected);
+    let nothing = Requeued { lanes: Vec::new(), elsewhere: Vec::new(), ..requeued };
+    assert_eq!(look().requeued(&nothing), "nothing is in quarantine of books\n");
+}
+
+#[test]
 fn a_promotion_says_what_it_did_or_why_it_did_not() {
     let table = |sequence, fault: Option<&str>| TableView {
         name: "books".to_owned(),

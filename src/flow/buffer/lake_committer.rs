@@ -50,7 +50,8 @@ fn data(interval: &ClosedInterval, closed: &ClosedFile) -> SpooledData {
     SpooledData { zone: closed.zone, table, file: spooled(&closed.file) }
 }
 
-fn spooled(file: &SpooledFile) -> Spooled {
+/// A finished file of the spool as the lake takes it.
+pub(in crate::flow) fn spooled(file: &SpooledFile) -> Spooled {
     Spooled { path: file.path().to_owned(), bytes: file.bytes(), rows: file.rows(), checksum: file.checksum() }
 }
 

@@ -9,6 +9,7 @@ use std::hash::BuildHasher;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::delta::Stale;
 use super::input::Input;
 use super::keys::{Buckets, Key, Lineage};
 use super::scan::{KeyReader, Lanes};
@@ -270,19 +271,22 @@ impl Rows {
 enum Place {
     /// Into the part of the chain that RAW holds.
     Settled,
-    /// Into what a rewind has taken or is taking away: the row goes with the promotion that honours it.
-    Rewound,
+    /// Into what a rewind has taken or is taking away, or into a revised interval: the row is recomputed by the promotion
+    /// that honours it.
+    Stale,
     /// Before the chain: retention has taken the RAW row.
     Before,
     /// Anywhere else.
     Nowhere,
 }
 
-/// Promoted offsets of one Kafka partition: begin of the chain, end of what is settled, end of what was promoted.
+/// Promoted offsets of one Kafka partition: begin of the chain, end of what no rewind concerns, end of what was promoted,
+/// and those that were revised since.
 struct Extent {
     start: i64,
     settled: i64,
     promoted: i64,
+    stale: Stale,
 }
 
 struct Judge {
@@ -300,8 +304,10 @@ impl Judge {
         match self.extents.get(&lineage.lane) {
             Some(extent) if lineage.offset < 0 || lineage.offset >= extent.promoted => Place::Nowhere,
             Some(extent) if lineage.offset < extent.start => Place::Before,
-            Some(extent) if lineage.offset < extent.settled => Place::Settled,
-            Some(_) => Place::Rewound,
+            Some(extent) if lineage.offset < extent.settled && !extent.stale.is_revised(lineage.offset) => {
+                Place::Settled
+            }
+            Some(_) => Place::Stale,
             None => Place::Nowhere,
         }
     }
@@ -333,9 +339,10 @@ fn extents(lanes: &[Lane], numbers: &Lanes) -> HashMap<u32, Extent> {
     for number in 0..numbers.count() {
         let Some(lane) = by_source.get(numbers.source(number)) else { continue };
         let start = lane.chain.first().map_or(0, |file| file.name.range.from());
-        let settled = lane.settled().last().map_or(start, |file| file.name.range.to());
-        let promoted = if lane.rewound().is_some() { lane.promoted } else { settled };
-        extents.insert(number, Extent { start, settled, promoted });
+        let settled = lane.below().last().map_or(start, |file| file.name.range.to());
+        let stale = lane.stale().clone();
+        let promoted = if stale.rewound.is_some() { lane.promoted } else { settled };
+        extents.insert(number, Extent { start, settled, promoted, stale });
     }
     extents
 }

@@ -1,7 +1,7 @@
 //! From listings to a decision: which rows of which files are written, and which rows of Processed go.
 //!
 //! Keys first: only record id, order and lineage are read here, of what is new, of the whole of Processed, and of older
-//! RAW files where a rewind asks for them. Keys of Processed whose id is not concerned are dropped as they are read.
+//! RAW files where a rewind or a revision asks for them. Keys of Processed whose id is not concerned are dropped as they are read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use std::hash::BuildHasher;
 
+use super::delta::{LaneDelta, Stale};
 use super::input::Input;
 use super::keys::{Buckets, Key, Sieve};
 use super::scan::{KeyReader, Lanes};
 use super::sources::{Lane, raw_files};
 use super::winners::{Decision, Picker, Role, RowSet};
 use crate::fault::Fault;
+use crate::lake::chain::LedgerFile;
 use crate::lake::log::LiveFile;
 use crate::lake::names::processed_dir;
 use crate::storage::{LakePath, Storage};
@@ -64,7 +66,7 @@ pub struct Survey {
     pub ids_new: u64,
     /// Ids whose row is replaced.
     pub ids_changed: u64,
-    /// Ids that RAW does not have any more after a rewind.
+    /// Ids that RAW does not have any more after a rewind or a revision.
     pub ids_removed: u64,
 }
 
@@ -86,7 +88,7 @@ struct State {
     files: Vec<SourceFile>,
     lanes: Lanes,
     hasher: hashbrown::DefaultHashBuilder,
-    rewound: BTreeMap<u32, i64>,
+    stale: BTreeMap<u32, Stale>,
 }
 
 impl State {
@@ -94,12 +96,12 @@ impl State {
         match self.files[key.place.file as usize].kind {
             SourceKind::New => Role::New,
             SourceKind::Old => Role::Old,
-            SourceKind::Promoted { .. } => Role::Promoted { is_rewound: self.is_rewound(key) },
+            SourceKind::Promoted { .. } => Role::Promoted { is_stale: self.is_stale(key) },
         }
     }
 
-    fn is_rewound(&self, key: &Key<'_>) -> bool {
-        self.rewound.get(&key.lineage.lane).is_some_and(|from| *from <= key.lineage.offset)
+    fn is_stale(&self, key: &Key<'_>) -> bool {
+        self.stale.get(&key.lineage.lane).is_some_and(|stale| stale.holds(key.lineage.offset))
     }
 }
 
@@ -111,10 +113,12 @@ impl Surveyor<'_> {
     /// Storage, the spool, or files that do not fit the table.
     pub fn survey(mut self, lanes: &[Lane], live: &[LiveFile]) -> Result<Survey, Fault> {
         let (hasher, known) = (hashbrown::DefaultHashBuilder::default(), Lanes::default());
-        let mut state = State { files: Vec::new(), lanes: known, hasher, rewound: BTreeMap::new() };
+        let mut state = State { files: Vec::new(), lanes: known, hasher, stale: BTreeMap::new() };
         for lane in lanes {
-            if let super::delta::LaneDelta::Take { rewound: Some(from), .. } = lane.delta {
-                state.rewound.insert(state.lanes.number(&lane.source), from);
+            if let LaneDelta::Take { stale, .. } = &lane.delta
+                && !stale.is_empty()
+            {
+                state.stale.insert(state.lanes.number(&lane.source), stale.clone());
             }
         }
         let mut fresh = Vec::new();
@@ -123,7 +127,7 @@ impl Surveyor<'_> {
         }
         let rows_read = fresh.iter().map(|(index, _)| state.files[*index as usize].rows).sum();
         let promoted_rows: u64 = live.iter().map(|file| file.rows).sum();
-        let concerned = if state.rewound.is_empty() { rows_read * 2 } else { rows_read * 2 + promoted_rows };
+        let concerned = if state.stale.is_empty() { rows_read * 2 } else { rows_read * 2 + promoted_rows };
         let mut buckets = Buckets::new(self.spool, concerned, ID_BYTES, self.budget / 2);
         let mut sieve = Sieve::new(if live.is_empty() { 0 } else { rows_read });
         for (index, lane) in fresh {
@@ -141,11 +145,11 @@ impl Surveyor<'_> {
     }
 
     /// Adds the files of RAW intervals, without reading them.
-    fn add_raw(
+    fn add_raw<'l>(
         &self,
         state: &mut State,
         lane: &Lane,
-        intervals: &[crate::lake::chain::LedgerFile],
+        intervals: impl Iterator<Item = &'l LedgerFile>,
         kind: &SourceKind,
         added: &mut Vec<(u32, u32)>,
     ) -> Result<(), Fault> {
@@ -182,7 +186,7 @@ impl Surveyor<'_> {
         answer
     }
 
-    /// Reads the keys of Processed: of ids that came again, and of rows from rewound offsets. Gives the ids of the
+    /// Reads the keys of Processed: of ids that came again, and of rows from rewound or revised offsets. Gives the ids of the
     /// latter back.
     fn read_promoted(
         &mut self,
@@ -192,7 +196,7 @@ impl Surveyor<'_> {
         promoted_rows: u64,
         buckets: &mut Buckets,
     ) -> Result<Option<Sieve>, Fault> {
-        let mut affected = Sieve::new(if state.rewound.is_empty() { 0 } else { promoted_rows });
+        let mut affected = Sieve::new(if state.stale.is_empty() { 0 } else { promoted_rows });
         let mut is_any = false;
         let root = processed_dir(self.table);
         for file in live {
@@ -206,12 +210,12 @@ impl Surveyor<'_> {
             });
             self.read(state, index, None, |state, key| {
                 let hash = state.hasher.hash_one(key.id);
-                let is_rewound = state.is_rewound(key);
-                if is_rewound {
+                let is_stale = state.is_stale(key);
+                if is_stale {
                     affected.add(hash);
                     is_any = true;
                 }
-                if is_rewound || sieve.may_hold(hash) { buckets.push(hash, key) } else { Ok(()) }
+                if is_stale || sieve.may_hold(hash) { buckets.push(hash, key) } else { Ok(()) }
             })?;
         }
         Ok(is_any.then_some(affected))
@@ -227,7 +231,7 @@ impl Surveyor<'_> {
     ) -> Result<(), Fault> {
         let mut settled = Vec::new();
         for lane in lanes {
-            self.add_raw(state, lane, lane.settled(), &SourceKind::Old, &mut settled)?;
+            self.add_raw(state, lane, lane.old(), &SourceKind::Old, &mut settled)?;
         }
         for (index, lane) in settled {
             self.read(state, index, Some(lane), |state, key| {

@@ -39,7 +39,7 @@ pub struct PromotionReport {
     pub ids_new: u64,
     /// Ids whose row was replaced.
     pub ids_changed: u64,
-    /// Ids that RAW does not have any more after a rewind.
+    /// Ids that RAW does not have any more after a rewind or a revision.
     pub ids_removed: u64,
     /// Files added.
     pub files_added: u64,
@@ -186,7 +186,7 @@ impl Promoter {
             }
         }
         let advanced = advance(&lanes, &cursors);
-        if advanced == cursors && lanes.iter().all(|lane| lane.fresh().is_empty()) {
+        if advanced == cursors && lanes.iter().all(|lane| lane.fresh().next().is_none()) {
             return Ok(report);
         }
         let mut plan = self.next_plan(session)?;
@@ -316,7 +316,7 @@ fn advance(lanes: &[Lane], cursors: &BTreeMap<TopicPartition, Cursor>) -> BTreeM
 }
 
 fn consumed(lane: &Lane) -> impl Iterator<Item = Consumed> + '_ {
-    lane.fresh().iter().map(|interval| Consumed {
+    lane.fresh().map(|interval| Consumed {
         topic: lane.source.topic.to_string(),
         partition: lane.source.partition,
         from: interval.name.range.from(),

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use regex::Regex;
 
-use super::delta::{LaneDelta, Rewind, lane_delta};
+use super::delta::{LaneDelta, Rewind, Stale, lane_delta};
 use crate::fault::Fault;
 use crate::lake::chain::{LedgerFile, read_chain, read_intents};
 use crate::lake::footer::{Zone, read_footer};
 use crate::lake::mutate;
 use crate::lake::names::{ledger_root, parse_ledger_partition};
 use crate::lake::plan::Cursor;
-use crate::model::offset::{OffsetRange, TopicPartition};
+use crate::model::offset::TopicPartition;
 use crate::model::table::{Table, TopicChoice};
 use crate::storage::{LakePath, Storage};
 
@@ -40,27 +40,44 @@ pub struct RawFile {
 }
 
 impl Lane {
-    /// Intervals that are promoted and that no rewind can take away any more.
-    pub fn settled(&self) -> &[LedgerFile] {
+    /// Intervals that are promoted as they are, and that no rewind can take away any more.
+    pub fn settled(&self) -> impl Iterator<Item = &LedgerFile> {
+        self.below().iter().filter(|file| !self.is_revised(file))
+    }
+
+    /// Intervals that were promoted before and are not consumed now. Of one that was revised and waits for a later
+    /// promotion it is the version that RAW has: its ids are recomputed then.
+    pub fn old(&self) -> impl Iterator<Item = &LedgerFile> {
+        let is_taken = matches!(self.delta, LaneDelta::Take { .. });
+        self.below().iter().filter(move |file| !(is_taken && self.is_revised(file)))
+    }
+
+    /// Intervals to consume, by offset: those that were revised below the cursor, and new ones.
+    pub fn fresh(&self) -> impl Iterator<Item = &LedgerFile> {
+        let (below, new) = match &self.delta {
+            LaneDelta::LeftOut { .. } => (&[][..], &[][..]),
+            LaneDelta::Take { new, .. } => (self.below(), &self.chain[new.clone()]),
+        };
+        below.iter().filter(|file| self.is_revised(file)).chain(new)
+    }
+
+    /// Rows of Processed that are out of date because the chain was cut or an interval of it revised.
+    pub fn stale(&self) -> &Stale {
+        match &self.delta {
+            LaneDelta::LeftOut { stale, .. } | LaneDelta::Take { stale, .. } => stale,
+        }
+    }
+
+    /// Intervals below the cursor that no rewind concerns.
+    pub fn below(&self) -> &[LedgerFile] {
         match &self.delta {
             LaneDelta::LeftOut { settled, .. } => &self.chain[..*settled],
             LaneDelta::Take { old, .. } => &self.chain[old.clone()],
         }
     }
 
-    /// From which offset on rows of Processed are out of date because the chain was cut.
-    pub fn rewound(&self) -> Option<i64> {
-        match &self.delta {
-            LaneDelta::LeftOut { rewound, .. } | LaneDelta::Take { rewound, .. } => *rewound,
-        }
-    }
-
-    /// Intervals to consume.
-    pub fn fresh(&self) -> &[LedgerFile] {
-        match &self.delta {
-            LaneDelta::LeftOut { .. } => &[],
-            LaneDelta::Take { new, .. } => &self.chain[new.clone()],
-        }
+    fn is_revised(&self, file: &LedgerFile) -> bool {
+        self.stale().is_revised(file.name.range.from())
     }
 }
 
@@ -103,8 +120,7 @@ fn read_lane(
                 is_done: intent.is_done,
             })
             .collect();
-        let ranges: Vec<OffsetRange> = state.chain.live.iter().map(|file| file.name.range).collect();
-        match lane_delta(&source, cursors.get(&source), &rewinds, &ranges) {
+        match lane_delta(&source, cursors.get(&source), &rewinds, &state.revisions, &state.chain.live) {
             Ok(delta) => {
                 let promoted = cursors.get(&source).map_or(0, |cursor| cursor.next);
                 return Ok(Lane { source, chain: state.chain.live, promoted, delta });

@@ -15,12 +15,13 @@ use super::keys::{Key, Lineage, RowPlace};
 pub enum Role {
     /// In RAW, consumed by this promotion.
     New,
-    /// In RAW, promoted before: counts only for an id whose row in Processed came from offsets that were rewound.
+    /// In RAW, promoted before: counts only for an id whose row in Processed came from offsets that were rewound or
+    /// revised.
     Old,
     /// In Processed.
     Promoted {
-        /// Whether it came from offsets that were rewound since.
-        is_rewound: bool,
+        /// Whether it came from offsets that were rewound or revised since.
+        is_stale: bool,
     },
 }
 
@@ -35,7 +36,7 @@ pub struct Decision {
     pub ids_new: u64,
     /// Ids whose row is replaced.
     pub ids_changed: u64,
-    /// Ids that RAW does not have any more after a rewind.
+    /// Ids that RAW does not have any more after a rewind or a revision.
     pub ids_removed: u64,
 }
 
@@ -100,14 +101,14 @@ impl<'a, S: BuildHasher> Picker<'a, S> {
         match role {
             Role::New => keep_best(ranks, &mut entry.new, key),
             Role::Old => keep_best(ranks, &mut entry.rest.get_or_insert_default().old, key),
-            Role::Promoted { is_rewound } => {
+            Role::Promoted { is_stale } => {
                 let promoted = &mut entry.rest.get_or_insert_default().promoted;
                 // An id that stands twice in Processed is healed: the lesser row goes.
                 match promoted {
-                    None => *promoted = Some((Candidate::of(key), is_rewound)),
+                    None => *promoted = Some((Candidate::of(key), is_stale)),
                     Some((best, _)) if beats(ranks, key, best) => {
                         self.decision.losers.push(best.place);
-                        *promoted = Some((Candidate::of(key), is_rewound));
+                        *promoted = Some((Candidate::of(key), is_stale));
                     }
                     Some(_) => self.decision.losers.push(key.place),
                 }
@@ -137,7 +138,7 @@ impl<'a, S: BuildHasher> Picker<'a, S> {
         let (ranks, mut decision) = (self.ranks, self.decision);
         for entry in self.entries {
             let rest = entry.rest.map(|rest| *rest).unwrap_or_default();
-            let Some((promoted, is_rewound)) = rest.promoted else {
+            let Some((promoted, is_stale)) = rest.promoted else {
                 // Without a row in Processed, rows promoted before say nothing about this id.
                 if let Some(new) = entry.new {
                     decision.winners.push(new.place);
@@ -145,7 +146,7 @@ impl<'a, S: BuildHasher> Picker<'a, S> {
                 }
                 continue;
             };
-            if !is_rewound {
+            if !is_stale {
                 if let Some(new) = entry.new.filter(|new| is_greater(ranks, new, &promoted)) {
                     decision.losers.push(promoted.place);
                     decision.winners.push(new.place);
@@ -274,7 +275,7 @@ mod tests {
                 if let Some(promoted) = promoted {
                     let row = &rows[promoted];
                     let lineage = Lineage { timestamp: row.timestamp, lane: row.lane, offset: promoted as i64, row_index: 0 };
-                    let role = Role::Promoted { is_rewound: rewound[id as usize] };
+                    let role = Role::Promoted { is_stale: rewound[id as usize] };
                     keys.push((role, RowPlace { file: 1, row: u32::from(id) }, lineage, id, row.version));
                 }
                 if let Some(best) = greatest(id, &[Role::Old, Role::New]) {
@@ -313,9 +314,9 @@ mod tests {
             id,
             version: &[],
         };
-        picker.offer(Role::Promoted { is_rewound: true }, &key(b"gone", 0, 5));
-        picker.offer(Role::Promoted { is_rewound: false }, &key(b"twice", 1, 3));
-        picker.offer(Role::Promoted { is_rewound: false }, &key(b"twice", 2, 4));
+        picker.offer(Role::Promoted { is_stale: true }, &key(b"gone", 0, 5));
+        picker.offer(Role::Promoted { is_stale: false }, &key(b"twice", 1, 3));
+        picker.offer(Role::Promoted { is_stale: false }, &key(b"twice", 2, 4));
         let decision = picker.decide();
         let losers: Vec<u32> = decision.losers.iter().map(|place| place.row).collect();
         assert_eq!((losers, decision.winners.len(), decision.ids_removed), (vec![1, 0], 0, 1));

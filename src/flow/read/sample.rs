@@ -145,7 +145,7 @@ mod tests {
             let payload = format!("<m>{number}</m>");
             let payload = (number != 19).then_some(payload.as_bytes());
             let partition = Some(i32::from(number % 2 == 1));
-            producer.send(Outgoing { number, topic: "orders", partition, key: None, payload, headers: &[] }).unwrap();
+            producer.send(Outgoing { number, topic: "orders", partition, key: None, headers: &[], payload }).unwrap();
         }
         assert_eq!(producer.flush(Duration::from_secs(30)).unwrap(), 0);
         let mut got = Vec::new();

@@ -18,7 +18,8 @@ use crate::storage::{Kind, LakePath, Storage};
 ///
 /// The order of the looks matters. A manifest leaves the stage when its interval joins the chain, so manifests first,
 /// then the chain. A rewind moves its files before it is done, so intents first, then the file itself once more. One that
-/// takes a rewind back brings files before their ledger file joins the chain, so its intent first, then the chain.
+/// takes a rewind back brings files before their ledger file joins the chain, so its intent first, then the chain. A
+/// revision moves what it has replaced after its ledger file has joined the chain: the chain first, then its intent.
 pub(super) fn unexplained(storage: &dyn Storage, unnamed: Vec<LakePath>) -> Result<Vec<Violation>, LakeError> {
     let mut by_source: BTreeMap<Option<TopicPartition>, Vec<LakePath>> = BTreeMap::new();
     for path in unnamed {
@@ -70,17 +71,26 @@ fn explained(storage: &dyn Storage, source: &TopicPartition, paths: &[LakePath])
             }
         }
     }
-    let live = match chain::read_chain(storage, source) {
-        Ok(state) => state.chain.live,
+    let (live, dead) = match chain::read_chain(storage, source) {
+        Ok(state) => (state.chain.live, state.chain.dead),
         // What is broken is told by I1; its files still name theirs.
-        Err(LakeError::Chain { .. }) => chain::list_files(storage, source)?,
+        Err(LakeError::Chain { .. }) => (chain::list_files(storage, source)?, Vec::new()),
         Err(error) => return Err(error),
     };
     for file in live.iter().filter(|file| wanted.contains(file.path.name())) {
         read_into(storage, &file.path, file.bytes, |footer| add(&mut explained, footer))?;
     }
-    for intent in chain::read_intents(storage, source)?.iter().filter(|intent| !intent.is_done) {
-        let superseded = home.superseded(intent.name.epoch);
+    let revisions = chain::read_revisions(storage, source)?;
+    let revising = revisions.iter().filter(|revision| !revision.is_done).map(|revision| revision.name.epoch);
+    for epoch in revising.clone() {
+        for file in dead.iter().filter(|file| file.name.epoch < epoch && wanted.contains(file.path.name())) {
+            read_into(storage, &file.path, file.bytes, |footer| add(&mut explained, footer))?;
+        }
+    }
+    let intents = chain::read_intents(storage, source)?;
+    let rewinding = intents.iter().filter(|intent| !intent.is_done).map(|intent| intent.name.epoch);
+    for epoch in revising.chain(rewinding) {
+        let superseded = home.superseded(epoch);
         for ledger in recover::superseded_ledgers(storage, source, &superseded)? {
             if wanted.contains(ledger.path.name()) {
                 read_into(storage, &ledger.path, ledger.bytes, |footer| add(&mut explained, footer))?;

@@ -51,6 +51,45 @@ proptest! {
     }
 }
 
+/// A chain of intervals of one offset each, and revisions of some runs of them by rising epochs.
+fn revised() -> impl Strategy<Value = (i64, Vec<(i64, i64, bool)>)> {
+    (1..8i64).prop_flat_map(|len| {
+        let revision = (0..len, 1..=len, any::<bool>())
+            .prop_map(move |(from, run, is_cleaned)| (from, (from + run).min(len), is_cleaned));
+        (Just(len), prop::collection::vec(revision, 0..6))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    /// Each revision covers whole intervals of the chain as it is then; what it replaces is cleaned up at once, or lies
+    /// beside it. At each moment the newest version of each offset counts, once.
+    #[test]
+    fn the_newest_version_of_each_offset_counts((len, revisions) in revised()) {
+        let mut files: Vec<LedgerFile> = (0..len).map(|from| file(from, from + 1, 1)).collect();
+        let mut live = files.clone();
+        for (epoch, (from, to, is_cleaned)) in (2..).zip(revisions) {
+            // Whole intervals only: a revision that would cut one is none.
+            let cuts = |at: i64| live.iter().any(|one| one.name.range.from() < at && at < one.name.range.to());
+            if cuts(from) || cuts(to) {
+                continue;
+            }
+            let new = file(from, to, epoch);
+            live.retain(|one| !new.name.range.covers(one.name.range));
+            live.push(new.clone());
+            live.sort_by_key(|one| one.name.range.from());
+            files.push(new.clone());
+            prop_assert_eq!(&walk(files.clone(), Some(0)).unwrap().live, &live);
+            if is_cleaned {
+                files.retain(|one| *one == new || !new.name.range.covers(one.name.range));
+            }
+            let chain = walk(files.clone(), Some(0)).unwrap();
+            prop_assert_eq!((&chain.live, chain.live.len() + chain.dead.len()), (&live, files.len()));
+            prop_assert!(chain.dead.iter().all(|dead| chain.live.iter().any(|one| one.name.range.covers(dead.name.range))));
+        }
+    }
+}
+
 #[test]
 fn a_chain_without_files_ends_at_its_floor() {
     assert_eq!(walk(Vec::new(), None).unwrap().head(), None);

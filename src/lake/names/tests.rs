@@ -45,6 +45,9 @@ proptest! {
             prop_assert_eq!(RewindName::parse(&rewind.intent()), Some((rewind, false)));
             prop_assert_eq!(RewindName::parse(&rewind.done()), Some((rewind, true)));
         }
+        let revision = RevisionName { epoch, head: range.to() };
+        prop_assert_eq!(RevisionName::parse(&revision.intent()), Some((revision, false)));
+        prop_assert_eq!(RevisionName::parse(&revision.done()), Some((revision, true)));
         prop_assert_eq!(parse_floor(&floor_name(range.from(), epoch)), Some(range.from()));
         let part = PartName { seq: epoch.0, epoch, bucket, number };
         prop_assert_eq!(PartName::parse(&part.file_name()), Some(part));

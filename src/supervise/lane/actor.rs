@@ -10,11 +10,11 @@ use actix::prelude::{
 use tokio::sync::oneshot;
 
 use super::messages::{
-    BatchLost, DrainLane, EndGuard, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane,
+    BatchLost, DrainLane, EndGuard, LaneEnd, LaneEnded, OrderLane, PauseLane, Reassigned, ResumeLane, StopLane,
     TopicAccepted,
 };
 use super::stages::{LaneIdentity, Stages};
-use super::start::{Moved, Outcome, RewindOrder, StartJob};
+use super::start::{Done, LaneOrder, Outcome, StartJob};
 use crate::fault::{Fault, Verdict};
 use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::lake::TOPIC_RECREATED;
@@ -50,7 +50,8 @@ pub struct LaneSupervisor {
     /// Why the lane halts as soon as what was handed on is committed.
     stopping: Option<Fault>,
     stop_at: Option<i64>,
-    rewind: Option<(RewindOrder, oneshot::Sender<Result<Moved, Fault>>)>,
+    /// What an operator has ordered for the next start, and who waits for the answer.
+    order: Option<(LaneOrder, oneshot::Sender<Result<Done, Fault>>)>,
     /// Whether the broker tells the id of the topic, by which a start sees that it was created again.
     is_topic_known: bool,
     letters: Letters,
@@ -91,7 +92,7 @@ impl LaneSupervisor {
             is_paused,
             stopping: None,
             stop_at: None,
-            rewind: None,
+            order: None,
             is_topic_known: false,
             letters,
             guard,
@@ -115,15 +116,15 @@ impl LaneSupervisor {
         self.generation += 1;
         let generation = self.generation;
         self.view.update(|view| (view.state, view.generation) = (LaneState::Acquiring, generation));
-        let rewind = self.rewind.as_ref().map(|(order, _)| order.clone());
+        let order = self.order.as_ref().map(|(order, _)| order.clone());
         let parts = Arc::clone(&self.parts);
-        let job = StartJob { parts, source: self.source.clone(), rewind, stop_at: self.stop_at, is_cancelled };
+        let job = StartJob { parts, source: self.source.clone(), order, stop_at: self.stop_at, is_cancelled };
         let lane = ctx.address();
         let spawned = std::thread::Builder::new().name(format!("start-{}", self.source)).spawn(move || {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run()));
             let outcome = run.unwrap_or_else(|panic| {
                 let message = crate::stage::host::panic_message(panic.as_ref());
-                Outcome { opened: Err(Fault::internal("lane.start-panicked", message)), rewound: None }
+                Outcome { opened: Err(Fault::internal("lane.start-panicked", message)), done: None }
             });
             lane.do_send(Started { generation, outcome });
         });
@@ -254,10 +255,10 @@ impl Handler<Started> for LaneSupervisor {
             return;
         }
         self.starting = None;
-        if let Some((_, reply)) = self.rewind.take() {
-            let lost = Err(Fault::internal("lane.rewind-unanswered", "the rewind was not tried; try again"));
+        if let Some((_, reply)) = self.order.take() {
+            let lost = Err(Fault::internal("lane.order-unanswered", "it was not tried; try again"));
             // Whoever asked may have given up waiting.
-            let _ = reply.send(started.outcome.rewound.unwrap_or(lost));
+            let _ = reply.send(started.outcome.done.unwrap_or(lost));
         }
         if self.is_draining {
             // Nothing was read yet.
@@ -409,22 +410,22 @@ impl Handler<ResumeLane> for LaneSupervisor {
     }
 }
 
-impl Handler<RewindLane> for LaneSupervisor {
-    type Result = ResponseFuture<Result<Moved, Fault>>;
+impl Handler<OrderLane> for LaneSupervisor {
+    type Result = ResponseFuture<Result<Done, Fault>>;
 
-    fn handle(&mut self, order: RewindLane, ctx: &mut Self::Context) -> Self::Result {
-        if self.rewind.is_some() || self.starting.is_some() || self.is_draining {
+    fn handle(&mut self, order: OrderLane, ctx: &mut Self::Context) -> Self::Result {
+        if self.order.is_some() || self.starting.is_some() || self.is_draining {
             let busy =
                 Fault::retry("lane.busy", format!("{} is starting or ending; try again in a moment", self.source));
             return Box::pin(async move { Err(busy) });
         }
         let (reply, answer) = oneshot::channel();
-        self.rewind = Some((order.0, reply));
+        self.order = Some((order.0, reply));
         self.cancel_next_start(ctx);
         self.retire();
         self.start_generation(ctx);
         Box::pin(async move {
-            answer.await.unwrap_or_else(|_| Err(Fault::internal("lane.gone", "the lane ended before it was rewound")))
+            answer.await.unwrap_or_else(|_| Err(Fault::internal("lane.gone", "the lane ended before it was done")))
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use actix::prelude::{Message, Recipient};
 
-use super::start::{Moved, RewindOrder};
+use super::start::{Done, LaneOrder};
 use crate::fault::Fault;
 use crate::model::offset::TopicPartition;
 
@@ -48,10 +48,10 @@ pub struct BatchLost {
     pub fault: Fault,
 }
 
-/// Truncate the chain and read again from there, or take the newest rewind back, as the next generation.
+/// Change what is committed, as the next generation.
 #[derive(Debug, Clone, Message)]
-#[rtype(result = "Result<Moved, Fault>")]
-pub struct RewindLane(pub RewindOrder);
+#[rtype(result = "Result<Done, Fault>")]
+pub struct OrderLane(pub LaneOrder);
 
 /// How a lane came to rest.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 mod actor;
 mod messages;
 mod observer;
+mod requeue;
 mod same_topic;
 mod stages;
 mod start;
@@ -13,6 +14,7 @@ mod start;
 pub use actor::LaneSupervisor;
 pub(super) use actor::PARSER;
 pub use messages::{
-    BatchLost, DrainLane, LaneEnd, LaneEnded, PauseLane, Reassigned, ResumeLane, RewindLane, StopLane, TopicAccepted,
+    BatchLost, DrainLane, LaneEnd, LaneEnded, OrderLane, PauseLane, Reassigned, ResumeLane, StopLane, TopicAccepted,
 };
-pub use start::{Direction, MovePlan, Moved, RewindOrder, RewindTarget, preview_rewind};
+pub use requeue::{Elsewhere, RequeuePreview, preview_requeue};
+pub use start::{Direction, Done, LaneOrder, MovePlan, Moved, RequeueOrder, RewindOrder, RewindTarget, preview_rewind};

@@ -1,12 +1,15 @@
-//! How a generation begins, on a storage thread: take the lane in storage, rewind it if asked, find its place, open it.
+//! How a generation begins, on a storage thread: take the lane in storage, rewind or requeue if asked, find its place, open
+//! it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
+use super::requeue::apply_requeue;
 use super::stages::Opened;
-use crate::fault::Fault;
+use crate::fault::{Fault, Verdict};
+use crate::flow::requeue::{LaneRequeue, Selection};
 use crate::lake::fence::Owner;
 use crate::lake::ledger::LedgerWriter;
 use crate::lake::{self, LaneLedger, PendingInterval, RewindPlan, Rewound, StartPosition, UndoPlan, Undone};
@@ -44,11 +47,64 @@ pub struct RewindOrder {
     pub reason: String,
 }
 
+/// An operator's order to take quarantined messages of a lane through today's mapping again.
+#[derive(Debug, Clone)]
+pub struct RequeueOrder {
+    /// Which messages.
+    pub selection: Selection,
+    /// Why; kept in storage.
+    pub reason: String,
+}
+
+/// What changes what a lane has committed. It is done by the next generation, before it reads.
+#[derive(Debug, Clone)]
+pub enum LaneOrder {
+    /// Truncate the chain, or take that back.
+    Rewind(RewindOrder),
+    /// Revise intervals.
+    Requeue(RequeueOrder),
+}
+
+/// What came of an order.
+#[derive(Debug, Clone)]
+pub enum Done {
+    /// Of a rewind.
+    Moved(Moved),
+    /// Of a requeue.
+    Requeued(LaneRequeue),
+}
+
+impl Done {
+    /// What came of a rewind.
+    ///
+    /// # Errors
+    ///
+    /// It was none.
+    pub fn moved(self) -> Result<Moved, Fault> {
+        match self {
+            Self::Moved(moved) => Ok(moved),
+            Self::Requeued(_) => Err(Fault::internal("lane.other-answer", "the answer is that of a requeue")),
+        }
+    }
+
+    /// What came of a requeue.
+    ///
+    /// # Errors
+    ///
+    /// It was none.
+    pub fn requeued(self) -> Result<LaneRequeue, Fault> {
+        match self {
+            Self::Requeued(requeued) => Ok(requeued),
+            Self::Moved(_) => Err(Fault::internal("lane.other-answer", "the answer is that of a rewind")),
+        }
+    }
+}
+
 /// What a start came to.
 pub(super) struct Outcome {
     pub(super) opened: Result<Opened, Fault>,
-    /// The answer to a rewind, where one was ordered. A refused rewind does not keep the lane from starting.
-    pub(super) rewound: Option<Result<Moved, Fault>>,
+    /// The answer to an order, where there was one. A refused rewind does not keep the lane from starting.
+    pub(super) done: Option<Result<Done, Fault>>,
 }
 
 /// What a rewind did.
@@ -217,7 +273,7 @@ impl StartPosition for ConfiguredStart<'_> {
 pub(super) struct StartJob {
     pub(super) parts: Arc<Parts>,
     pub(super) source: TopicPartition,
-    pub(super) rewind: Option<RewindOrder>,
+    pub(super) order: Option<LaneOrder>,
     pub(super) stop_at: Option<i64>,
     /// Raised when the lane is given up meanwhile.
     pub(super) is_cancelled: Arc<AtomicBool>,
@@ -226,15 +282,15 @@ pub(super) struct StartJob {
 impl StartJob {
     /// Takes the lane, in the next epoch, and opens its Kafka partition at the head of its chain.
     pub(super) fn run(&self) -> Outcome {
-        let mut rewound = None;
-        let opened = self.open(&mut rewound);
-        if let (Err(fault), Some(_), None) = (&opened, &self.rewind, &rewound) {
-            rewound = Some(Err(fault.clone()));
+        let mut done = None;
+        let opened = self.open(&mut done);
+        if let (Err(fault), Some(_), None) = (&opened, &self.order, &done) {
+            done = Some(Err(fault.clone()));
         }
-        Outcome { opened, rewound }
+        Outcome { opened, done }
     }
 
-    fn open(&self, rewound: &mut Option<Result<Moved, Fault>>) -> Result<Opened, Fault> {
+    fn open(&self, done: &mut Option<Result<Done, Fault>>) -> Result<Opened, Fault> {
         let (parts, source) = (&*self.parts, &self.source);
         self.still_ours()?;
         let marks = parts.broker.watermarks(source)?;
@@ -248,8 +304,20 @@ impl StartJob {
         // The broker may have kept us waiting, and an epoch that is taken in error fences the rightful owner.
         self.still_ours()?;
         let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, &chain, &ConfiguredStart { parts })?;
-        if let Some(order) = &self.rewind {
-            *rewound = Some(apply_rewind(parts, source, order, marks.0, &mut ledger));
+        match &self.order {
+            Some(LaneOrder::Rewind(order)) => {
+                *done = Some(apply_rewind(parts, source, order, marks.0, &mut ledger).map(Done::Moved));
+            }
+            Some(LaneOrder::Requeue(order)) => {
+                let requeued = apply_requeue(parts, order, &mut ledger, &|| self.still_ours());
+                *done = Some(requeued.clone().map(Done::Requeued));
+                // What it has left is cleaned up by the next start, which has no order: none of it halts the lane.
+                requeued.map_err(|fault| match fault.verdict {
+                    Verdict::Halt => Fault { verdict: Verdict::Retry, ..fault },
+                    Verdict::Retry | Verdict::Fenced => fault,
+                })?;
+            }
+            None => {}
         }
         let head = in_range(parts, source, marks, &mut ledger)?;
         // While a partition is being revoked the consumer answers nobody, and the revoke waits for this lane.

@@ -5,9 +5,12 @@ use actix::prelude::{Context, Handler, Message, MessageResult, ResponseFuture};
 use super::actor::{Mode, RootSupervisor};
 use super::tree;
 use crate::fault::Fault;
+use crate::flow::requeue::LaneRequeue;
 use crate::model::offset::TopicPartition;
 use crate::model::status::Node;
-use crate::supervise::lane::{Moved, PauseLane, ResumeLane, RewindLane, RewindOrder, TopicAccepted};
+use crate::supervise::lane::{
+    Done, LaneOrder, Moved, OrderLane, PauseLane, RequeueOrder, ResumeLane, RewindOrder, TopicAccepted,
+};
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
 use crate::supervise::view::{FaultView, LaneView, PromotionView};
 use actix::Addr;
@@ -77,6 +80,16 @@ pub struct RewindRequest {
     pub order: RewindOrder,
 }
 
+/// Asks for a requeue.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<LaneRequeue, Fault>")]
+pub struct RequeueRequest {
+    /// Which lane.
+    pub source: TopicPartition,
+    /// What is ordered.
+    pub order: RequeueOrder,
+}
+
 /// Says that a topic which was created again is accepted: its lanes here that wait for that start. Answers when they
 /// have obeyed.
 #[derive(Debug, Clone, Message)]
@@ -86,6 +99,17 @@ pub struct AcceptTopic(pub String);
 impl RootSupervisor {
     fn not_ours(source: &TopicPartition) -> Fault {
         Fault::fenced("lane.not-ours", format!("{source} is not assigned to this daemon"))
+    }
+
+    fn order(&self, source: &TopicPartition, order: LaneOrder) -> ResponseFuture<Result<Done, Fault>> {
+        let Some(lane) = self.lanes.get(source) else {
+            let fault = Self::not_ours(source);
+            return Box::pin(async move { Err(fault) });
+        };
+        let answer = lane.address.send(OrderLane(order));
+        Box::pin(async move {
+            answer.await.unwrap_or_else(|error| Err(Fault::retry("lane.gone", format!("the lane has ended: {error}"))))
+        })
     }
 }
 
@@ -160,14 +184,17 @@ impl Handler<RewindRequest> for RootSupervisor {
     type Result = ResponseFuture<Result<Moved, Fault>>;
 
     fn handle(&mut self, request: RewindRequest, _: &mut Context<Self>) -> Self::Result {
-        let Some(lane) = self.lanes.get(&request.source) else {
-            let fault = Self::not_ours(&request.source);
-            return Box::pin(async move { Err(fault) });
-        };
-        let answer = lane.address.send(RewindLane(request.order));
-        Box::pin(async move {
-            answer.await.unwrap_or_else(|error| Err(Fault::retry("lane.gone", format!("the lane has ended: {error}"))))
-        })
+        let answer = self.order(&request.source, LaneOrder::Rewind(request.order));
+        Box::pin(async move { answer.await?.moved() })
+    }
+}
+
+impl Handler<RequeueRequest> for RootSupervisor {
+    type Result = ResponseFuture<Result<LaneRequeue, Fault>>;
+
+    fn handle(&mut self, request: RequeueRequest, _: &mut Context<Self>) -> Self::Result {
+        let answer = self.order(&request.source, LaneOrder::Requeue(request.order));
+        Box::pin(async move { answer.await?.requeued() })
     }
 }
 

@@ -1,0 +1,425 @@
+//! The new version of an interval while it is made: its data files, and its ledger as the old one with some rows replaced.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::SchemaRef;
+use jiff::Timestamp;
+
+use super::carry::{Carried, by_offset, copy, fit, internal, path_of, unite};
+use super::interval::{Kept, Requeuer, Revised, Tally};
+use super::select::{column, name_of};
+use crate::fault::Fault;
+use crate::flow::buffer::file::{FileSpec, OpenFile};
+use crate::flow::buffer::lake_committer::spooled;
+use crate::flow::buffer::ledger_file::LedgerFile as LedgerOut;
+use crate::flow::buffer::pressure::LaneMemory;
+use crate::flow::buffer::quarantine::quarantine_rows;
+use crate::lake::chain::LedgerFile;
+use crate::lake::footer::{DataFile, IntervalFooter, MappingUsed, Zone};
+use crate::lake::ledger::OldRows;
+use crate::lake::names::UNROUTED;
+use crate::lake::parquet_reader::ParquetFile;
+use crate::lake::{PendingInterval, SpooledData};
+use crate::model::batch::{DeadLetter, LedgerRow, Outcome, TableIndex, ValidBatch};
+use crate::model::offset::OffsetRange;
+use crate::model::table::RowTable;
+
+/// Ledger rows gathered before they are written.
+const LEDGER_ROWS: usize = 4096;
+
+/// Why an interval is not revised.
+pub(super) enum Stop {
+    /// Old and new rows do not fit into one file.
+    Clash(String),
+    /// It cannot be done now.
+    Fault(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// A data file of the new version that is not just a copy.
+struct Part {
+    file: OpenFile,
+    schema: SchemaRef,
+    /// What its old version holds.
+    old: Option<Carried>,
+    /// Whether rows of today's mapping are in it.
+    is_new: bool,
+}
+
+/// The new version of one interval.
+pub(super) struct Version<'r> {
+    requeuer: &'r Requeuer,
+    range: OffsetRange,
+    footer: IntervalFooter,
+    /// Whose quarantine is gone through.
+    table: &'r str,
+    quarantine: SchemaRef,
+    parts: BTreeMap<(Zone, String), Part>,
+    ledger: Merge,
+    memory: LaneMemory,
+    /// Offsets of changed messages that had rows before.
+    gone: HashSet<i64>,
+    is_changed: bool,
+    now: Timestamp,
+    pub(super) tally: Tally,
+}
+
+impl<'r> Version<'r> {
+    /// The new version of `old`, whose ledger file says `footer`; `quarantine` are the columns of quarantine files.
+    pub(super) fn new(
+        requeuer: &'r Requeuer,
+        old: &LedgerFile,
+        footer: IntervalFooter,
+        table: &'r str,
+        quarantine: SchemaRef,
+    ) -> Result<Self, Fault> {
+        let todays = requeuer.catalog.tables().iter().map(|table| Arc::clone(&table.name));
+        let mut names: Vec<Arc<str>> = todays.collect();
+        let others = footer.sums.tables.keys().filter(|name| *name != UNROUTED);
+        let others: Vec<Arc<str>> = others
+            .filter(|name| !names.iter().any(|known| **known == ***name))
+            .map(|name| name.as_str().into())
+            .collect();
+        names.extend(others);
+        let ledger = Merge::new(requeuer, old, names.into())?;
+        Ok(Self {
+            requeuer,
+            range: old.name.range,
+            footer,
+            table,
+            quarantine,
+            parts: BTreeMap::new(),
+            ledger,
+            memory: requeuer.encoders.share(),
+            gone: HashSet::new(),
+            is_changed: false,
+            now: requeuer.clock.now(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Whether a message has changed.
+    pub(super) fn is_changed(&self) -> bool {
+        self.is_changed
+    }
+
+    /// Takes some rows of quarantine, and what the messages in `of_message` (for each its row) have become.
+    pub(super) fn take(&mut self, rows: &RecordBatch, of_message: &[usize], valid: ValidBatch) -> Result<(), Stop> {
+        let letters = self.letters(&valid)?;
+        let unchanged = self.unchanged(rows, of_message, &letters)?;
+        let is_changed = |message: u32| !unchanged.contains(&message);
+        let gone: HashSet<usize> =
+            (0_u32..).zip(of_message).filter(|(message, _)| is_changed(*message)).map(|(_, row)| *row).collect();
+        let stays: BooleanArray = (0..rows.num_rows()).map(|row| Some(!gone.contains(&row))).collect();
+        let mut here = vec![filter(rows, &stays)?];
+        for (table, (letters, rows)) in letters {
+            let changed: BooleanArray = letters.iter().map(|letter| Some(is_changed(letter.message))).collect();
+            let changed = filter(&rows, &changed)?;
+            if table == self.table {
+                here.push(changed);
+            } else if changed.num_rows() > 0 {
+                self.add(Zone::Quarantine, &table, true, &changed)?;
+            }
+        }
+        let here = by_offset(&self.quarantine, &here)?;
+        if here.num_rows() > 0 {
+            let table = self.table;
+            self.add(Zone::Quarantine, table, false, &here)?;
+        }
+        for (message, row) in (0_u32..).zip(&valid.ledger) {
+            self.count(row.outcome, is_changed(message));
+            if is_changed(message) {
+                self.is_changed = true;
+                if self.ledger.replace(row.clone())?.rows > 0 {
+                    self.gone.insert(row.offset);
+                }
+            }
+        }
+        for part in valid.tables {
+            let changed: BooleanArray = part.message.iter().map(|message| Some(is_changed(*message))).collect();
+            let changed = filter(&part.rows, &changed)?;
+            if changed.num_rows() > 0 {
+                let table = self.name(Some(part.table));
+                *self.tally.rows.entry(table.clone()).or_default() += changed.num_rows() as u64;
+                self.add(Zone::Raw, &table, true, &changed)?;
+            }
+        }
+        self.relieve()?;
+        Ok(())
+    }
+
+    /// Tells what is held in memory, and closes all open row groups when that is asked for.
+    fn relieve(&mut self) -> Result<(), Fault> {
+        let held = |parts: &BTreeMap<_, Part>| parts.values().map(|part| part.file.memory_bytes()).sum();
+        self.memory.publish(held(&self.parts));
+        if self.memory.take_request() {
+            self.parts.values_mut().try_for_each(|part| part.file.flush())?;
+            self.memory.publish(held(&self.parts));
+        }
+        Ok(())
+    }
+
+    /// Adds new rows, by ascending offset, to a file; with `joins` among the rows of its old version.
+    fn add(&mut self, zone: Zone, table: &str, joins: bool, rows: &RecordBatch) -> Result<(), Stop> {
+        self.open(zone, table, joins)?;
+        let Some(part) = self.parts.get_mut(&(zone, table.to_owned())) else { return Ok(()) };
+        let rows = fit(rows, &part.schema)?;
+        part.is_new = true;
+        let nobody = HashSet::new();
+        let gone = if zone == Zone::Raw { &self.gone } else { &nobody };
+        match &mut part.old {
+            Some(old) => old.merge(rows, gone, |rows| part.file.append(rows))?,
+            None => part.file.append(rows)?,
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, outcome: Outcome, is_changed: bool) {
+        let tally = &mut self.tally;
+        let count = match (is_changed, outcome) {
+            (false, _) => &mut tally.unchanged,
+            (true, Outcome::Quarantined) => &mut tally.renewed,
+            (true, Outcome::Partial) => &mut tally.partial,
+            (true, _) => &mut tally.released,
+        };
+        *count += 1;
+    }
+
+    /// The dead letters of a batch by table, with the rows that they are in quarantine.
+    fn letters<'v>(
+        &self,
+        valid: &'v ValidBatch,
+    ) -> Result<BTreeMap<String, (Vec<&'v DeadLetter>, RecordBatch)>, Fault> {
+        let mut by_table: BTreeMap<Option<TableIndex>, Vec<&DeadLetter>> = BTreeMap::new();
+        for letter in &valid.dead_letters {
+            by_table.entry(letter.table).or_default().push(letter);
+        }
+        let mut letters_of = BTreeMap::new();
+        let catalog = &self.requeuer.catalog;
+        let strictest = catalog.tables().iter().map(|table| table.quarantine.payload).max().unwrap_or_default();
+        for (table, letters) in by_table {
+            let settings = table.and_then(|index| catalog.settings(index));
+            let kept = settings.map_or(strictest, |table| table.quarantine.payload);
+            let mapping = settings.map(|table| Arc::clone(&table.mapping));
+            let rows = quarantine_rows(&valid.raw, &letters, mapping.as_deref(), kept, self.now);
+            let rows = rows.map(|rows| fit(&rows?, &self.quarantine)).collect::<Result<Vec<_>, Fault>>()?;
+            let rows = concat_batches(&self.quarantine, &rows).map_err(|error| internal(&error))?;
+            letters_of.insert(self.name(table), (letters, rows));
+        }
+        Ok(letters_of)
+    }
+
+    /// Messages that are in quarantine for the very reasons for which they are there already.
+    fn unchanged(
+        &self,
+        rows: &RecordBatch,
+        of_message: &[usize],
+        letters: &BTreeMap<String, (Vec<&DeadLetter>, RecordBatch)>,
+    ) -> Result<BTreeSet<u32>, Fault> {
+        let Some((letters, again)) = letters.get(self.table) else { return Ok(BTreeSet::new()) };
+        let (before, now) = (column(rows, "violations")?, column(again, "violations")?);
+        let is_same = |(index, letter): &(usize, &&DeadLetter)| {
+            let row = of_message.get(letter.message as usize);
+            row.is_some_and(|row| before.slice(*row, 1).as_ref() == now.slice(*index, 1).as_ref())
+        };
+        Ok(letters.iter().enumerate().filter(is_same).map(|(_, letter)| letter.message).collect())
+    }
+
+    fn named(&self, name: &str) -> Option<&'r RowTable> {
+        self.requeuer.catalog.all().iter().find(|table| *table.name == *name)
+    }
+
+    fn name(&self, table: Option<TableIndex>) -> String {
+        name_of(table.and_then(|index| self.requeuer.catalog.get(index)).map(|table| &*table.name)).to_owned()
+    }
+
+    fn old(&self, zone: Zone, table: &str) -> Option<&DataFile> {
+        self.footer.files.iter().find(|file| file.zone == zone && file.table == table)
+    }
+
+    /// Opens the file of a zone and table, unless it is open.
+    fn open(&mut self, zone: Zone, table: &str, joins: bool) -> Result<(), Stop> {
+        let key = (zone, table.to_owned());
+        if self.parts.contains_key(&key) {
+            return Ok(());
+        }
+        let storage = &self.requeuer.storage;
+        let old = match self.old(zone, table).filter(|_| joins) {
+            Some(file) => {
+                Some(ParquetFile::open(Arc::clone(storage), path_of(file)?, file.bytes).map_err(Fault::from)?)
+            }
+            None => None,
+        };
+        let known = self.named(table);
+        let todays = match zone {
+            Zone::Quarantine => Some(Arc::clone(&self.quarantine)),
+            Zone::Raw => known.map(|table| Arc::clone(&table.schema)),
+        };
+        let schema = match (&todays, &old) {
+            (Some(todays), Some(old)) => unite(todays, old.schema()),
+            (Some(only), None) => unite(only, only),
+            (None, Some(old)) => unite(old.schema(), old.schema()),
+            (None, None) => Err(format!("there is no table {table}")),
+        };
+        let schema = schema.map_err(Stop::Clash)?;
+        let settings = known.and_then(|table| self.requeuer.catalog.tables().get(usize::from(table.top)));
+        let settings = settings.or_else(|| self.requeuer.catalog.tables().first());
+        let raw = settings.map(|table| table.raw.clone()).unwrap_or_default();
+        let (compression, row_group_bytes) = (raw.compression, self.requeuer.row_group_bytes);
+        let spec = FileSpec { schema: Arc::clone(&schema), compression, row_group_bytes };
+        let file = OpenFile::create(&self.requeuer.spool, spec)?;
+        let old = old.map(|old| Carried::open(&old, Arc::clone(&schema))).transpose()?;
+        self.parts.insert(key, Part { file, schema, old, is_new: false });
+        Ok(())
+    }
+
+    /// Brings over what the old version holds besides, and closes the files.
+    pub(super) fn finish(mut self, go_on: &dyn Fn() -> Result<(), Fault>) -> Result<Revised, Stop> {
+        let mut files = Vec::new();
+        let mut data = Vec::new();
+        for file in self.footer.files.clone() {
+            go_on()?;
+            let is_open = self.parts.contains_key(&(file.zone, file.table.clone()));
+            let loses = file.zone == Zone::Raw && !self.gone.is_empty();
+            if file.zone == Zone::Quarantine && file.table == self.table {
+                continue;
+            }
+            if !is_open && !loses {
+                let (room, spooled) = copy(&*self.requeuer.storage, &file, &self.requeuer.spool)?;
+                files.push(Kept::Other(room));
+                data.push(SpooledData { zone: file.zone, table: file.table, file: spooled });
+                continue;
+            }
+            self.open(file.zone, &file.table, true)?;
+            let nobody = HashSet::new();
+            let gone = if loses { &self.gone } else { &nobody };
+            if let Some(part) = self.parts.get_mut(&(file.zone, file.table.clone()))
+                && let Some(old) = &mut part.old
+            {
+                old.rest(gone, |rows| {
+                    go_on()?;
+                    part.file.append(rows)
+                })?;
+                // Nothing more comes into it.
+                part.file.flush()?;
+            }
+            self.relieve()?;
+        }
+        let mut mappings = self.footer.mappings.clone();
+        for ((zone, table), part) in std::mem::take(&mut self.parts) {
+            if part.file.rows() == 0 {
+                continue;
+            }
+            let used = self.mapping(zone, &table, part.is_new);
+            if let Some(used) = used.clone().filter(|used| zone == Zone::Raw && !mappings.contains(used)) {
+                mappings.push(used);
+            }
+            let file = part.file.finish(&self.metadata(used.as_ref()))?;
+            data.push(SpooledData { zone, table, file: spooled(&file) });
+            files.push(Kept::Encoded(file));
+        }
+        let (writer, room) = self.ledger.finish()?.into_parts();
+        files.push(Kept::Other(room));
+        let pending = PendingInterval::new(self.range, writer, data, mappings);
+        Ok(Revised { pending: Some(pending), tally: self.tally, skipped: None, _files: files })
+    }
+
+    /// The mapping that a file names: today's, unless it holds old rows only.
+    fn mapping(&self, zone: Zone, table: &str, is_new: bool) -> Option<MappingUsed> {
+        if zone == Zone::Raw && !is_new {
+            return self.footer.mappings.iter().rev().find(|used| used.table == table).cloned();
+        }
+        let known = self.named(table)?;
+        let mapping = &self.requeuer.catalog.tables().get(usize::from(known.top))?.mapping;
+        Some(MappingUsed { table: known.name.to_string(), name: mapping.name.clone(), version: mapping.version })
+    }
+
+    fn metadata(&self, used: Option<&MappingUsed>) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![
+            ("forebay.topic", self.footer.topic.clone()),
+            ("forebay.partition", self.footer.partition.to_string()),
+            ("forebay.from", self.range.from().to_string()),
+            ("forebay.to", self.range.to().to_string()),
+        ];
+        if let Some(used) = used {
+            pairs.push(("forebay.table", used.table.clone()));
+            pairs.push(("forebay.mapping", used.name.clone()));
+            pairs.push(("forebay.mapping_version", used.version.to_string()));
+        }
+        pairs
+    }
+}
+
+fn filter(rows: &RecordBatch, keep: &BooleanArray) -> Result<RecordBatch, Fault> {
+    filter_record_batch(rows, keep).map_err(|error| internal(&error))
+}
+
+/// The old ledger, row by row, with some rows replaced.
+struct Merge {
+    path: String,
+    old: OldRows,
+    out: LedgerOut,
+    gathered: Vec<LedgerRow>,
+}
+
+impl Merge {
+    fn new(requeuer: &Requeuer, old: &LedgerFile, names: Arc<[Arc<str>]>) -> Result<Self, Fault> {
+        let content = requeuer.storage.read(&old.path, 0, old.bytes)?;
+        let path = old.path.to_string();
+        let rows = OldRows::new(content, Arc::clone(&names)).map_err(|detail| damaged(&path, &detail))?;
+        let out = LedgerOut::create(&requeuer.spool, names)?;
+        Ok(Self { path, old: rows, out, gathered: Vec::with_capacity(LEDGER_ROWS) })
+    }
+
+    /// Puts a row in the place of the one of its offset, which it gives back. By ascending offset.
+    fn replace(&mut self, row: LedgerRow) -> Result<LedgerRow, Fault> {
+        loop {
+            match self.next()? {
+                Some(old) if old.offset < row.offset => self.push(old)?,
+                Some(old) if old.offset == row.offset => {
+                    self.push(row)?;
+                    return Ok(old);
+                }
+                _ => {
+                    return Err(damaged(
+                        &self.path,
+                        &format!("offset {} is in quarantine, and it has no row", row.offset),
+                    ));
+                }
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<LedgerRow>, Fault> {
+        self.old.next_row().map_err(|detail| damaged(&self.path, &detail))
+    }
+
+    fn push(&mut self, row: LedgerRow) -> Result<(), Fault> {
+        self.gathered.push(row);
+        if self.gathered.len() == LEDGER_ROWS {
+            self.out.append(&self.gathered)?;
+            self.gathered.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<LedgerOut, Fault> {
+        while let Some(row) = self.next()? {
+            self.push(row)?;
+        }
+        self.out.append(&self.gathered)?;
+        Ok(self.out)
+    }
+}
+
+fn damaged(path: &str, detail: &str) -> Fault {
+    Fault::halt("requeue.ledger", format!("{path} is damaged: {detail}; see `forebay audit`"))
+}

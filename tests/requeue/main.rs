@@ -1,0 +1,11 @@
+//! Quarantined messages through today's mapping again: what becomes of the messages, of their neighbours, and of the lake
+//! when it is cut anywhere.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod behaviour;
+mod crash;
+#[path = "../raw_protocol/memory.rs"]
+#[expect(dead_code, reason = "shared with the RAW protocol's tests")]
+mod memory;
+mod world;
