@@ -368,6 +368,8 @@ impl<'d> Walk<'d> {
 fn declared_prefix(name: &str) -> Option<&str> {
     match name.strip_prefix("xmlns")? {
         "" => Some(""),
+        // Where a prefix should be there is none, which is refused as a name.
+        ":" => Some(":"),
         rest => rest.strip_prefix(':'),
     }
 }
