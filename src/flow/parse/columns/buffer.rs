@@ -12,7 +12,7 @@ use arrow::array::{
     Time64MicrosecondArray, Time64NanosecondArray, TimestampMicrosecondArray, TimestampMillisecondArray,
     TimestampNanosecondArray,
 };
-use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{FieldRef, Fields};
 use arrow::error::ArrowError;
 
@@ -27,7 +27,9 @@ const MAX_RESERVE: usize = 1 << 20;
 #[derive(Debug)]
 pub(in crate::flow::parse) struct ColumnBuffer {
     pub(super) values: Values,
-    pub(super) validity: NullBufferBuilder,
+    validity: NullBufferBuilder,
+    /// Of `validity`, which is slower to ask: this is asked for each value.
+    len: usize,
 }
 
 #[derive(Debug)]
@@ -85,13 +87,13 @@ impl ColumnBuffer {
             Shape::List(field, item) => Values::List { offsets: vec![0], field: Arc::clone(field), item: *item },
             Shape::Struct(fields, buffers) => Values::Struct { fields: fields.clone(), buffers: buffers.clone() },
         };
-        Self { values, validity: NullBufferBuilder::new(0) }
+        Self { values, validity: NullBufferBuilder::new(0), len: 0 }
     }
 
     /// Values and nulls appended so far.
     #[inline]
     pub(in crate::flow::parse) fn len(&self) -> usize {
-        self.validity.len()
+        self.len
     }
 
     /// Bytes of values of any length appended so far; for lists the number of items.
@@ -126,17 +128,32 @@ impl ColumnBuffer {
             (values, _) => {
                 values.push_default();
                 self.validity.append_null();
+                self.len += 1;
                 return Ok(());
             }
         }
-        self.validity.append_non_null();
+        self.append_valid();
         Ok(())
+    }
+
+    /// Counts a value that is there.
+    #[inline]
+    pub(super) fn append_valid(&mut self) {
+        self.validity.append_non_null();
+        self.len += 1;
+    }
+
+    /// Whether the values are null, and no longer how many there are.
+    pub(super) fn finish_validity(&mut self) -> Option<NullBuffer> {
+        self.len = 0;
+        self.validity.finish()
     }
 
     /// Appends a null, but not to the buffers of a struct's fields.
     pub(super) fn push_null(&mut self) {
         self.values.push_default();
         self.validity.append_null();
+        self.len += 1;
     }
 
     /// Appends the value at `at` of a buffer of the same type `count` times, where it is no list and no struct.
@@ -175,6 +192,7 @@ impl ColumnBuffer {
         } else {
             self.validity.append_n_nulls(count);
         }
+        self.len += count;
     }
 
     /// Forgets everything after the first `len` values, but not in the buffers of items or fields. For a list: how many
@@ -201,15 +219,16 @@ impl ColumnBuffer {
             }
             Values::Struct { .. } => {}
         }
-        if len < self.validity.len() {
+        if len < self.len {
             self.validity.truncate(len);
+            self.len = len;
         }
         items
     }
 
     /// A buffer of single values as an array. It is empty afterwards, with room for about as much again.
     pub(super) fn finish_leaf(&mut self) -> Result<ArrayRef, ArrowError> {
-        let nulls = self.validity.finish();
+        let nulls = self.finish_validity();
         Ok(match &mut self.values {
             Values::Text { offsets, bytes, is_binary } => {
                 let ends = OffsetBuffer::new(ScalarBuffer::from(take(offsets)));
@@ -296,7 +315,7 @@ fn leaf(kind: &Kind) -> Values {
 
 fn timestamps(
     values: ScalarBuffer<i64>,
-    nulls: Option<arrow::buffer::NullBuffer>,
+    nulls: Option<NullBuffer>,
     precision: Precision,
     zone: Option<&str>,
 ) -> Result<ArrayRef, ArrowError> {

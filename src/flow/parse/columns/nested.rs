@@ -55,7 +55,7 @@ impl Buffers {
 
     /// Appends the struct whose fields have been appended.
     pub(in crate::flow::parse) fn push_struct(&mut self, id: BufferId) {
-        self[id].validity.append_non_null();
+        self[id].append_valid();
     }
 
     /// Appends a list of all items that belong to no list yet.
@@ -69,7 +69,7 @@ impl Buffers {
         if let Values::List { offsets, .. } = &mut self[id].values {
             offsets.push(end);
         }
-        self[id].validity.append_non_null();
+        self[id].append_valid();
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl Buffers {
     /// Arrow's, when the parts do not make an array; that would be a fault of this module.
     pub(in crate::flow::parse) fn finish(&mut self, id: BufferId) -> Result<ArrayRef, ArrowError> {
         let (len, nulls) = match &self[id].values {
-            Values::List { .. } | Values::Struct { .. } => (self[id].len(), self[id].validity.finish()),
+            Values::List { .. } | Values::Struct { .. } => (self[id].len(), self[id].finish_validity()),
             _ => return self[id].finish_leaf(),
         };
         if let Values::List { item, .. } = self[id].values {
