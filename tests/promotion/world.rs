@@ -36,7 +36,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
-use super::memory::MemoryStorage;
+use forebay::storage::sim::SimFs;
 
 pub(crate) const TABLE: &str = "books";
 const DAY: i64 = 86_400_000_000;
@@ -57,13 +57,12 @@ pub(crate) struct Row {
 }
 
 pub(crate) struct World {
-    pub(crate) memory: Arc<MemoryStorage>,
+    pub(crate) memory: Arc<SimFs>,
     pub(crate) faulty: Arc<FaultyStorage>,
     pub(crate) storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     pub(crate) table: Table,
-    spool: tempfile::TempDir,
-    spooled: AtomicU64,
+    spool: Arc<(tempfile::TempDir, AtomicU64)>,
     pub(crate) lanes: Vec<TopicPartition>,
     /// Generation in which each committed offset was read, by lane and interval: `(from, to, generation)`.
     read: BTreeMap<(usize, i64, u64), (i64, u64)>,
@@ -112,8 +111,13 @@ pub(crate) fn mapping(extra: &[(&str, Kind)]) -> Mapping {
 
 impl World {
     pub(crate) fn new(version: bool) -> Self {
+        Self::of(SimFs::hdfs, version)
+    }
+
+    /// An empty lake of that make.
+    pub(crate) fn of(make: fn(Timestamp) -> SimFs, version: bool) -> Self {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        let memory = Arc::new(MemoryStorage::new(now));
+        let memory = Arc::new(make(now));
         let faulty = Arc::new(FaultyStorage::new(Arc::clone(&memory) as Arc<dyn Storage>));
         let processed = ProcessedSettings {
             record_id: vec!["id".into()],
@@ -145,12 +149,32 @@ impl World {
             faulty,
             clock: Arc::new(ManualClock::new(now)),
             table,
-            spool: tempfile::tempdir().unwrap(),
-            spooled: AtomicU64::new(0),
+            spool: Arc::new((tempfile::tempdir().unwrap(), AtomicU64::new(0))),
             generation: vec![0; lanes.len()],
             lanes,
             read: BTreeMap::new(),
         }
+    }
+
+    /// The same world on a copy of its lake.
+    pub(crate) fn on(&self, memory: SimFs) -> Self {
+        let memory = Arc::new(memory);
+        let faulty = Arc::new(FaultyStorage::new(Arc::clone(&memory) as Arc<dyn Storage>));
+        Self {
+            storage: Arc::clone(&faulty) as Arc<dyn Storage>,
+            memory,
+            faulty,
+            clock: Arc::clone(&self.clock),
+            table: self.table.clone(),
+            spool: Arc::clone(&self.spool),
+            lanes: self.lanes.clone(),
+            read: self.read.clone(),
+            generation: self.generation.clone(),
+        }
+    }
+
+    pub(crate) fn fork(&self) -> Self {
+        self.on(self.memory.fork())
     }
 
     pub(crate) fn acquire_lane(&self, lane: usize) -> Result<LaneLedger, LakeError> {
@@ -158,7 +182,7 @@ impl World {
     }
 
     fn spool_path(&self) -> std::path::PathBuf {
-        self.spool.path().join(format!("raw-{}", self.spooled.fetch_add(1, Ordering::SeqCst)))
+        self.spool.0.path().join(format!("raw-{}", self.spool.1.fetch_add(1, Ordering::SeqCst)))
     }
 
     /// What the message at an offset becomes in a generation: no row, one, or two.

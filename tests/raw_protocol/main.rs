@@ -4,13 +4,17 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod ablations;
 mod ambiguous;
 mod audits;
 mod behaviour;
+mod crashes;
 mod disk;
+mod interleavings;
 mod letters;
-mod memory;
 mod revise;
+#[path = "../common/turns.rs"]
+mod turns;
 mod undo;
 mod world;
 
@@ -18,7 +22,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use forebay::storage::faulty::{Call, FaultyStorage, Injected, Operation};
+use forebay::storage::sim::SimFs;
 use forebay::storage::{Kind, Storage};
+use jiff::Timestamp;
 
 use world::{END, World};
 
@@ -60,10 +66,15 @@ enum Lake {
 
 impl Lake {
     fn world(self) -> Arc<World> {
+        self.on(SimFs::hdfs)
+    }
+
+    fn on(self, make: fn(Timestamp) -> SimFs) -> Arc<World> {
+        let world = World::of(make);
         let world = Arc::new(match self {
-            Self::Cold | Self::Warm => World::new(),
-            Self::Rewound => World::rewound(),
-            Self::Revised => World::revised(),
+            Self::Cold | Self::Warm => world,
+            Self::Rewound => world.rewound(),
+            Self::Revised => world.revised(),
         });
         if self == Self::Warm {
             let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
@@ -112,41 +123,6 @@ fn the_script_ends_well_without_faults() {
     run("no fault", Lake::Warm, |_, _, _| {});
     run("no fault", Lake::Rewound, |_, _, _| {});
     run("no fault", Lake::Revised, |_, _, _| {});
-}
-
-#[test]
-fn a_crash_after_any_call_loses_nothing() {
-    for lake in [Lake::Cold, Lake::Warm, Lake::Rewound, Lake::Revised] {
-        for at in 0..calls_of_script(lake).0 {
-            run(&format!("{lake:?}, crash after {at} calls"), lake, |_, faulty, _| faulty.crash_after(at));
-        }
-    }
-}
-
-#[test]
-fn a_crash_during_the_recovery_from_a_crash_loses_nothing() {
-    for lake in [Lake::Cold, Lake::Rewound, Lake::Revised] {
-        let (calls, mutations) = calls_of_script(lake);
-        for first in 0..mutations {
-            // Every few calls, others for each first crash.
-            let step = if lake == Lake::Cold { 3 } else { 11 };
-            for second in (first % step..calls / 2).step_by(step as usize) {
-                let world = lake.world();
-                let (crashing, storage) = faulty(&world);
-                crashing.crash_after_mutations(first);
-                drop(world.script(&storage, "first"));
-                let (crashing, storage) = faulty(&world);
-                crashing.crash_after(second);
-                drop(world.script(&storage, "second"));
-                let checked = world.check_any_state();
-                world.recover("last");
-                let checked = checked.and_then(|()| world.check_at_rest());
-                checked.unwrap_or_else(|violation| {
-                    panic!("{lake:?}, crash after mutation {first}, then call {second}: {violation}")
-                });
-            }
-        }
-    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ use forebay::storage::Storage;
 use jiff::Timestamp;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::memory::MemoryStorage;
+use forebay::storage::sim::SimFs;
 
 /// Where the configured start resolves to.
 pub(crate) const START: i64 = 3;
@@ -33,17 +33,27 @@ pub(crate) const UNDO: UndoOrder<'static> = UndoOrder { expect: None, reason: "t
 pub(crate) const END: i64 = 13;
 
 pub(crate) struct World {
-    pub(crate) memory: Arc<MemoryStorage>,
+    pub(crate) memory: Arc<SimFs>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) source: TopicPartition,
-    spool: tempfile::TempDir,
-    spooled: AtomicU64,
+    spool: Arc<Spool>,
     /// Footers of ledger files that were read, by path and checksum.
-    footers: Mutex<BTreeMap<(String, u32), serde_json::Value>>,
+    footers: Arc<Mutex<BTreeMap<(String, u32), serde_json::Value>>>,
     /// Where owners were told to begin reading, in order.
     pub(crate) started: Mutex<Vec<i64>>,
+    /// Head of the chain when the last call of an owner was answered; 0 while one that cuts the chain has no answer yet.
+    pub(crate) answered: Mutex<i64>,
+    /// Where the configured start resolves to, for whoever asks next.
+    latest: Latest,
     /// What owners do before they read on.
     first: First,
+    /// Whether every good message has rows of a child table too.
+    has_children: bool,
+}
+
+struct Spool {
+    dir: tempfile::TempDir,
+    files: AtomicU64,
 }
 
 /// What an owner does before it reads on.
@@ -92,21 +102,49 @@ impl World {
     }
 
     pub(crate) fn at(now: Timestamp) -> Self {
+        Self::on(SimFs::hdfs(now), now)
+    }
+
+    fn on(memory: SimFs, now: Timestamp) -> Self {
         Self {
-            memory: Arc::new(MemoryStorage::new(now)),
+            memory: Arc::new(memory),
             clock: Arc::new(ManualClock::new(now)),
             source: TopicPartition::new("library", 7),
-            spool: tempfile::tempdir().unwrap(),
-            spooled: AtomicU64::new(0),
-            footers: Mutex::default(),
+            spool: Arc::new(Spool { dir: tempfile::tempdir().unwrap(), files: AtomicU64::new(0) }),
+            footers: Arc::default(),
             started: Mutex::default(),
+            answered: Mutex::default(),
+            latest: Latest::new(),
             first: First::Nothing,
+            has_children: false,
+        }
+    }
+
+    /// An empty lake of that make, for messages with child rows.
+    pub(crate) fn of(make: fn(Timestamp) -> SimFs) -> Self {
+        let now = "2026-11-20T23:59:30Z".parse().unwrap();
+        Self { has_children: true, ..Self::on(make(now), now) }
+    }
+
+    /// The world as it would be if all that is alive died now.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            memory: Arc::new(self.memory.fork()),
+            clock: Arc::clone(&self.clock),
+            source: self.source.clone(),
+            spool: Arc::clone(&self.spool),
+            footers: Arc::clone(&self.footers),
+            started: Mutex::new(self.started.lock().unwrap().clone()),
+            answered: Mutex::new(*self.answered.lock().unwrap()),
+            latest: Latest(AtomicU64::new(self.latest.0.load(Ordering::SeqCst))),
+            first: self.first,
+            has_children: self.has_children,
         }
     }
 
     /// A lake whose owner has read [3, 9), rewound to 5 and read [5, 6) again. Owners take that rewind back first.
-    pub(crate) fn rewound() -> Self {
-        let world = Self { first: First::Undo, ..Self::new() };
+    pub(crate) fn rewound(self) -> Self {
+        let world = Self { first: First::Undo, ..self };
         let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
         let mut lane = world.acquire(&storage, "earlier").unwrap();
         (0..3).for_each(|_| world.commit_next(&mut lane, 2, "earlier").unwrap());
@@ -116,8 +154,8 @@ impl World {
     }
 
     /// A lake whose owner has read [3, 9) in three intervals. Owners revise the last two first.
-    pub(crate) fn revised() -> Self {
-        let world = Self { first: First::Revise, ..Self::new() };
+    pub(crate) fn revised(self) -> Self {
+        let world = Self { first: First::Revise, ..self };
         let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
         let mut lane = world.acquire(&storage, "earlier").unwrap();
         (0..3).for_each(|_| world.commit_next(&mut lane, 2, "earlier").unwrap());
@@ -148,17 +186,22 @@ impl World {
     }
 
     pub(crate) fn acquire(&self, storage: &Arc<dyn Storage>, instance: &str) -> Result<LaneLedger, LakeError> {
-        let lane = acquire(storage, &self.clock(), &owner(instance), &self.source, &Latest::new())?;
+        let lane = acquire(storage, &self.clock(), &owner(instance), &self.source, &self.latest)?;
         self.started.lock().unwrap().push(lane.head());
+        self.answer(lane.head());
         Ok(lane)
     }
 
+    fn answer(&self, head: i64) {
+        *self.answered.lock().unwrap() = head;
+    }
+
     fn spool_path(&self) -> std::path::PathBuf {
-        self.spool.path().join(self.spooled.fetch_add(1, Ordering::SeqCst).to_string())
+        self.spool.dir.path().join(self.spool.files.fetch_add(1, Ordering::SeqCst).to_string())
     }
 
     pub(crate) fn spool_is_empty(&self) -> bool {
-        std::fs::read_dir(self.spool.path()).unwrap().next().is_none()
+        std::fs::read_dir(self.spool.dir.path()).unwrap().next().is_none()
     }
 
     fn spool(&self, content: &str, rows: u64) -> Spooled {
@@ -188,6 +231,10 @@ impl World {
             ledger.append(&[row]).unwrap();
         }
         let mut data = Vec::new();
+        if self.has_children && !good.is_empty() {
+            let file = self.spool(&format!("{by}: {}", "chapter ".repeat(good.len())), 2 * good.len() as u64);
+            data.push(SpooledData { zone: Zone::Raw, table: "chapters".into(), file });
+        }
         for (zone, offsets) in [(Zone::Raw, good), (Zone::Quarantine, bad)] {
             if !offsets.is_empty() {
                 let content = format!("{by}: {offsets:?}");
@@ -216,7 +263,10 @@ impl World {
         let mut attempt = 0;
         loop {
             let error = match lane.commit(&mut pending) {
-                Ok(committed) => return Ok(committed),
+                Ok(committed) => {
+                    self.answer(lane.head());
+                    return Ok(committed);
+                }
                 Err(error) => error,
             };
             attempt += 1;
@@ -231,23 +281,29 @@ impl World {
     pub(crate) fn script(&self, storage: &Arc<dyn Storage>, by: &str) -> Result<(), LakeError> {
         let mut lane = self.acquire(storage, by)?;
         let commit = |lane: &mut LaneLedger, len| match storage.url() {
-            "memory:///lake" => self.commit_next(lane, len, by),
+            "sim://hdfs" | "sim://local" => self.commit_next(lane, len, by),
             _ => self.commit_next_on(lane, len, by).map(drop),
         };
         match self.first {
             First::Nothing => {}
-            First::Undo => match lane.undo(UNDO) {
-                // Refused: another owner has done it.
-                Ok(_) | Err(LakeError::Refused(_)) => self.started.lock().unwrap().push(lane.head()),
-                Err(error) => return Err(error),
-            },
+            First::Undo => {
+                self.answer(0);
+                match lane.undo(UNDO) {
+                    // Refused: another owner has done it.
+                    Ok(_) | Err(LakeError::Refused(_)) => self.started.lock().unwrap().push(lane.head()),
+                    Err(error) => return Err(error),
+                }
+                self.answer(lane.head());
+            }
             First::Revise => self.revise(&mut lane, 5, 9, by)?,
         }
         if lane.head() + 4 <= END {
             commit(&mut lane, 2)?;
             commit(&mut lane, 2)?;
             let back = lane.head() - 1;
+            self.answer(0);
             lane.rewind(RewindOrder { target: back, expect: None, broker_low: 0, reason: "test" })?;
+            self.answer(lane.head());
             commit(&mut lane, 1)?;
         }
         Ok(())
@@ -255,26 +311,48 @@ impl World {
 
     /// What a restarted daemon does when nothing fails: acquire, and read to the end.
     pub(crate) fn recover(&self, by: &str) -> LaneLedger {
-        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
-        let mut lane = self.acquire(&storage, by).unwrap();
+        self.recover_on(&(Arc::clone(&self.memory) as Arc<dyn Storage>), by).unwrap()
+    }
+
+    pub(crate) fn recover_on(&self, storage: &Arc<dyn Storage>, by: &str) -> Result<LaneLedger, LakeError> {
+        let mut lane = self.acquire(storage, by)?;
         while lane.head() < END {
             let len = (END - lane.head()).min(4);
-            self.commit_next(&mut lane, len, by).unwrap();
+            self.commit_next(&mut lane, len, by)?;
         }
-        lane
+        Ok(lane)
     }
 
     /// What must hold in every state of storage, in the middle of everything: the chain has no hole and no overlap,
     /// what it names is there, and whoever lists the data directories sees no offset twice, unless a revision goes on.
     pub(crate) fn check_any_state(&self) -> Result<(), String> {
         self.chain()?;
-        let mut ranges: Vec<(i64, i64)> = self.memory.files("raw").keys().map(|path| interval_of(path).0).collect();
+        let table = |path: &str| path.split('/').nth(1).unwrap().to_owned();
+        let raw = self.memory.files("raw");
+        let mut ranges: Vec<_> = raw.keys().map(|path| (table(path), interval_of(path).0)).collect();
         ranges.sort_unstable();
         let is_revising = self.is_revising();
-        match ranges.windows(2).find(|pair| pair[1].0 < pair[0].1 && !(is_revising && pair[0] == pair[1])) {
+        let is_twice = |one: &(String, (i64, i64)), next: &(String, (i64, i64))| {
+            one.0 == next.0 && next.1.0 < one.1.1 && !(is_revising && one == next)
+        };
+        match ranges.windows(2).find(|pair| is_twice(&pair[0], &pair[1])) {
             Some(pair) => Err(format!("a directory reader sees offsets twice: {pair:?}")),
             None => Ok(()),
         }
+    }
+
+    fn floor(&self) -> Option<i64> {
+        self.memory.files(&self.home("floor")).keys().map(|path| number(path, 0)).max()
+    }
+
+    /// What must hold when one owner at a time is at work: whatever it was answered is still so.
+    pub(crate) fn check_answered(&self) -> Result<(), String> {
+        let head = self.chain()?.last().map(|(path, _)| interval_of(path).0.1).or(self.floor()).unwrap_or(0);
+        let answered = *self.answered.lock().unwrap();
+        if head < answered {
+            return Err(format!("an owner was told that the chain ends at {answered}, and it ends at {head}"));
+        }
+        Ok(())
     }
 
     /// Whether revisions were begun and are not done.
@@ -292,8 +370,7 @@ impl World {
             return Err("a revision is not finished".into());
         }
         let started = self.started.lock().unwrap();
-        let floors: Vec<i64> = self.memory.files(&self.home("floor")).keys().map(|path| number(path, 0)).collect();
-        let floor = *floors.iter().max().ok_or("no floor")?;
+        let floor = self.floor().ok_or("no floor")?;
         if started.iter().any(|start| *start < floor) {
             return Err(format!("an owner read from {started:?}, the chain begins at {floor}: skipped"));
         }

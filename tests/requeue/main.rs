@@ -5,7 +5,4 @@
 
 mod behaviour;
 mod crash;
-#[path = "../raw_protocol/memory.rs"]
-#[expect(dead_code, reason = "shared with the RAW protocol's tests")]
-mod memory;
 mod world;

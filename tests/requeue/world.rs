@@ -35,12 +35,12 @@ use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::{LakePath, Storage};
 use jiff::Timestamp;
 
-use super::memory::MemoryStorage;
+use forebay::storage::sim::SimFs;
 
 pub(crate) const TABLE: &str = "books";
 
 pub(crate) struct World {
-    pub(crate) memory: Arc<MemoryStorage>,
+    pub(crate) memory: Arc<SimFs>,
     pub(crate) faulty: Arc<FaultyStorage>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) source: TopicPartition,
@@ -127,7 +127,7 @@ pub(crate) const BAD_ID: &str = "<id>x</id><price>9.99</price>";
 impl World {
     pub(crate) fn new() -> Self {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        let memory = Arc::new(MemoryStorage::new(now));
+        let memory = Arc::new(SimFs::hdfs(now));
         let dir = tempfile::tempdir().unwrap();
         Self {
             faulty: Arc::new(FaultyStorage::new(Arc::clone(&memory) as Arc<dyn Storage>)),
