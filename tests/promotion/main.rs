@@ -3,9 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod ablations;
 mod behaviour;
+mod beside;
 mod crash;
+mod interleavings;
 mod property;
 mod revise;
+#[path = "../common/turns.rs"]
+mod turns;
 mod undo;
 mod world;

@@ -60,14 +60,14 @@ pub(crate) struct World {
     pub(crate) memory: Arc<SimFs>,
     pub(crate) faulty: Arc<FaultyStorage>,
     pub(crate) storage: Arc<dyn Storage>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(crate) table: Table,
-    spool: Arc<(tempfile::TempDir, AtomicU64)>,
+    pub(super) spool: Arc<(tempfile::TempDir, AtomicU64)>,
     pub(crate) lanes: Vec<TopicPartition>,
     /// Generation in which each committed offset was read, by lane and interval: `(from, to, generation)`.
-    read: BTreeMap<(usize, i64, u64), (i64, u64)>,
+    pub(super) read: BTreeMap<(usize, i64, u64), (i64, u64)>,
     /// Generation of each lane: what the same bytes become changes with a new mapping.
-    generation: Vec<u64>,
+    pub(super) generation: Vec<u64>,
 }
 
 pub(crate) struct Beginning;
@@ -156,32 +156,11 @@ impl World {
         }
     }
 
-    /// The same world on a copy of its lake.
-    pub(crate) fn on(&self, memory: SimFs) -> Self {
-        let memory = Arc::new(memory);
-        let faulty = Arc::new(FaultyStorage::new(Arc::clone(&memory) as Arc<dyn Storage>));
-        Self {
-            storage: Arc::clone(&faulty) as Arc<dyn Storage>,
-            memory,
-            faulty,
-            clock: Arc::clone(&self.clock),
-            table: self.table.clone(),
-            spool: Arc::clone(&self.spool),
-            lanes: self.lanes.clone(),
-            read: self.read.clone(),
-            generation: self.generation.clone(),
-        }
-    }
-
-    pub(crate) fn fork(&self) -> Self {
-        self.on(self.memory.fork())
-    }
-
     pub(crate) fn acquire_lane(&self, lane: usize) -> Result<LaneLedger, LakeError> {
         acquire(&self.storage, &self.clock, &owner(), &self.lanes[lane], &Beginning)
     }
 
-    fn spool_path(&self) -> std::path::PathBuf {
+    pub(super) fn spool_path(&self) -> std::path::PathBuf {
         self.spool.0.path().join(format!("raw-{}", self.spool.1.fetch_add(1, Ordering::SeqCst)))
     }
 
@@ -305,13 +284,6 @@ impl World {
         answer.is_ok()
     }
 
-    /// Takes the newest rewind of a lane back, beside whatever else goes on.
-    pub(crate) fn undo_beside(&self, lane: usize) {
-        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
-        let mut ledger = acquire(&storage, &self.clock, &owner(), &self.lanes[lane], &Beginning).unwrap();
-        ledger.undo(UndoOrder { expect: None, reason: "test" }).unwrap();
-    }
-
     /// Revises some intervals of a lane, from the `first` on (counted round): every row of them is another one then, as if
     /// by a new mapping. Crashes after so many mutations, if any. Whether it was done.
     pub(crate) fn revise(&mut self, lane: usize, first: usize, count: usize, crash: Option<u64>) -> bool {
@@ -320,14 +292,7 @@ impl World {
         self.revise_on(&storage, lane, first, count, crash)
     }
 
-    /// Revises some intervals of a lane, beside whatever else goes on.
-    pub(crate) fn revise_beside(&mut self, lane: usize, first: usize, count: usize) {
-        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
-        self.generation[lane] += 1;
-        assert!(self.revise_on(&storage, lane, first, count, None));
-    }
-
-    fn revise_on(
+    pub(super) fn revise_on(
         &mut self,
         storage: &Arc<dyn Storage>,
         lane: usize,

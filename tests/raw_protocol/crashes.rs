@@ -96,7 +96,7 @@ fn enumerate(lake: Lake, make: fn(jiff::Timestamp) -> SimFs) -> Points {
             continue;
         }
         let second = Arc::new(first.world.fork());
-        let recovery = moments(&second, |_| drop(second.recover("second")));
+        let recovery = moments(&second, |storage| drop(second.recover_on(storage, "second", 4).unwrap()));
         let settled = second.check_at_rest().and_then(|()| second.audit());
         settled.unwrap_or_else(fail);
         for crash in recovery.into_iter().flat_map(Moment::aftermaths) {
@@ -129,7 +129,7 @@ fn late_requests(first: &Moment) -> u64 {
                 late.carry_out(&memory);
             }
         });
-        let answer = world.recover_on(&(Arc::clone(&faulty) as Arc<dyn Storage>), "second");
+        let answer = world.recover_on(&(Arc::clone(&faulty) as Arc<dyn Storage>), "second", 4);
         let story = || format!("{first} but it is carried out before call {at} of the recovery");
         answer.unwrap_or_else(|error| panic!("{}: {error}", story()));
         world.check_at_rest().unwrap_or_else(|violation| panic!("{}: {violation}", story()));

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use forebay::fault::{Fault, Verdict};
 use forebay::lake::{LakeError, LaneLedger, RewindOrder};
 use forebay::storage::Storage;
 
@@ -66,15 +67,17 @@ pub(crate) fn side_by_side(
         next(at, ready, last)
     });
     let answers = answers.into_inner().unwrap();
-    let is_fine = |answer: &Result<(), LakeError>| {
-        answer.as_ref().map_or_else(|error| error.is_fenced() || matches!(error, LakeError::Refused(_)), |()| true)
+    // Whoever is slower is fenced, or finds that things have gone and would find the fence at the next try.
+    let is_fine = |answer: &Result<(), LakeError>| match answer {
+        Ok(()) | Err(LakeError::Refused(_)) => true,
+        Err(error) => matches!(Fault::from(error.clone()).verdict, Verdict::Fenced | Verdict::Retry),
     };
     let strange = answers.iter().find(|(_, answer)| !is_fine(answer));
     let settled = match (found, strange) {
         (Some(violation), _) => Err(violation),
         (None, Some((number, answer))) => Err(format!("owner {number} ended with {answer:?}")),
         (None, None) => world.check_any_state().and_then(|()| {
-            let last = world.recover_on(&wrap(Arc::clone(&world.memory) as Arc<dyn Storage>), "last");
+            let last = world.recover_on(&wrap(Arc::clone(&world.memory) as Arc<dyn Storage>), "last", END);
             last.map_err(|error| error.to_string())?;
             world.check_at_rest()?;
             world.audit()
@@ -87,32 +90,36 @@ pub(crate) fn as_it_is(storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
     storage
 }
 
-/// All orders with so many changes at most.
-pub(crate) fn all(lake: Lake, works: &[Work], changes: usize, wrap: Wrap<'_>) -> Result<u64, String> {
-    every_order(works.len(), changes, |order: &Order| {
-        side_by_side(lake, works, wrap, |at, ready, last| order.next(at, ready, last))
+/// All orders with so many changes at most, or the first one that goes wrong.
+pub(crate) fn all(lake: Lake, works: &[Work], changes: usize, wrap: Wrap<'_>) -> Result<u64, (Order, String)> {
+    every_order(works.len(), changes, |order| {
+        in_order(lake, works, wrap, order).map_err(|violation| (order.clone(), violation))
     })
 }
 
+pub(crate) fn in_order(lake: Lake, works: &[Work], wrap: Wrap<'_>, order: &Order) -> Result<Vec<usize>, String> {
+    side_by_side(lake, works, wrap, |at, ready, last| order.next(at, ready, last))
+}
+
 fn check(lake: Lake, works: &[Work], changes: usize, expected: u64) {
-    let orders = all(lake, works, changes, &as_it_is).unwrap_or_else(|violation| panic!("{violation}"));
+    let orders = all(lake, works, changes, &as_it_is).unwrap_or_else(|(_, violation)| panic!("{violation}"));
     println!("{lake:?}: {} owners, at most {changes} changes: {orders} orders", works.len());
     assert_eq!(orders, expected, "the number of orders has changed: write the new one down if that is meant");
 }
 
 #[test]
 fn two_owners_that_read() {
-    check(Lake::Warm, &[reads, reads], 2, 0);
+    check(Lake::Warm, &[reads, reads], 2, 2_570);
 }
 
 #[test]
 fn two_owners_that_begin() {
-    check(Lake::Cold, &[reads, reads], 1, 0);
+    check(Lake::Cold, &[reads, reads], 1, 76);
 }
 
 #[test]
 fn an_owner_that_reads_and_one_that_rewinds() {
-    check(Lake::Warm, &[reads, rewinds], 2, 0);
+    check(Lake::Warm, &[reads, rewinds], 1, 0);
 }
 
 #[test]

@@ -311,13 +311,14 @@ impl World {
 
     /// What a restarted daemon does when nothing fails: acquire, and read to the end.
     pub(crate) fn recover(&self, by: &str) -> LaneLedger {
-        self.recover_on(&(Arc::clone(&self.memory) as Arc<dyn Storage>), by).unwrap()
+        self.recover_on(&(Arc::clone(&self.memory) as Arc<dyn Storage>), by, END).unwrap()
     }
 
-    pub(crate) fn recover_on(&self, storage: &Arc<dyn Storage>, by: &str) -> Result<LaneLedger, LakeError> {
+    /// The same on a storage that may fail, so many messages an interval at most.
+    pub(crate) fn recover_on(&self, storage: &Arc<dyn Storage>, by: &str, most: i64) -> Result<LaneLedger, LakeError> {
         let mut lane = self.acquire(storage, by)?;
         while lane.head() < END {
-            let len = (END - lane.head()).min(4);
+            let len = (END - lane.head()).min(most);
             self.commit_next(&mut lane, len, by)?;
         }
         Ok(lane)
