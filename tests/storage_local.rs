@@ -1,4 +1,4 @@
-//! What only a local disk can do wrong: another file system below the root, no room, no permission.
+//! What only a local disk can do wrong: another file system below the root, no room, no permission, forgetting.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -103,4 +103,84 @@ fn a_read_only_disk_is_told() {
     assert_eq!(&storage.read(&path("file"), 0, 1).unwrap()[..], b"x");
     assert_eq!(LocalStorage::open(&disk.0).unwrap_err().kind, Kind::Denied);
     assert_eq!(LocalStorage::open_to_look(&disk.0).unwrap().stat(&path("file")).unwrap().bytes, 1);
+}
+
+/// What the calls of the next test are between, so that they are told apart: a file that is not there is removed.
+fn mark(root: &Path, what: &str) {
+    assert!(std::fs::remove_file(root.join(format!("MARK {what}"))).is_err());
+}
+
+/// Each call once, and what it has to ask of the kernel, in this order. `SimFs` does the same: what the enumerations of
+/// crashes and power cuts say of it holds of this backend as long as this test does.
+type Story = [(&'static str, fn(&LocalStorage), &'static [&'static str])];
+const STORY: &Story = &[
+    (
+        "make_dirs",
+        |disk| disk.make_dirs(&path("a").join("b")).unwrap(),
+        &["sync ..", "mkdir a", "sync .", "mkdir a/b", "sync a"],
+    ),
+    ("make_dirs again", |disk| disk.make_dirs(&path("a").join("b")).unwrap(), &["sync a"]),
+    (
+        "create",
+        |disk| disk.create(&path("a").join("b").join("f"), Content::Bytes(b"x")).unwrap(),
+        &["create a/b/f", "sync a/b/f", "sync a/b"],
+    ),
+    ("list", |disk| drop(disk.list(&path("a")).unwrap()), &["sync .", "sync a"]),
+    ("list the root", |disk| drop(disk.list(&LakePath::root()).unwrap()), &["sync ."]),
+    ("stat", |disk| drop(disk.stat(&path("a").join("b")).unwrap()), &["sync a"]),
+    (
+        "rename",
+        |disk| disk.rename(&path("a").join("b").join("f"), &path("a").join("g")).unwrap(),
+        &["sync .", "rename a/b/f a/g", "sync a", "sync a/b"],
+    ),
+    ("delete", |disk| disk.delete(&path("a").join("g")).unwrap(), &["unlink a/g", "sync a"]),
+];
+
+/// What one line of strace says of a lake at `root`.
+fn asked(line: &str, root: &str) -> Option<String> {
+    let below = |path: &str| match path.strip_prefix(root) {
+        Some("") => ".".to_owned(),
+        Some(below) => below.trim_start_matches('/').to_owned(),
+        None => "..".to_owned(),
+    };
+    let (call, rest) = line.split_once('(')?;
+    let quoted: Vec<String> = rest.split('"').skip(1).step_by(2).map(below).collect();
+    match call.rsplit(' ').next()? {
+        "fsync" => Some(format!("sync {}", below(rest.split_once('<')?.1.split_once('>')?.0))),
+        "mkdir" => Some(format!("mkdir {}", quoted.first()?)),
+        "openat" if rest.contains("O_CREAT|O_EXCL") => Some(format!("create {}", quoted.first()?)),
+        "renameat2" if rest.contains("RENAME_NOREPLACE") => {
+            Some(format!("rename {} {}", quoted.first()?, quoted.get(1)?))
+        }
+        "unlink" => Some(format!("unlink {}", quoted.first()?)),
+        _ => None,
+    }
+}
+
+#[test]
+fn what_is_answered_or_built_on_was_synced() {
+    const ROOT: &str = "FOREBAY_SYNC_STORY";
+    if let Some(root) = std::env::var_os(ROOT) {
+        let disk = LocalStorage::open(Path::new(&root)).unwrap();
+        for (what, call, _) in STORY {
+            mark(Path::new(&root), what);
+            call(&disk);
+        }
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (root, log) = (dir.path().canonicalize().unwrap().join("lake"), dir.path().join("log"));
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-y", "-e", "trace=fsync,mkdir,openat,renameat2,unlink", "-o"]).arg(&log);
+    strace.arg(std::env::current_exe().unwrap()).args(["--exact", "what_is_answered_or_built_on_was_synced"]);
+    if !strace.env(ROOT, &root).output().is_ok_and(|watched| watched.status.success()) {
+        println!("LEFT OUT: what a local disk is asked to sync; watching it takes strace, and to be allowed to trace");
+        return;
+    }
+    let log = std::fs::read_to_string(log).unwrap();
+    let asked: Vec<String> = log.lines().filter_map(|line| asked(line, root.to_str().unwrap())).collect();
+    let mut told = asked.split(|line| line.starts_with("unlink MARK ")).skip(1);
+    for (what, _, expected) in STORY {
+        assert_eq!(told.next().unwrap(), *expected, "{what}");
+    }
 }

@@ -260,5 +260,5 @@ fn without_intents_before_chains_a_revision_counts_as_honoured_and_is_not() {
         });
         tried.map(drop)
     };
-    found(Safeguard::IntentsFirst, all(Some(Safeguard::IntentsFirst)), "left == right");
+    found(Safeguard::IntentsFirst, all(Some(Safeguard::IntentsFirst)), "a row of Processed is not in RAW");
 }

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -19,7 +18,7 @@ use forebay::lake::{
 use forebay::model::batch::{LedgerRow, Outcome};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::violation::Code;
-use forebay::storage::Storage;
+use forebay::storage::{LakePath, Storage};
 use jiff::Timestamp;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
@@ -418,9 +417,13 @@ impl World {
     }
 
     fn text(&self, file: &serde_json::Value) -> String {
-        let path = file["path"].as_str().unwrap();
-        let files = self.memory.files(Path::new(path).parent().unwrap().to_str().unwrap());
-        String::from_utf8(files[path].to_vec()).unwrap().split_once(':').unwrap().1.to_owned()
+        let content = self.content(file["path"].as_str().unwrap()).unwrap();
+        String::from_utf8(content.to_vec()).unwrap().split_once(':').unwrap().1.to_owned()
+    }
+
+    fn content(&self, path: &str) -> Option<bytes::Bytes> {
+        let storage: &dyn Storage = &*self.memory;
+        storage.read_whole(&LakePath::parse(path).unwrap()).ok()
     }
 
     /// Ledger files that count, by offset, each with its footer; an error when they are no chain or name what is not there.
@@ -446,9 +449,8 @@ impl World {
             let footer = self.footer(&path, content)?;
             for file in footer["files"].as_array().unwrap() {
                 let path = file["path"].as_str().unwrap();
-                let there = self.memory.files(Path::new(path).parent().unwrap().to_str().unwrap());
-                let content = there.get(path).ok_or_else(|| format!("{path} is named and not there"))?;
-                if file["bytes"] != content.len() || file["crc32"] != crc32fast::hash(content) {
+                let content = self.content(path).ok_or_else(|| format!("{path} is named and not there"))?;
+                if file["bytes"] != content.len() || file["crc32"] != crc32fast::hash(&content) {
                     return Err(format!("{path} is not what its ledger file says"));
                 }
             }
