@@ -236,7 +236,7 @@ impl Mutation<'_> {
         })
     }
 
-    fn create_local(&mut self, bytes: Bytes) -> Answer<()> {
+    fn create_local(&mut self, bytes: &Bytes) -> Answer<()> {
         let path = self.path;
         let parent = self.open_parent(path)?;
         let id = self.step("create", |disk| disk.add_file(path))?;
@@ -359,7 +359,7 @@ impl Storage for SimFs {
             }
         };
         let mut call = self.call(Operation::Create, path, None);
-        if self.is_remote() { call.create_remote(bytes) } else { call.create_local(bytes) }
+        if self.is_remote() { call.create_remote(bytes) } else { call.create_local(&bytes) }
     }
 
     fn make_dirs(&self, dir: &LakePath) -> Answer<()> {

@@ -163,7 +163,7 @@ impl Storage for Without {
 }
 
 /// Lets the interval before a hole reach over it.
-fn mend(entries: &mut Vec<Entry>) {
+fn mend(entries: &mut [Entry]) {
     entries.sort_by(|a, b| a.path.cmp(&b.path));
     let place =
         |entry: &Entry, part: usize| -> i64 { entry.path.name().split('+').nth(part).unwrap().parse().unwrap() };

@@ -118,7 +118,9 @@ fn a_careless_disk_forgets_what_it_answered() {
 #[test]
 fn what_was_looked_at_survives_whoever_did_it() {
     for (care, is_there) in [(Care::Changes, false), (Care::Grounds, true)] {
-        for look in [|fs: &SimFs| drop(fs.list(&path("to")).unwrap()), |fs| drop(fs.stat(&path("to/a")).unwrap())] {
+        for look in
+            [|fs: &SimFs| drop(fs.list(&path("to")).unwrap()), |fs: &SimFs| drop(fs.stat(&path("to/a")).unwrap())]
+        {
             let fs = SimFs::careless(Timestamp::UNIX_EPOCH, care);
             fs.make_dirs(&path("to")).unwrap();
             fs.create(&path("a"), Content::Bytes(b"x")).unwrap();
@@ -148,7 +150,8 @@ fn what_was_moved_into_a_directory_does_not_go_with_it() {
 
 #[test]
 fn names_that_were_drawn_by_lot_are_alike() {
-    for name in [|uuid: uuid::Uuid| format!("e0000000002-{uuid}"), |uuid| format!("{}.new", uuid.simple())] {
+    for name in [|uuid: uuid::Uuid| format!("e0000000002-{uuid}"), |uuid: uuid::Uuid| format!("{}.new", uuid.simple())]
+    {
         let lakes = [0; 2].map(|_| {
             let [fs, _] = both();
             fs.create(&path(&name(uuid::Uuid::new_v4())), Content::Bytes(b"x")).unwrap();
