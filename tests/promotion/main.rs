@@ -5,10 +5,12 @@
 
 mod behaviour;
 mod crash;
+mod evolution;
 #[path = "../raw_protocol/memory.rs"]
 #[expect(dead_code, reason = "shared with the RAW protocol's tests")]
 mod memory;
 mod property;
 mod revise;
 mod undo;
+mod values;
 mod world;

@@ -42,7 +42,8 @@ impl Encodings {
             .set_created_by(format!("forebay {}", env!("CARGO_PKG_VERSION")))
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_statistics_enabled(EnabledStatistics::Chunk);
-        for field in table.fields() {
+        // Lists and structs are left to the writer, which gives a dictionary up where it does not pay.
+        for field in table.fields().iter().filter(|field| !field.data_type().is_nested()) {
             let column = sample.and_then(|sample| sample.column_by_name(field.name()));
             if column.map_or(Ok(true), repeats)? {
                 repeating.insert(field.name().clone());

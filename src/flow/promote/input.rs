@@ -19,6 +19,7 @@ use parquet::file::reader::{ChunkReader, Length};
 
 use super::winners::RowSet;
 use crate::fault::Fault;
+use crate::lake::columns::{ColumnSpec, fits, type_name};
 use crate::lake::footer::read_metadata;
 use crate::storage::{LakePath, Storage, StorageError};
 
@@ -57,6 +58,36 @@ impl Input {
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
         let reader = ChunkFile::new(Arc::clone(storage), path.clone(), bytes);
         Ok(Self { path: path.clone(), reader, metadata, plain, rows })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &LakePath {
+        &self.path
+    }
+
+    /// Asks whether what the file has of these columns can be read as they are in the table. A column that it lacks is
+    /// null in its rows.
+    ///
+    /// # Errors
+    ///
+    /// The column that it has otherwise.
+    pub fn check(&self, columns: &[ColumnSpec]) -> Result<(), Fault> {
+        for column in columns {
+            let named = |field: &&Arc<Field>| field.name().eq_ignore_ascii_case(&column.name);
+            let Some(field) = self.plain.fields().iter().find(named) else { continue };
+            let (name, path) = (&column.name, &self.path);
+            let what = if field.name() != name {
+                format!("column {name} of the table is called {} in {path}", field.name())
+            } else if !fits(field.data_type(), &column.data_type()?) {
+                format!("column {name} is {} in the table and {} in {path}", column.kind, type_name(field.data_type()))
+            } else {
+                continue;
+            };
+            let help =
+                "give it another name in the mapping, or read those offsets again with today's (`forebay rewind`)";
+            return Err(Fault::halt("promote.schema", format!("{what}; {help}")));
+        }
+        Ok(())
     }
 
     /// Rows in the file.

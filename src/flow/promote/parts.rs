@@ -173,7 +173,8 @@ impl<'a> Parts<'a> {
 fn stats_of(metadata: &ParquetMetaData) -> Vec<ColumnStats> {
     let columns = metadata.file_metadata().schema_descr().columns();
     let mut stats = Vec::new();
-    for (index, column) in columns.iter().enumerate() {
+    // What lies inside a list or a struct has a name of its own there, which may be that of a column.
+    for (index, column) in columns.iter().enumerate().filter(|(_, column)| column.path().parts().len() == 1) {
         let mut merged = ColumnStats { column: column.name().to_owned(), nulls: 0, bounds: None };
         let mut is_known = true;
         for group in metadata.row_groups() {
