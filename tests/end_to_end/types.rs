@@ -15,10 +15,10 @@ use crate::lake::{audit, python};
 use crate::site::{Answer, Recipe, Site};
 use crate::stack::{Stack, leave_out};
 
-/// The first version of the mapping; the date of a record is what a clock on the wall showed.
+/// The first version of the mapping.
 const BASE: &[(&str, &str, &str)] = &[
     ("id", "@id", "type = \"string\"\nrequired = true"),
-    ("wall_ms", "wall_ms", "type = \"timestamp_ntz(ms)\""),
+    ("added", "added", "type = \"date\"\nrequired = true"),
     ("text", "text", "type = \"string\""),
 ];
 
@@ -37,6 +37,7 @@ const MORE: &[(&str, &str, &str)] = &[
     ("day", "day", "type = \"date\""),
     ("at_ms", "at_ms", "type = \"timestamp(ms)\""),
     ("at_us", "at_us", "type = \"timestamp\""),
+    ("wall_ms", "wall_ms", "type = \"timestamp_ntz(ms)\""),
     ("wall_us", "wall_us", "type = \"timestamp_ntz\""),
     ("bytes", "bytes", "type = \"binary\""),
     ("digest", "digest", "type = \"binary(hex)\""),
@@ -131,7 +132,7 @@ fn record(random: &mut fastrand::Rng, id: u32) -> String {
     let sign = |random: &mut fastrand::Rng| if random.bool() { "-" } else { "" };
     let mut text = format!("<record id=\"r{id}\" xmlns:k=\"urn:k\">");
     let wall = millis(random);
-    write!(text, "<wall_ms>{wall}</wall_ms>").unwrap();
+    write!(text, "<added>{}</added><wall_ms>{wall}</wall_ms>", date(random)).unwrap();
     let mut leaf = |random: &mut fastrand::Rng, name: &str, value: String| {
         if random.u32(0..8) > 0 {
             write!(text, "<{name}>{value}</{name}>").unwrap();
@@ -203,12 +204,12 @@ fn record(random: &mut fastrand::Rng, id: u32) -> String {
     text + "</record>"
 }
 
-/// A site with a table of records, besides the books, in a version of its mapping.
-fn site(stack: &Stack, version: u32) -> (Site, String) {
+/// A site with a table of records, besides the books, in a version of its mapping and by the dates of a column.
+fn site(stack: &Stack, version: u32, date: &str) -> (Site, String) {
     let topic = format!("records-{}", uuid::Uuid::new_v4().simple());
     let tables = format!(
         "[[table]]\nname = \"records\"\ntopics = [\"{topic}\"]\nmapping = \"records.toml\"\n[table.raw]\nroll_age = \"500ms\"\n\
-         [table.processed]\nrecord_id = [\"id\"]\ndate = \"wall_ms\"\ndate_zone = \"Asia/Tokyo\"\n"
+         [table.processed]\nrecord_id = [\"id\"]\ndate = \"{date}\"\ndate_zone = \"Asia/Tokyo\"\n"
     );
     let mut site = Site::new(stack, &Recipe { tables, ..Recipe::default() });
     map(&site, version);
@@ -273,12 +274,12 @@ fn log_entries(site: &Site) -> usize {
 #[test]
 fn every_type_reaches_processed_as_it_was_sent() {
     let Some(stack) = Stack::find("every type through the daemon") else { return };
-    let (site, topic) = site(&stack, 2);
+    let (site, topic) = site(&stack, 2, "wall_ms");
     let mut documents = String::new();
     for seed in [1, 2] {
         send_records(&site, &topic, seed, 150, &mut documents);
         catch_up(&site);
-        if let Some(answer) = compare(&site, &documents, &[]) {
+        if let Some(answer) = compare(&site, &documents, &["--date", "wall_ms"]) {
             assert_eq!(answer["old_rows"].as_u64().map(|rows| rows < 30), Some(true), "{answer}");
         }
     }
@@ -292,11 +293,11 @@ fn every_type_reaches_processed_as_it_was_sent() {
 #[test]
 fn a_mapping_that_grows_is_read_together_with_what_came_before() {
     let Some(stack) = Stack::find("a mapping that grows") else { return };
-    let (site, topic) = site(&stack, 1);
+    let (site, topic) = site(&stack, 1, "added");
     let mut documents = String::new();
     send_records(&site, &topic, 11, 80, &mut documents);
     catch_up(&site);
-    compare(&site, &documents, &["--before", "--grown-at", "1000"]);
+    compare(&site, &documents, &["--date", "added", "--before", "--grown-at", "1000"]);
 
     // More by the first version, committed and not promoted.
     send_records(&site, &topic, 12, 40, &mut documents);
@@ -313,11 +314,11 @@ fn a_mapping_that_grows_is_read_together_with_what_came_before() {
     assert!(!schema(&site).contains("parts"), "the mapping alone changes nothing");
     send_records(&site, &topic, 13, 30, &mut documents);
     catch_up(&site);
-    if let Some(answer) = compare(&site, &documents, &["--grown-at", "120"]) {
+    if let Some(answer) = compare(&site, &documents, &["--date", "added", "--grown-at", "120"]) {
         assert!(answer["old_rows"].as_u64() > Some(20), "{answer}");
     }
-    // The first promotion, and both versions in one; timestamps without a zone were known from the start.
-    assert_eq!(log_entries(&site), 2);
+    // The first promotion; that timestamps without a zone are to be known; both versions in one promotion.
+    assert_eq!(log_entries(&site), 3);
     assert!(schema(&site).contains("parts"));
     for zone in ["raw", "processed"] {
         let shown =

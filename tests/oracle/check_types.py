@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 UTC = datetime.timezone.utc
-BASE = {"id", "wall_ms", "text"}
+BASE = {"id", "added", "text"}
 
 
 def instant(text):
@@ -39,6 +39,7 @@ def number(text):
 # column: (path, how a text becomes a value, the table's type)
 PLAIN = {
     "id": ("@id", str, pa.string()),
+    "added": ("added", datetime.date.fromisoformat, pa.date32()),
     "text": ("text", str, pa.string()),
     "flag": ("flag", lambda text: text in ("true", "1"), pa.bool_()),
     "tiny": ("tiny", int, pa.int8()),
@@ -91,11 +92,16 @@ def read(element, path, make):
     return None if text is None else make(text)
 
 
+def canonical(text):
+    """An element in one form, whatever its prefixes are called."""
+    return etree.canonicalize(text, rewrite_prefixes=True)
+
+
 def expected_row(text, is_grown):
     root = etree.fromstring(text)
     row = {name: read(root, path, make) for name, (path, make, _) in PLAIN.items()}
     element = root.find("element")
-    row["element"] = None if element is None else etree.canonicalize(etree.tostring(element, encoding="unicode").strip())
+    row["element"] = None if element is None else canonical(etree.tostring(element, encoding="unicode").strip())
     row["tags"] = [tag.text for tag in root.findall("tag")] or None
     row["times"] = [instant(time.text) for time in root.findall("time")] or None
     address = root.find("address")
@@ -138,7 +144,7 @@ def same_type(found, wanted):
     return found == wanted
 
 
-def compare(reader, table, wanted, columns, problems):
+def compare(reader, table, wanted, columns, date, problems):
     """Every value of every row; how many were compared."""
     for name in columns:
         if name not in table.column_names:
@@ -159,7 +165,7 @@ def compare(reader, table, wanted, columns, problems):
         for name in columns:
             value = there.get(name)
             if name == "element" and value is not None:
-                value = etree.canonicalize(value)
+                value = canonical(value)
             if name == "single" and row[name] is not None:
                 same = value == pa.scalar(row[name], pa.float32()).as_py()
             else:
@@ -167,8 +173,8 @@ def compare(reader, table, wanted, columns, problems):
             if not same:
                 problems.append(f"{reader}: {name} of {key} is {value!r}, not {row[name]!r}")
             compared += 1
-        if str(there["dt"]) != row["wall_ms"].date().isoformat():
-            problems.append(f"{reader}: {key} is in dt={there['dt']}, and its date is {row['wall_ms']}")
+        if str(there["dt"]) != row[date].isoformat()[:10]:
+            problems.append(f"{reader}: {key} is in dt={there['dt']}, and its date is {row[date]}")
     return compared
 
 
@@ -193,6 +199,7 @@ def main():
     parser.add_argument("--root", required=True, type=pathlib.Path, help="the lake, a local folder")
     parser.add_argument("--table", required=True)
     parser.add_argument("--documents", required=True, type=pathlib.Path, metavar="FILE.jsonl")
+    parser.add_argument("--date", required=True, metavar="COLUMN", help="the column that gives dt")
     parser.add_argument("--grown-at", type=int, default=0, metavar="OFFSET")
     parser.add_argument("--before", action="store_true", help="only the columns of the first version are there")
     args = parser.parse_args()
@@ -206,17 +213,17 @@ def main():
     problems, compared = [], {}
 
     log = deltalake.DeltaTable(str(folder))
-    compared["deltalake"] = compare("deltalake", pa.table(log.to_pyarrow_table()), wanted, columns, problems)
+    compared["deltalake"] = compare("deltalake", pa.table(log.to_pyarrow_table()), wanted, columns, args.date, problems)
     files = f"read_parquet('{folder}/dt=*/*.parquet', hive_partitioning = true, union_by_name = true)"
     db = duckdb.connect()
     db.execute("set timezone = 'UTC'")
-    compared["duckdb"] = compare("duckdb", db.execute(f"select * from {files}").to_arrow_table(), wanted, columns, problems)
+    compared["duckdb"] = compare("duckdb", db.sql(f"select * from {files}").to_arrow_table(), wanted, columns, args.date, problems)
     pieces = []
     for path in sorted(folder.glob("dt=*/*.parquet")):
         piece = pq.ParquetFile(path).read()
         date = path.parent.name.removeprefix("dt=")
         pieces.append(piece.append_column("dt", pa.array([date] * piece.num_rows)))
-    compared["pyarrow"] = compare("pyarrow", pa.concat_tables(pieces, promote_options="default"), wanted, columns, problems)
+    compared["pyarrow"] = compare("pyarrow", pa.concat_tables(pieces, promote_options="default"), wanted, columns, args.date, problems)
     if not args.before:
         skipping(log, wanted, problems)
     for path in folder.glob("_delta_log/*.json"):
