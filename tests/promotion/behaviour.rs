@@ -5,7 +5,8 @@ use forebay::lake::names::{Home, processed_dir};
 use forebay::model::mapping::{Lineage, Mapping};
 use forebay::storage::{Content, Storage};
 
-use super::world::{TABLE, World, mapping};
+use super::values::mapping;
+use super::world::{TABLE, World};
 
 #[test]
 fn promotions_give_what_one_great_promotion_would() {

@@ -10,8 +10,8 @@ use forebay::storage::faulty::Injected;
 use forebay::storage::{LakePath, Storage};
 use proptest::prelude::*;
 
-use super::values::all_types;
-use super::world::{TABLE, World, column, mapping, mapping_with, retriable};
+use super::values::{all_types, column, mapping, mapping_with};
+use super::world::{TABLE, World, retriable};
 
 /// Columns that a later version of the mapping has besides, the first so many of them.
 fn later(count: usize) -> Vec<Column> {

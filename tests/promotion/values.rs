@@ -15,11 +15,31 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use forebay::lake::chain::read_chain;
 use forebay::lake::footer::{Zone, read_footer};
 use forebay::lake::names::processed_dir;
-use forebay::model::mapping::{BinaryText, Column, Kind, Precision, Repeat};
+use forebay::model::mapping::{BinaryText, Column, Kind, Mapping, Path, Precision, Repeat, Take};
 use forebay::storage::{LakePath, Storage};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::world::{Row, TABLE, World, column};
+use super::world::{Row, TABLE, World};
+
+pub(crate) fn column(name: &str, kind: Kind, required: bool) -> Column {
+    let path = Path { from_root: false, steps: Vec::new(), take: Take::Text };
+    Column { required, ..Column::new(name, path, kind) }
+}
+
+pub(crate) fn mapping(extra: &[(&str, Kind)]) -> Mapping {
+    mapping_with(extra.iter().map(|(name, kind)| column(name, kind.clone(), false)))
+}
+
+pub(crate) fn mapping_with(extra: impl IntoIterator<Item = Column>) -> Mapping {
+    let mut columns = vec![
+        column("id", Kind::Int64, true),
+        column("version", Kind::Int32, false),
+        column("added", Kind::Timestamp(Precision::Micro), false),
+        column("value", Kind::String, false),
+    ];
+    columns.extend(extra);
+    Mapping::new("books.toml", columns)
+}
 
 /// A column of every type that a Processed table holds.
 pub(crate) fn all_types() -> Vec<Column> {

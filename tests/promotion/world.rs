@@ -23,7 +23,7 @@ use forebay::lake::{
     LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
 use forebay::model::batch::{LedgerRow, Outcome};
-use forebay::model::mapping::{Column, Kind, LINEAGE, Mapping, Path, Precision, Take};
+use forebay::model::mapping::LINEAGE;
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::table::{
     DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, QuarantineSettings, RawSettings, Retire, StartingOffsets,
@@ -37,7 +37,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
 use super::memory::MemoryStorage;
-use super::values::sample;
+use super::values::{mapping, sample};
 
 pub(crate) const TABLE: &str = "books";
 const DAY: i64 = 86_400_000_000;
@@ -93,26 +93,6 @@ pub(crate) fn owner() -> Owner {
         taken_at: Timestamp::UNIX_EPOCH,
         takes_over: false,
     }
-}
-
-pub(crate) fn column(name: &str, kind: Kind, required: bool) -> Column {
-    let path = Path { from_root: false, steps: Vec::new(), take: Take::Text };
-    Column { required, ..Column::new(name, path, kind) }
-}
-
-pub(crate) fn mapping(extra: &[(&str, Kind)]) -> Mapping {
-    mapping_with(extra.iter().map(|(name, kind)| column(name, kind.clone(), false)))
-}
-
-pub(crate) fn mapping_with(extra: impl IntoIterator<Item = Column>) -> Mapping {
-    let mut columns = vec![
-        column("id", Kind::Int64, true),
-        column("version", Kind::Int32, false),
-        column("added", Kind::Timestamp(Precision::Micro), false),
-        column("value", Kind::String, false),
-    ];
-    columns.extend(extra);
-    Mapping::new("books.toml", columns)
 }
 
 impl World {
