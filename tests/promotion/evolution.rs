@@ -100,10 +100,20 @@ fn new_columns_come_with_the_first_files_that_have_them() {
     assert_eq!(world.promote().seq, Some(2), "schema and data are one promotion");
     world.check_oracle();
     assert_eq!(names(&world), ["id", "version", "added", "value", "genre", "parts", "amount", "digest", "sold"]);
-    // Nothing new to write: nothing new in the log.
+    // Nothing new to write: nothing new in the schema, whether nothing came or a message without a row.
+    let empty = (0..).find(|offset| world.rows_of(2, *offset, 0).is_empty()).unwrap();
+    world.commit(2, empty);
+    world.promote();
     world.table.mapping = Arc::new(mapping_with(later(5).into_iter().chain([column("more", Kind::Date, false)])));
     assert_eq!(world.promote().seq, None);
+    world.commit(2, 1);
+    let report = world.promote();
+    assert_eq!((report.seq, report.files_added), (Some(4), 0));
     assert!(!names(&world).contains(&"more".into()));
+    world.commit(2, 5);
+    world.promote();
+    assert!(names(&world).contains(&"more".into()));
+    world.check_oracle();
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn made(field: &Field, seeds: &[u64]) -> ArrayRef {
     let at = |seed: u64, unit: i64| (seed % 6_000_000_000) as i64 * unit - 2_000_000_000 * unit + (seed % 1000) as i64;
     match field.data_type() {
         DataType::Utf8 => Arc::new(values!(StringArray, |seed: u64| format!("é{}", seed % 7))),
-        DataType::Boolean => Arc::new(values!(BooleanArray, |seed: u64| seed % 3 == 0)),
+        DataType::Boolean => Arc::new(values!(BooleanArray, |seed: u64| seed.is_multiple_of(3))),
         DataType::Int8 => Arc::new(values!(Int8Array, |seed: u64| seed as i8)),
         DataType::Int16 => Arc::new(values!(Int16Array, |seed: u64| seed as i16)),
         DataType::Int32 => Arc::new(values!(Int32Array, |seed: u64| seed as i32)),
