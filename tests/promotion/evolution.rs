@@ -110,7 +110,7 @@ fn new_columns_come_with_the_first_files_that_have_them() {
     let report = world.promote();
     assert_eq!((report.seq, report.files_added), (Some(4), 0));
     assert!(!names(&world).contains(&"more".into()));
-    world.commit(2, 5);
+    world.commit(2, 40);
     world.promote();
     assert!(names(&world).contains(&"more".into()));
     world.check_oracle();
