@@ -127,6 +127,8 @@ pub struct GoodDays {
     min: DateBound,
     max: DateBound,
     today: DayOf,
+    /// The last answer: rows of one message come after each other.
+    last: Option<(Option<i64>, (EpochDay, EpochDay))>,
 }
 
 impl GoodDays {
@@ -136,25 +138,33 @@ impl GoodDays {
     ///
     /// An unknown zone.
     pub fn new(settings: &ProcessedSettings) -> Result<Self, Fault> {
-        Ok(Self { min: settings.date_min, max: settings.date_max, today: DayOf::new(settings)? })
+        let today = DayOf::new(settings)?;
+        Ok(Self { min: settings.date_min, max: settings.date_max, today, last: None })
     }
 
-    /// The first and the last good day for a message that was sent at that time (microseconds). A bound that counts from
-    /// there is none where the time is not known, or beyond the calendar.
-    pub fn of(&mut self, sent_us: Option<i64>) -> (EpochDay, EpochDay) {
-        let (min, max) = (self.min, self.max);
-        let mut bound = |bound: DateBound, days_on: fn(EpochDay, i32) -> EpochDay| match bound {
+    /// The first and the last good day for a message that was sent at that time (microseconds); `now` stands for a time
+    /// that is not known, or beyond the calendar. A bound that counts from there is none where neither is known.
+    pub fn of(&mut self, sent_us: Option<i64>, now_us: Option<i64>) -> (EpochDay, EpochDay) {
+        if let Some((known, days)) = self.last
+            && known == sent_us
+        {
+            return days;
+        }
+        let today = self.day_of(sent_us).or_else(|| self.day_of(now_us));
+        let day = |bound: DateBound| match bound {
             DateBound::Date(date) => Some(day_number(date)),
-            DateBound::Relative(days) => self.day_sent(sent_us).map(|today| days_on(today, days)),
+            DateBound::Relative(days) => today.map(|today| today.saturating_add(days)),
         };
-        let first = bound(min, EpochDay::saturating_add).unwrap_or(*READABLE.start());
-        let last = bound(max, EpochDay::saturating_add).unwrap_or(*READABLE.end());
-        (first.max(*READABLE.start()), last.min(*READABLE.end()))
+        let (first, last) = (day(self.min), day(self.max));
+        let first = first.map_or(*READABLE.start(), |first| first.max(*READABLE.start()));
+        let last = last.map_or(*READABLE.end(), |last| last.min(*READABLE.end()));
+        self.last = Some((sent_us, (first, last)));
+        (first, last)
     }
 
-    /// The day, in the table's zone, on which a message was sent; none where the time is beyond the calendar.
-    pub fn day_sent(&mut self, sent_us: Option<i64>) -> Option<EpochDay> {
-        let second = sent_us?.div_euclid(1_000_000);
+    /// The day of an instant, in the table's zone; none beyond the calendar.
+    fn day_of(&mut self, at_us: Option<i64>) -> Option<EpochDay> {
+        let second = at_us?.div_euclid(1_000_000);
         Timestamp::from_second(second).ok().and_then(|_| self.today.instant(second))
     }
 }

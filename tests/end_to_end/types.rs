@@ -272,6 +272,47 @@ fn log_entries(site: &Site) -> usize {
 }
 
 #[test]
+fn a_column_that_changes_its_type_stops_its_promotion_and_is_named_and_there_is_a_way_out() {
+    let Some(stack) = Stack::find("a column that changes its type") else { return };
+    let (site, topic) = site(&stack, 2, "added");
+    let freely = |mapping: &str| mapping.replace("format = ", "compatibility = \"none\"\nformat = ");
+    let tiny = "name = \"tiny\"\npath = \"tiny\"\ntype = \"int8\"";
+    let changed = freely(&mapping(3)).replace(tiny, &tiny.replace("int8", "string"));
+    assert!(changed.contains(&tiny.replace("int8", "string")));
+    let mut documents = String::new();
+    send_records(&site, &topic, 21, 60, &mut documents);
+    catch_up(&site);
+
+    // The type is another one: what was promoted stays as it is, and reading goes on.
+    fs::write(site.dir.join("records.toml"), &changed).unwrap();
+    send_records(&site, &topic, 22, 40, &mut documents);
+    let mut run = site.start_with(&["--until-caught-up"]);
+    assert_ne!(run.wait(), Some(0));
+    let said = fs::read_to_string(&run.log).unwrap();
+    assert!(said.contains("column tiny of table records is int8 in Processed and string in the mapping"), "{said}");
+    assert_eq!(log_entries(&site), 1);
+    let shown = site.ok(&["--json", "show", "raw.records", "--limit", "1000", "--columns", "kafka_offset"]).out;
+    assert_eq!(shown.lines().count(), 100);
+
+    // The type is what it was: the files in between still have another, until they are read again.
+    fs::write(site.dir.join("records.toml"), freely(&mapping(4))).unwrap();
+    let daemon = site.start();
+    crate::site::until("the daemon is up", || site.get("/v1/status").is_some());
+    crate::site::until("the lane runs", || {
+        site.run(&["promote", "records"]).err.contains("column tiny is int8 in the table and string in raw/records/")
+    });
+    site.ok(&["rewind", &format!("{topic}:0"), "--to", "60", "--reason", "tiny is a number again"]);
+    crate::site::until("the records are read again", || {
+        let shown = site.run(&["--json", "show", "raw.records", "--limit", "1000", "--columns", "kafka_offset"]);
+        shown.out.lines().count() == 100
+    });
+    site.ok(&["promote", "records"]);
+    daemon.stop();
+    catch_up(&site);
+    compare(&site, &documents, &["--date", "added"]);
+}
+
+#[test]
 fn every_type_reaches_processed_as_it_was_sent() {
     let Some(stack) = Stack::find("every type through the daemon") else { return };
     let (site, topic) = site(&stack, 2, "wall_ms");

@@ -11,8 +11,8 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
 use super::decide::{SourceFile, SourceKind};
-use super::encode::{Encodings, SAMPLE_ROWS};
-use super::input::{Input, Wanted};
+use super::encode::{Encodings, SAMPLE};
+use super::input::{Input, Slice, Wanted};
 use super::parts::{Parts, SpooledPart};
 use super::scan::internal;
 use super::stage::Stager;
@@ -23,8 +23,8 @@ use crate::lake::plan::PlannedFile;
 use crate::model::table::{OnBadDate, ProcessedSettings};
 use crate::storage::Storage;
 
-/// Rows decoded at once.
-const BATCH_ROWS: usize = 32_768;
+/// Most rows decoded at once.
+const SLICE_ROWS: usize = 32_768;
 
 /// Files of this size are never merged into others.
 const SMALL_BYTES: u64 = 64 << 20;
@@ -70,7 +70,7 @@ impl Rewriter<'_> {
         let table = schema_of(self.columns)?;
         let first = files.iter().find(|file| !file.chosen.is_empty());
         let sample = match first {
-            Some(file) => Input::open(self.storage, &file.path, file.bytes)?.sample(SAMPLE_ROWS)?,
+            Some(file) => Input::open(self.storage, &file.path, file.bytes)?.sample(SAMPLE)?,
             None => None,
         };
         let encodings = Encodings::choose(&table, sample.as_ref())?;
@@ -106,7 +106,8 @@ impl Rewriter<'_> {
         let input = Input::open(self.storage, &file.path, file.bytes)?;
         input.check(self.columns)?;
         let repeating = |column: &str| encodings.is_repeating(column);
-        input.read(&columns, &repeating, wanted, BATCH_ROWS, |first, batch| take(first, conform(&batch, encodings)?))
+        let slice = Slice { rows: SLICE_ROWS, bytes: self.budget / 4 };
+        input.read(&columns, &repeating, wanted, slice, |first, batch| take(first, conform(&batch, encodings)?))
     }
 
     fn write_raw(
@@ -193,7 +194,7 @@ impl Days {
         let sent = sent.as_primitive_opt::<TimestampMicrosecondType>();
         for (row, day) in days.iter_mut().enumerate() {
             let sent = sent.filter(|sent| sent.is_valid(row)).map(|sent| sent.value(row));
-            let bounds = self.bounds.as_mut().map(|bounds| bounds.of(sent));
+            let bounds = self.bounds.as_mut().map(|bounds| bounds.of(sent, None));
             *day = day.filter(|day| bounds.is_none_or(|(first, last)| first <= *day && *day <= last));
         }
         Ok(days)

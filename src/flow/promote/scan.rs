@@ -8,7 +8,7 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 
-use super::input::{Input, Wanted};
+use super::input::{Input, Slice, Wanted};
 use super::keys::{Key, Lineage, RowPlace};
 use crate::fault::Fault;
 use crate::lake::columns::{ColumnSpec, fit};
@@ -16,8 +16,8 @@ use crate::model::offset::TopicPartition;
 use crate::model::table::{ProcessedSettings, Table};
 use crate::storage::LakePath;
 
-/// Rows decoded at once.
-const BATCH_ROWS: usize = 16_384;
+/// What is decoded at once.
+const SLICE: Slice = Slice { rows: 16_384, bytes: 8 << 20 };
 
 /// The Kafka partitions that rows come from, numbered as they are met.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ impl KeyReader {
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
         let topic_name = Arc::clone(&self.names[0]);
         let topic = |name: &str| name == &*topic_name;
-        input.read(&names, &topic, Wanted::All, BATCH_ROWS, |first, batch| {
+        input.read(&names, &topic, Wanted::All, SLICE, |first, batch| {
             self.batch(input.path(), &batch, RowPlace { file, row: first }, lane, lanes, &mut take)
         })
     }

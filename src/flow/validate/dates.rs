@@ -52,8 +52,7 @@ impl DateRule {
         let (mut days, mut good) = (self.days.clone(), self.good.clone());
         let mut bad = Vec::new();
         for (row, day) in days.days(column)?.into_iter().enumerate() {
-            let sent = sent_us(row).filter(|sent| good.day_sent(Some(*sent)).is_some());
-            let (first, last) = good.of(Some(sent.unwrap_or_else(|| now.as_microsecond())));
+            let (first, last) = good.of(sent_us(row), Some(now.as_microsecond()));
             let text = |day| day_text(day).unwrap_or_default();
             let what = match day {
                 Some(day) if day < first => format!("before {}", text(first)),
