@@ -27,6 +27,7 @@ use crate::model::batch::Outcome;
 use crate::model::mapping::Lineage;
 use answer::Answer;
 use input::{Batch, Lines, Messages};
+use people::People;
 use stages::Judge;
 
 /// The one who is told how far it is when nothing is to be seen on the terminal: how often.
@@ -113,8 +114,8 @@ struct Trial {
     batch: Batch,
     tally: Tally,
     out: BufWriter<StdoutLock<'static>>,
-    as_json: bool,
-    colours: bool,
+    /// Who shows it; none: programs read it.
+    people: Option<People>,
     told: Option<Instant>,
 }
 
@@ -126,8 +127,7 @@ impl Trial {
             batch: Batch::default(),
             tally: Tally::default(),
             out: BufWriter::with_capacity(64 << 10, io::stdout().lock()),
-            as_json: global.json,
-            colours: global.color.on(is_terminal),
+            people: (!global.json).then(|| People::new(global.color.on(is_terminal))),
             told: (!global.quiet && !is_terminal).then(Instant::now),
         }
     }
@@ -163,10 +163,13 @@ impl Trial {
             return Ok(true);
         }
         let judged = self.judge.judge(std::mem::take(&mut self.batch))?;
-        let (out, tally, as_json, colours) = (&mut self.out, &mut self.tally, self.as_json, self.colours);
+        let (out, tally, people) = (&mut self.out, &mut self.tally, &mut self.people);
         let shown = judged.each(inputs, |answer: &Answer<'_>| {
             tally.add(answer);
-            if as_json { answer.write_json(out) } else { people::write(answer, colours, out) }
+            match people {
+                Some(people) => people.write(answer, out),
+                None => answer.write_json(out),
+            }
         });
         let shown = shown.and_then(|()| out.flush());
         let is_closed = shown.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);

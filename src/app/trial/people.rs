@@ -11,12 +11,36 @@ use crate::flow::parse::{Excerpt, excerpts};
 use crate::model::batch::Outcome;
 use crate::model::violation::Violation;
 
-/// Writes an answer. With `colours` the eye finds what is wrong.
-///
-/// # Errors
-///
-/// What `out` says.
-pub(super) fn write(answer: &Answer<'_>, colours: bool, out: &mut dyn Write) -> io::Result<()> {
+/// Shows one answer after another.
+#[derive(Debug)]
+pub(super) struct People {
+    colours: bool,
+    /// What was shown last: nothing, a line, or more than that.
+    last: Option<bool>,
+}
+
+impl People {
+    /// With `colours` the eye finds what is wrong.
+    pub(super) fn new(colours: bool) -> Self {
+        Self { colours, last: None }
+    }
+
+    /// Writes an answer, apart from the one before where either is longer than a line.
+    ///
+    /// # Errors
+    ///
+    /// What `out` says.
+    pub(super) fn write(&mut self, answer: &Answer<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let is_long = has_rows(answer) || !answer.violations.is_empty();
+        if self.last.is_some_and(|was_long| was_long || is_long) {
+            writeln!(out)?;
+        }
+        self.last = Some(is_long);
+        write(answer, self.colours, out)
+    }
+}
+
+fn write(answer: &Answer<'_>, colours: bool, out: &mut dyn Write) -> io::Result<()> {
     let paint = |paint: Paint, text: &str| if colours { paint.on(text) } else { text.to_owned() };
     let name = name(answer);
     let first = answer.tables.first();
@@ -42,9 +66,6 @@ pub(super) fn write(answer: &Answer<'_>, colours: bool, out: &mut dyn Write) -> 
     let offsets: Vec<u64> = answer.violations.iter().map(|violation| violation.byte_offset.unwrap_or(0)).collect();
     for (violation, excerpt) in answer.violations.iter().zip(excerpts(answer.payload, &offsets)) {
         write_violation(answer, violation, &excerpt, colours, out)?;
-    }
-    if has_rows(answer) || !answer.violations.is_empty() {
-        writeln!(out)?;
     }
     Ok(())
 }
@@ -96,8 +117,9 @@ fn write_violation(
         excerpt::write(excerpt, line, colours, out)?;
     }
     let column = violation.column.as_ref().map(|column| format!("column {}", tamed(column)));
-    let path = violation.path.as_ref().map(|path| tamed(path));
-    let concerns: Vec<String> = column.into_iter().chain(path).collect();
+    let path = violation.path.as_deref().map(tamed);
+    let value = violation.value.as_ref().map(|value| format!("value {:?}", tamed(value)));
+    let concerns: Vec<String> = column.into_iter().chain(path).chain(value).collect();
     if !concerns.is_empty() {
         writeln!(out, "  {}", paint(Paint::Faint, &concerns.join(", ")))?;
     }
