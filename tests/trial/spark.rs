@@ -60,6 +60,9 @@ fn text_and_nothing() {
         gives(&plain(kind), "<r/>", &Value::Null);
         gives(&plain(kind), nil, &Value::Null);
         gives(&plain(kind), "<r><v/></r>", &Value::Null);
+        for message in ["<r/>", "<r><v/></r>", "<r><v></v></r>"] {
+            is_refused(&with(kind, "required = true"), message, "rule.required");
+        }
     }
     gives(&plain("string"), v("  a "), &json!("  a "));
     gives(&plain("string"), v("  "), &json!("  "));
@@ -99,6 +102,10 @@ fn numbers_and_times() {
     gives(&plain("timestamp_ntz"), v("2026-01-01T10:00:00"), &json!("2026-01-01T10:00:00"));
     is_refused(&plain("timestamp_ntz"), v("2026-01-01T10:00:00Z"), "type.timestamp");
     gives(&plain("date"), v("2026-01-01+02:00"), &json!("2026-01-01"));
+    let months = with("date", "format = [\"%Y-%m-%d\", \"%d %B %Y\"]");
+    gives(&months, v("31 December 2026"), &json!("2026-12-31"));
+    gives(&months, v("2026-12-31"), &json!("2026-12-31"));
+    is_refused(&months, v("31 Dezember 2026"), "type.date");
 }
 
 #[test]
@@ -108,7 +115,16 @@ fn elements_attributes_and_rows() {
     gives(&plain("list<string>"), "<r><v>a</v><v>b</v></r>", &json!(["a", "b"]));
     gives(&Mapping("", "@id", "string", ""), "<r id='a'><id>b</id></r>", &json!("a"));
     gives(&Mapping("", "id", "string", ""), "<r id='a'><id>b</id></r>", &json!("b"));
+    let beside = Mapping("", "@id", "string", "[[column]]\nname = \"element\"\npath = \"_id\"\ntype = \"string\"");
+    let found = answer(&beside, b"<r id='a'><_id>b</_id></r>");
+    assert_eq!(found["rows"], json!([{"v": "a", "element": "b"}]));
+    gives(&Mapping("", ".", "xml", ""), "<r k=\"1\"><v>a</v></r>", &json!("<r k=\"1\"><v>a</v></r>"));
     gives(&plain("string"), "<r><V>b</V><v>a</v></r>", &json!("a"));
+    let site = Site::new();
+    let upper = Mapping("", "v", "string", "[[column]]\nname = \"V\"\npath = \"V\"\ntype = \"string\"");
+    site.file("m.toml", upper.text());
+    let said = site.run("try --mapping m.toml", "<r/>");
+    assert!(said.code == Some(78) && said.err.contains("without regard to case"), "{}", said.err);
     let rows = "[message]\nrows = \"row\"";
     let hidden = "<r><!-- <row><v>1</v></row> --><row><v>2</v></row><![CDATA[<row><v>3</v></row>]]></r>";
     gives(&Mapping(rows, "v", "int32", ""), hidden, &json!(2));
@@ -145,4 +161,31 @@ fn what_is_no_message_is_none() {
     gives(&string, b"<?xml version='1.0' encoding='ISO-8859-1'?><r><v>\xE9</v></r>", &json!("é"));
     let utf16: Vec<u8> = std::iter::once(0xFEFF).chain(v("é").encode_utf16()).flat_map(u16::to_be_bytes).collect();
     gives(&string, utf16, &json!("é"));
+}
+
+#[test]
+fn what_is_good_may_be_kept_and_a_schema_may_be_asked() {
+    let keep = Mapping("[message]\nrows = \"row\"\n[on_error]\nmessage = \"keep-good-rows\"", "v", "int32", "");
+    let found = answer(&keep, b"<r><row><v>1</v></row><row><v>x</v></row></r>");
+    assert_eq!((&found["outcome"], &found["rows"]), (&json!("partial"), &json!([{"v": 1}])));
+    assert_eq!(found["violations"][0]["code"], "type.int");
+    let site = Site::new();
+    let schema = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r'><xs:complexType><xs:sequence>\
+                  <xs:element name='v' type='xs:int'/></xs:sequence></xs:complexType></xs:element></xs:schema>";
+    site.file("s.xsd", schema);
+    site.file("m.toml", Mapping("[message]\nxsd = \"s.xsd\"", "v", "string", "").text());
+    let said = site.run("try --json --lines --mapping m.toml", format!("{}\n{}", v("1"), v("x")));
+    let codes: Vec<Value> = said.answers().iter().map(|answer| answer["violations"][0]["code"].clone()).collect();
+    assert_eq!(codes, [Value::Null, json!("rule.xsd")], "{}", said.out);
+}
+
+#[test]
+fn infer_guesses_nothing_away() {
+    let site = Site::new();
+    site.file("m.xml", "<m><r><a>00123</a><b>1.10</b><c>2026-01-01</c><d>123456789012345.6789012345</d></r></m>");
+    let said = site.run("infer --row r m.xml", "");
+    for (name, kind) in [("a", "string"), ("b", "decimal(3,2)"), ("c", "date"), ("d", "decimal(25,10)")] {
+        let column = format!("[[column]]\nname = \"{name}\"\npath = \"{name}\"\ntype = \"{kind}\"\n");
+        assert!(said.out.contains(&column), "{column}{}", said.out);
+    }
 }
