@@ -18,20 +18,25 @@ use std::io::{self, BufWriter, IsTerminal, Read, StdoutLock, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::glyphs::tamed;
 use super::{look, say};
 use crate::cli::{Global, Try};
 use crate::config::mapping;
 use crate::exit::ExitCode;
 use crate::fault::Fault;
 use crate::model::batch::Outcome;
+use crate::model::drift::DriftPath;
 use crate::model::mapping::Lineage;
 use answer::Answer;
 use input::{Batch, Lines, Messages};
 use people::People;
 use stages::Judge;
 
-/// The one who is told how far it is when nothing is to be seen on the terminal: how often.
+/// How often it is told how far it is, when stdout is not a terminal.
 const TELL: Duration = Duration::from_secs(5);
+
+/// Paths that no column takes are told up to this many.
+const TOLD_PATHS: usize = 10;
 
 pub(super) fn run(order: &Try, global: &Global) -> Result<ExitCode, Fault> {
     let inputs = match inputs(&order.inputs) {
@@ -67,8 +72,24 @@ pub(super) fn run(order: &Try, global: &Global) -> Result<ExitCode, Fault> {
     trial.answer(&inputs)?;
     if !global.quiet {
         say::problem(&trial.tally.text(order.mapping.is_some()));
+        tell_untaken(&trial.judge.untaken());
     }
     Ok(trial.tally.exit_code())
+}
+
+/// What came and no column takes, as one line.
+fn tell_untaken(untaken: &[(Option<&str>, DriftPath)]) {
+    let path = |(child, found): &(Option<&str>, DriftPath)| {
+        let table = child.map(|child| format!("{child}: ")).unwrap_or_default();
+        let times = if found.count == 1 { "once".to_owned() } else { format!("{} times", found.count) };
+        format!("{table}{} ({times})", tamed(&found.path))
+    };
+    let told: Vec<String> = untaken.iter().take(TOLD_PATHS).map(path).collect();
+    let more = untaken.len().saturating_sub(TOLD_PATHS);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    if !told.is_empty() {
+        say::problem(&format!("no column takes {}{more}", told.join(", ")));
+    }
 }
 
 /// The inputs that are meant; stdin when none is named and it is not a terminal.

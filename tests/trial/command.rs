@@ -202,6 +202,23 @@ fn each_line_is_a_message_and_every_line_is_answered() {
 }
 
 #[test]
+fn what_no_column_takes_is_told_where_the_mapping_counts_it() {
+    let site = site();
+    site.file("counting.toml", AUTHORS.replace("rows = \"book\"\n[", "rows = \"book\"\nunmapped = \"count\"\n["));
+    let book =
+        "<book id='1'><record_id>1</record_id><isbn>3</isbn><author><name>A</name><born>1</born></author></book>";
+    let said = site.run("try --json --mapping counting.toml", format!("<l>{book}{book}<count>2</count></l>"));
+    let wanted =
+        "forebay: no column takes @id (2 times), isbn (2 times), /count (once), book_authors: born (2 times)\n";
+    assert!(said.code == Some(0) && said.err.ends_with(wanted), "{}", said.err);
+    let many: String = (0..12).map(|number| format!("<n{number}/>")).collect();
+    let said = site.run("try --json --mapping counting.toml", format!("<l><book>{many}</book></l>"));
+    assert!(said.err.contains("n0 (once), ") && said.err.ends_with(" (once), and 2 more\n"), "{}", said.err);
+    let quiet = site.run("try --quiet --mapping counting.toml", format!("<l><book>{many}</book></l>"));
+    assert_eq!(quiet.err, "");
+}
+
+#[test]
 fn colours_are_for_those_who_want_them() {
     let site = site();
     let line = "try --mapping books.toml good.xml bad.xml";

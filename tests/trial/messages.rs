@@ -73,7 +73,11 @@ fn a_mapping_takes_the_messages_it_was_inferred_from() {
     for path in messages() {
         let shown = path.display();
         let inferred = site.run(&format!("infer --quiet --out m.toml {shown}"), "");
-        assert_eq!(inferred.code, Some(0), "{shown}: {}", inferred.err);
+        let form = site.run(&format!("try --quiet --json --well-formed {shown}"), "");
+        assert_eq!(inferred.code, form.code, "{shown}: {}{}", inferred.err, form.out);
+        if form.code == Some(1) {
+            continue;
+        }
         let said = site.run(&format!("try --json --mapping m.toml {shown}"), "");
         let answers = said.answers();
         assert_eq!((said.code, answers.len()), (Some(0), 1), "{shown}: {}{}", said.err, said.out);

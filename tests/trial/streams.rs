@@ -1,6 +1,8 @@
 //! Large inputs, slow ones, and readers that have had enough.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Duration;
 
 use super::{BOOKS, Site};
 
@@ -10,6 +12,16 @@ fn line(number: usize) -> String {
          <added>2026-10-01T00:00:00Z</added></book></library>\n",
         "River stone ".repeat(80)
     )
+}
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The lines of a stream as they come.
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = sync_channel(16);
+    std::thread::spawn(move || BufReader::new(stream).lines().try_for_each(|line| sender.send(line.unwrap())));
+    receiver
 }
 
 /// Most memory that a process ever held, in bytes.
@@ -37,15 +49,15 @@ fn a_hundred_megabytes_of_lines_are_answered_in_little_memory() {
         }
         stdin
     });
-    let mut answers = BufReader::new(stdout).lines();
+    let answers = lines(stdout);
     for number in 0..count {
-        let answer = answers.next().unwrap().unwrap();
+        let answer = answers.recv_timeout(PATIENCE).unwrap();
         assert!(answer.contains("\"outcome\":\"rows\""), "{number}: {answer}");
     }
     // All of it is answered, and the input has not ended yet.
     let peak = peak(child.id());
     drop(writer.join().unwrap());
-    assert!(answers.next().is_none() && child.wait().unwrap().success());
+    assert!(answers.recv_timeout(PATIENCE).is_err() && child.wait().unwrap().success());
     assert!(peak < 100 << 20, "{peak} bytes");
 }
 
@@ -86,19 +98,19 @@ fn what_has_come_is_answered_before_more_is_waited_for() {
     let site = Site::new();
     let mut child = site.command(&format!("try --quiet --json --lines --mapping {BOOKS}")).spawn().unwrap();
     let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut answers = BufReader::new(stdout).lines();
+    let answers = lines(stdout);
     for number in 0..3 {
         // A line, and the beginning of the next.
         let text = line(number);
         let (begin, end) = text.split_at(20);
         let rest = if number == 0 { text.as_str() } else { end };
         stdin.write_all(rest.as_bytes()).unwrap();
-        stdin.write_all(line(number + 1)[..20].as_bytes()).unwrap();
-        let answer = answers.next().unwrap().unwrap();
+        stdin.write_all(&line(number + 1).as_bytes()[..20]).unwrap();
+        let answer = answers.recv_timeout(PATIENCE).unwrap();
         assert!(answer.contains(&format!("\"record_id\":{number},")), "{begin}: {answer}");
     }
     drop(stdin);
-    assert!(answers.next().unwrap().unwrap().contains("xml.unclosed"));
+    assert!(answers.recv_timeout(PATIENCE).unwrap().contains("xml.unclosed"));
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 

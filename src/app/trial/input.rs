@@ -141,7 +141,10 @@ impl<'r> Messages<'r> {
 mod tests {
     use super::*;
 
-    fn messages(text: &[u8], lines: Lines, most: u64) -> Vec<(Option<u64>, Result<Vec<u8>, u64>)> {
+    /// Line and bytes of a message, or how many there are.
+    type Found = (Option<u64>, Result<Vec<u8>, u64>);
+
+    fn messages(text: &[u8], lines: Lines, most: u64) -> Vec<Found> {
         let mut batch = Batch::default();
         let mut messages = Messages::new(Box::new(text), lines, 0, most);
         while messages.add_to(&mut batch).unwrap() {}
@@ -152,7 +155,7 @@ mod tests {
         taken.collect()
     }
 
-    fn held(line: u64, text: &str) -> (Option<u64>, Result<Vec<u8>, u64>) {
+    fn held(line: u64, text: &str) -> Found {
         (Some(line), Ok(text.as_bytes().to_vec()))
     }
 

@@ -14,6 +14,7 @@ use crate::flow::parse::{Parser, ParserTable, Route, WellFormed, parse_steadily,
 use crate::flow::validate::{self, Rules};
 use crate::model::batch::{Outcome, RawBatch, RawMessage, TableIndex, TableRows};
 use crate::model::budget::MemoryBudget;
+use crate::model::drift::{Drift, DriftPath};
 use crate::model::mapping::{Dtd, Limits, Mapping};
 use crate::model::offset::{OffsetRange, TopicPartition};
 use crate::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, Table, TopicChoice};
@@ -37,6 +38,8 @@ struct Stages {
     rules: Rules,
     /// The table and its child tables, by [`TableIndex`].
     layouts: Vec<Layout>,
+    /// What came and no column takes.
+    drift: Drift,
     /// The messages have offsets as if they came from Kafka: the one of the next.
     position: i64,
 }
@@ -61,6 +64,15 @@ impl Judge {
     /// Bytes that a message may have.
     pub(super) fn longest(&self) -> u64 {
         self.limits.bytes
+    }
+
+    /// What came and no column takes, where the mapping counts that, with the name of the child table whose row it was
+    /// in: by table, the most frequent first.
+    pub(super) fn untaken(&self) -> Vec<(Option<&str>, DriftPath)> {
+        let By::Mapping(stages) = &self.by else { return Vec::new() };
+        let tables = (0..).zip(&stages.layouts);
+        let paths = |(table, layout)| stages.drift.paths(table).into_iter().map(move |path| (name_of(layout), path));
+        tables.flat_map(paths).collect()
     }
 
     /// Judges a batch.
@@ -90,6 +102,10 @@ impl Judge {
     }
 }
 
+fn name_of(layout: &Layout) -> Option<&str> {
+    layout.child.as_deref()
+}
+
 impl Taken {
     fn held(&self) -> Option<&Range<u32>> {
         match &self.payload {
@@ -106,7 +122,8 @@ impl Stages {
         let tables: Arc<[ParserTable]> = Arc::from(vec![ParserTable::compile(&mapping)?]);
         let layouts = Layout::of(&mapping);
         let rules = Rules::new(&[table(mapping)], Arc::clone(&tables))?;
-        Ok(Self { parser: Parser::new(Arc::clone(&tables)), tables, rules, layouts, position: 0 })
+        let (parser, drift) = (Parser::new(Arc::clone(&tables)), Drift::default());
+        Ok(Self { parser, tables, rules, layouts, drift, position: 0 })
     }
 
     fn judge(&mut self, bytes: Vec<u8>, payloads: &[Range<u32>]) -> Result<(Vec<u8>, Verdicts, Vec<TableRows>), Fault> {
@@ -130,6 +147,7 @@ impl Stages {
         let fresh = || Parser::new(Arc::clone(&tables));
         let parsed = parse_steadily(&mut self.parser, fresh, &raw, &Route::from(Some(0)))?;
         validate::check(&parsed, from, |table| self.rules.top(table))?;
+        self.drift.add(&parsed.drift);
         let valid = self.rules.apply(parsed, Timestamp::now())?;
         let mut verdicts: Verdicts = valid.ledger.iter().map(|row| (row.outcome, Vec::new())).collect();
         for letter in valid.dead_letters {
