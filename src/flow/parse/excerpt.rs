@@ -159,6 +159,27 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_bytes_can_be_shown(
+            start in prop::sample::select(vec![
+                &b""[..],
+                b"\xFF\xFE",
+                b"\xEF\xBB\xBF",
+                b"<?xml version='1.0' encoding='Shift_JIS'?>",
+                b"<?xml version='1.0' encoding='ISO-2022-JP'?>",
+                b"<?xml version='1.0' encoding='ISO-8859-1'?>",
+            ]),
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n'), Just(0x1B), Just(b'<')], 0..600),
+            offsets in prop::collection::vec(0u64..700, 0..5),
+        ) {
+            let payload = [start, &bytes].concat();
+            for excerpt in excerpts(&payload, &offsets) {
+                let before = excerpt.before.chars().count();
+                prop_assert!(before <= KEPT && excerpt.after.chars().count() <= KEPT && excerpt.column > before as u64);
+                prop_assert!(!excerpt.before.contains('\n') && !excerpt.after.contains('\n'));
+            }
+        }
+
+        #[test]
         fn what_is_shown_is_what_stands_there_in_any_encoding(
             text in "[a-z<é漢😀\t\n]{0,80}", places in prop::collection::vec(0usize..80, 1..6), form in 0..3,
         ) {

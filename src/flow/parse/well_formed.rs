@@ -97,3 +97,18 @@ impl Sink for Nothing {
     #[inline]
     fn close(&mut self, _at: usize, _after: usize) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_is_too_long_is_told_as_the_bytes_would_be() {
+        let limits = Limits { bytes: 8, ..Limits::default() };
+        for payload in [&b"<a>12345</a>"[..], b"\xEF\xBB\xBF<abcd/>", b"\xFE\xFF\0<\0a\0/\0>", b"\n\n\n\n\n\n\n\n\n"] {
+            let judged = WellFormed::new(limits, Dtd::Refuse).check(payload).unwrap_err();
+            assert_eq!(too_long(payload.len() as u64, &limits), Some(*judged));
+        }
+        assert_eq!(too_long(8, &limits), None);
+    }
+}
