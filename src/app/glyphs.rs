@@ -1,39 +1,11 @@
 //! Characters as a terminal shows them.
 
+use unicode_width::UnicodeWidthChar;
+
 /// How many columns of a terminal a character takes: two for the wide ones of East Asia and for pictures, none for marks
-/// that go onto the character before.
+/// that go onto the character before (Unicode Standard Annex 11). One that steers is shown by [`tame`], in one column.
 pub(super) fn width(character: char) -> usize {
-    match u32::from(character) {
-        ..0x0300 => 1,
-        0x0300..=0x036F
-        | 0x0483..=0x0489
-        | 0x0591..=0x05BD
-        | 0x0610..=0x061A
-        | 0x064B..=0x065F
-        | 0x0E31
-        | 0x0E34..=0x0E3A
-        | 0x0E47..=0x0E4E
-        | 0x1AB0..=0x1AFF
-        | 0x1DC0..=0x1DFF
-        | 0x200B..=0x200D
-        | 0x20D0..=0x20FF
-        | 0xFE00..=0xFE0F
-        | 0xFE20..=0xFE2F
-        | 0xFEFF => 0,
-        0x1100..=0x115F
-        | 0x2E80..=0x303E
-        | 0x3041..=0xA4CF
-        | 0xAC00..=0xD7A3
-        | 0xF900..=0xFAFF
-        | 0xFE30..=0xFE6F
-        | 0xFF00..=0xFF60
-        | 0xFFE0..=0xFFE6
-        | 0x1F300..=0x1F64F
-        | 0x1F680..=0x1F6FF
-        | 0x1F900..=0x1FAFF
-        | 0x20000..=0x3FFFD => 2,
-        _ => 1,
-    }
+    UnicodeWidthChar::width(character).unwrap_or(1)
 }
 
 /// How many columns a text takes.
