@@ -110,6 +110,7 @@ fn date(days: i32) -> Value {
     date.map_or_else(|_| format!("{days} days since 1970").into(), |date| date.to_string().into())
 }
 
+/// An instant, or without a zone what a calendar and a clock show.
 fn timestamp(column: &dyn Array, row: usize, unit: TimeUnit, is_instant: bool) -> Value {
     let (value, instant) = match unit {
         TimeUnit::Second => {
@@ -131,7 +132,6 @@ fn timestamp(column: &dyn Array, row: usize, unit: TimeUnit, is_instant: bool) -
     };
     match instant {
         Ok(instant) if is_instant => instant.to_string().into(),
-        // What a clock on the wall showed: no zone is known of it.
         Ok(instant) => TimeZone::UTC.to_datetime(instant).to_string().into(),
         Err(_) => format!("{value} since 1970").into(),
     }
