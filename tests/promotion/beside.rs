@@ -58,7 +58,7 @@ impl World {
             let (from, to) = (ledger.head(), (ledger.head() + 2).min(end));
             let generation = self.generation[lane] + 1;
             let rows: Vec<_> = (from..to).flat_map(|offset| self.rows_of(lane, offset, generation)).collect();
-            ledger.commit(&mut self.interval(lane, from, to, &rows))?;
+            ledger.commit(&mut self.interval(from, to, &rows))?;
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl World {
         let (from, to) = (live[0].name.range.from(), live[0].name.range.to());
         let rows: Vec<_> =
             (from..to).flat_map(|offset| self.rows_of(lane, offset, self.generation[lane] + 1)).collect();
-        ledger.revise(&mut self.interval(lane, from, to, &rows), &live[0], "test")?;
+        ledger.revise(&mut self.interval(from, to, &rows), &live[0], "test")?;
         ledger.end_revisions()
     }
 

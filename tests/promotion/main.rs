@@ -1,16 +1,18 @@
 //! Promotion against an oracle that knows only the rules: each id once, latest by the total order, by date; the log and
 //! the directory agree; whatever is cut, lost or taken over in between.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod ablations;
 mod behaviour;
 mod beside;
 mod crash;
+mod evolution;
 mod interleavings;
 mod property;
 mod revise;
 #[path = "../common/turns.rs"]
 mod turns;
 mod undo;
+mod values;
 mod world;
