@@ -88,17 +88,16 @@ pub(crate) fn moments_of(world: &World, work: impl FnOnce(&World)) -> Vec<SimFs>
 }
 
 /// Every moment of a promotion in a copy of `world`, and the world afterwards.
-fn moments(world: World) -> (Vec<Moment>, World) {
+fn moments(world: &World) -> (Vec<Moment>, World) {
     let moments: Arc<Mutex<Vec<Moment>>> = Arc::default();
     let (seen, eye) = (Arc::clone(&moments), world.memory.another());
     world.memory.watch(move |step| {
         seen.lock().unwrap().push(Moment { next: Some(step.clone()), lake: eye.fork(), is_cut: false });
     });
-    run(&world).unwrap();
+    run(world).unwrap();
     let mut moments = std::mem::take(&mut *moments.lock().unwrap());
     moments.push(Moment { next: None, lake: world.memory.fork(), is_cut: false });
-    let world = world.fork();
-    (moments, world)
+    (moments, world.fork())
 }
 
 /// What a reader of the log may see: the rows before and after.
@@ -120,7 +119,7 @@ fn enumerate(prepared: &World, with_pairs: bool) -> (u64, u64) {
     let (mut seen, mut seen_second) = (HashSet::new(), HashSet::new());
     let before = prepared.rows_in(&prepared.log().1);
     let after = prepared.oracle();
-    let (first, _) = moments(prepared.fork());
+    let (first, _) = moments(&prepared.fork());
     for first in first.into_iter().flat_map(Moment::aftermaths) {
         singles += 1;
         println!("{first}");
@@ -129,7 +128,7 @@ fn enumerate(prepared: &World, with_pairs: bool) -> (u64, u64) {
         if !seen.insert(first.lake.fingerprint()) {
             continue;
         }
-        let (second, recovered) = moments(found);
+        let (second, recovered) = moments(&found);
         check_settled(&recovered);
         for second in second.into_iter().flat_map(Moment::aftermaths).filter(|_| with_pairs) {
             pairs += 1;
@@ -174,7 +173,7 @@ fn a_crash_in_the_recovery_is_recovered_from_on_a_local_disk() {
 #[test]
 fn a_request_of_the_dead_that_is_carried_out_late_does_no_harm() {
     let prepared = small(SimFs::hdfs);
-    let (first, _) = moments(prepared.fork());
+    let (first, _) = moments(&prepared.fork());
     let mut points = 0;
     for first in first.iter().filter(|moment| moment.next.as_ref().is_some_and(|step| step.is_first)) {
         let request = first.next.clone().unwrap();
