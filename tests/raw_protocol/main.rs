@@ -18,6 +18,8 @@ mod turns;
 mod undo;
 mod world;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -52,7 +54,7 @@ fn calls_of_script(lake: Lake) -> (u64, u64) {
 }
 
 /// What the script finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Lake {
     /// Nothing.
     Cold,
@@ -65,8 +67,12 @@ enum Lake {
 }
 
 impl Lake {
+    /// A lake of its own; what it begins with is made once a thread.
     fn world(self) -> Arc<World> {
-        self.on(SimFs::hdfs)
+        thread_local! {
+            static PREPARED: RefCell<HashMap<Lake, Arc<World>>> = RefCell::default();
+        }
+        PREPARED.with_borrow_mut(|lakes| Arc::new(lakes.entry(self).or_insert_with(|| self.on(SimFs::hdfs)).fork()))
     }
 
     fn on(self, make: fn(Timestamp) -> SimFs) -> Arc<World> {
