@@ -19,9 +19,7 @@ use crate::storage::Storage;
 /// `forebay check`: every problem at once.
 pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
     let report = check::report(&global.config, config::environment(), |settings| {
-        let client = daemon::client_settings(settings, &Options::default()).consumer();
-        let mut problems: Vec<Problem> =
-            client.err().into_iter().map(|fault| settings.problem("kafka", fault.message, None)).collect();
+        let mut problems = client_problems(settings);
         if order.connect && problems.is_empty() {
             problems.extend(connect(settings));
         }
@@ -32,6 +30,12 @@ pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
         say::problem(&fault.message);
     }
     if Report::is_good(&report) { ExitCode::Done } else { ExitCode::No }
+}
+
+/// What the Kafka client says of its settings.
+pub(super) fn client_problems(settings: &Settings) -> Vec<Problem> {
+    let client = daemon::client_settings(settings, &Options::default()).consumer();
+    client.err().into_iter().map(|fault| settings.problem("kafka", fault.message, None)).collect()
 }
 
 /// Tries Kafka and the lake.

@@ -11,6 +11,7 @@ mod identity;
 mod infer;
 mod look;
 mod produce;
+pub mod reload;
 pub mod render;
 mod requeue;
 pub mod say;
@@ -41,6 +42,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Requeue(order) => ask::requeue(order, global),
         Command::AcceptTopic(order) => ask::accept_topic(order, global),
         Command::Promote(order) => ask::promote(order, global),
+        Command::Reload => ask::reload(global),
         Command::Drain => ask::drain(global),
         Command::Produce(order) => produce::produce(order, global),
         Command::Topic(order) => produce::topic(order, global),

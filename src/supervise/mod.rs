@@ -18,5 +18,6 @@ pub mod pool;
 pub mod promotion;
 pub mod reaper;
 pub mod root;
+pub mod tables;
 pub mod timer;
 pub mod view;

@@ -11,7 +11,7 @@ use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step};
 
 fn worker(jobs: &Receiver<ParseJob>, lease: &Lease, first: Option<ParseJob>, killers: &'static [i64]) -> ParserStep {
-    let parser = Parser::new(Arc::from(vec![ParserTable::compile(&library()).unwrap()]));
+    let parser = Parser::new(Arc::from([]));
     let parser = parser.with_probe(Box::new(move |message| assert!(!killers.contains(&message.offset), "killed")));
     ParserStep::new(parser, jobs.clone(), lease.clone(), first)
 }
@@ -19,7 +19,8 @@ fn worker(jobs: &Receiver<ParseJob>, lease: &Lease, first: Option<ParseJob>, kil
 fn job(payloads: &[&str]) -> (ParseJob, Receiver<ParsedBatch>) {
     let payloads: Vec<Option<&[u8]>> = payloads.iter().map(|payload| Some(payload.as_bytes())).collect();
     let (out, results) = bounded(1);
-    (ParseJob::new(batch(&payloads), Some(0), out), results)
+    let tables = Arc::from(vec![ParserTable::compile(&library()).unwrap()]);
+    (ParseJob::new(batch(&payloads), Some(0), tables, out), results)
 }
 
 fn channel() -> (Sender<ParseJob>, Receiver<ParseJob>) {
