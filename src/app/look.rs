@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::flow::read::broker::Broker;
 use crate::observe::read::{LogPrint, print_logs};
 use crate::storage::Storage;
+use crate::supervise::fit;
 
 /// `forebay check`: every problem at once.
 pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
@@ -44,8 +45,27 @@ fn connect(settings: &Settings) -> Vec<Problem> {
         .and_then(|broker| broker.cluster_id().map(|_| broker))
         .map_err(|fault| settings.problem("kafka.bootstrap.servers", fault.message, None));
     let lake = daemon::probe_lake(settings).map_err(|fault| settings.problem("lake.root", fault.message, None));
+    let clashes = if lake.is_ok() { clashes(settings) } else { Vec::new() };
     let missing = kafka.as_ref().map(|broker| missing_topics(settings, broker)).unwrap_or_default();
-    kafka.err().into_iter().chain(missing).chain(lake.err()).collect()
+    kafka.err().into_iter().chain(missing).chain(lake.err()).chain(clashes).collect()
+}
+
+/// Mappings that do not fit what their tables have in the lake; nothing where there is no lake yet.
+fn clashes(settings: &Settings) -> Vec<Problem> {
+    let Ok(storage) = daemon::open_lake_to_look(settings) else { return Vec::new() };
+    let mut problems = Vec::new();
+    for (index, table) in settings.tables.iter().enumerate() {
+        let key = format!("table[{index}].mapping");
+        match fit::clashes(&*storage, table) {
+            Ok(found) => {
+                let help =
+                    format!("or write compatibility = \"none\" in {}: readers then have to cope", table.mapping.name);
+                problems.extend(found.into_iter().map(|clash| settings.problem(&key, clash, Some(help.clone()))));
+            }
+            Err(fault) => problems.push(settings.problem("lake.root", fault.message, None)),
+        }
+    }
+    problems
 }
 
 /// Dead-letter topics that cannot be found.

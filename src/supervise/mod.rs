@@ -10,6 +10,7 @@
 //!   └─ LetterSupervisor ── LetterSender    dead letters of all lanes, once they are committed
 //! ```
 
+pub mod fit;
 pub mod lane;
 pub mod letters;
 pub mod parts;

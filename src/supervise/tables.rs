@@ -2,13 +2,16 @@
 //! of a lane ends with the one that it began with, so that no interval is read half by one mapping and half by the next.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::fit;
 use super::view::{Shared, Tally};
 use crate::fault::Fault;
 use crate::flow::parse::ParserTable;
 use crate::flow::validate::Rules;
 use crate::model::catalog::Catalog;
 use crate::model::table::Table;
+use crate::storage::Storage;
 
 /// The tables of one configuration, compiled. A [`crate::model::batch::TableIndex`] of a generation points into the set
 /// that it has.
@@ -23,6 +26,8 @@ pub struct TableSet {
     /// What was committed for each table of the catalog, in its order, and for messages that no table took. Shared with
     /// the sets before and after.
     pub tallies: Vec<Shared<Tally>>,
+    /// For each table of the configuration, whether it is known to fit what it has in the lake.
+    fits: Vec<AtomicBool>,
 }
 
 impl TableSet {
@@ -53,7 +58,30 @@ impl TableSet {
         let tally = |name: &str| before.and_then(|before| before.tally_of(name)).cloned().unwrap_or_else(none);
         let mut tallies: Vec<_> = catalog.all().iter().map(|table| tally(&table.name)).collect();
         tallies.push(unrouted.unwrap_or_else(none));
-        Ok(Self { catalog, parser_tables: compiled, rules, tallies })
+        // What a reload takes fits what was before, and so what that did.
+        let fits = |table: &Table| before.is_some_and(|before| before.is_known_to_fit(&table.name));
+        let fits = tables.iter().map(|table| AtomicBool::new(fits(table))).collect();
+        Ok(Self { catalog, parser_tables: compiled, rules, tallies, fits })
+    }
+
+    fn is_known_to_fit(&self, name: &str) -> bool {
+        let mut tables = self.tables().iter().zip(&self.fits);
+        tables.find(|(table, _)| *table.name == *name).is_some_and(|(_, fits)| fits.load(Ordering::Acquire))
+    }
+
+    /// Holds the tables of `topic` against what they have in the lake, once for each: a mapping may have changed while no
+    /// daemon ran.
+    ///
+    /// # Errors
+    ///
+    /// A table whose old and new files could not be read together; what storage answered.
+    pub fn refuse_clashes(&self, storage: &dyn Storage, topic: &str) -> Result<(), Fault> {
+        for (index, table) in self.of_topic(topic) {
+            let Some(fits) = self.fits.get(index).filter(|fits| !fits.load(Ordering::Acquire)) else { continue };
+            fit::refuse_clashes(storage, table)?;
+            fits.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// The tables of the configuration.

@@ -12,6 +12,7 @@ use arrow::array::Array;
 use forebay::app::daemon::{Daemon, Options, open_storage};
 use forebay::app::reload::{Refused, Reloaded, Reloader};
 use forebay::config::Settings;
+use forebay::exit::ExitCode;
 use forebay::model::mapping::{Column, Compatibility, Kind, Mapping};
 use forebay::model::offset::TopicPartition;
 use forebay::model::status::LaneState;
@@ -25,7 +26,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::common::{eventually, library};
 use crate::lake;
-use crate::world::{Fate, World, drain, in_state, lane};
+use crate::world::{Fate, World, drain, end_of, in_state, lane};
 
 /// The settings with this version of the mapping of the books: each version has one column more, which is in every
 /// message.
@@ -327,4 +328,46 @@ fn a_lane_whose_storage_is_away_goes_over_when_it_is_back() {
     world.send(50);
     world.finish(daemon);
     assert_in_order(&versions(&world.sandbox.lake()));
+}
+
+#[test]
+fn a_daemon_that_starts_with_a_mapping_that_does_not_fit_the_lake_says_so_until_it_does() {
+    let world = World::new(1);
+    let settings = world.settings();
+    let daemon = world.start(&Options::default());
+    world.send(20);
+    world.caught_up(&daemon);
+    drain(daemon).unwrap();
+    let files = lake::files(&world.sandbox.lake());
+    let without_genre = |mapping: &mut Mapping| mapping.columns.retain(|column| column.name != "genre");
+    let wrong = changed(&version(&settings, 2), without_genre);
+    world.send(20);
+    let fault = end_of(world.sandbox.start(&wrong, &Options::default())).unwrap_err();
+    assert_eq!((fault.event, ExitCode::of(&fault)), ("lane.schema-clash", ExitCode::Configuration));
+    for word in ["table books", "column genre would go", "raw/books/dt=", "(books.toml, version 1)", "compatibility"] {
+        assert!(fault.message.contains(word), "{word} is not in {fault:?}");
+    }
+    assert_eq!(lake::files(&world.sandbox.lake()), files, "nothing was written");
+    // Beside a lane that works, the one that does not fit halts alone, and begins when its mapping does fit.
+    let mut two = wrong.clone();
+    let mut other = settings.tables[0].clone();
+    (other.name, other.topics, other.processed) = ("notes".into(), TopicChoice::List(vec!["notes".to_owned()]), None);
+    two.tables.push(other);
+    world.send_elsewhere("notes", &library(1, "a note", "2026-10-15T18:42:00Z").unwrap());
+    let daemon = world.sandbox.start(&two, &Options::default());
+    let halted = || lane(&daemon, 0).is_some_and(|lane| lane.state == LaneState::Halted);
+    eventually("the lane of the books halts", halted);
+    let mut right = version(&settings, 3);
+    right.tables.push(two.tables[1].clone());
+    let reloader = reloader(&daemon, &two);
+    assert_eq!(reload(&reloader, right).unwrap().lanes, lanes(&[0]));
+    world.send(20);
+    world.caught_up(&daemon);
+    drain(daemon).unwrap();
+    world.assert_raw();
+    // What the mapping answers for is not asked.
+    let none = changed(&wrong, |mapping| (mapping.version, mapping.compatibility) = (4, Compatibility::None));
+    let daemon = world.sandbox.start(&none, &Options::default());
+    in_state(&daemon, 0, LaneState::Running);
+    drain(daemon).unwrap();
 }

@@ -311,6 +311,7 @@ impl StartJob {
             ..parts.owner.clone()
         };
         let chain = lake::lineage(&*parts.storage, source, owner.topic_id.as_deref())?;
+        tables.refuse_clashes(&*parts.storage, &source.topic)?;
         // The broker may have kept us waiting, and an epoch that is taken in error fences the rightful owner.
         self.still_ours()?;
         let start = ConfiguredStart { parts, tables };
