@@ -57,11 +57,7 @@ fn clashes(settings: &Settings) -> Vec<Problem> {
     for (index, table) in settings.tables.iter().enumerate() {
         let key = format!("table[{index}].mapping");
         match fit::clashes(&*storage, table) {
-            Ok(found) => {
-                let help =
-                    format!("or write compatibility = \"none\" in {}: readers then have to cope", table.mapping.name);
-                problems.extend(found.into_iter().map(|clash| settings.problem(&key, clash, Some(help.clone()))));
-            }
+            Ok(found) => problems.extend(found.into_iter().map(|clash| settings.problem(&key, clash, None))),
             Err(fault) => problems.push(settings.problem("lake.root", fault.message, None)),
         }
     }

@@ -19,8 +19,8 @@ pub struct Written {
     pub path: LakePath,
     /// Its columns.
     pub schema: SchemaRef,
-    /// The mapping that it was written with, and its version, as `books.toml, version 2`; none of an older file.
-    pub mapping: Option<String>,
+    /// Name and version of the mapping that its rows were read with; none where the file does not say.
+    pub mapping: Option<(String, u32)>,
 }
 
 /// The newest file of a table that can be read: of the newest folder, the one that was written last. None when the table
@@ -66,7 +66,7 @@ fn written(path: &LakePath, metadata: &ParquetMetaData) -> Option<Written> {
         let pairs = file.key_value_metadata()?;
         pairs.iter().find(|pair| pair.key == key)?.value.as_deref()
     };
-    let mapping = says("forebay.mapping").zip(says("forebay.mapping_version"));
-    let mapping = mapping.map(|(name, version)| format!("{name}, version {version}"));
+    let version = says("forebay.mapping_version").and_then(|version| version.parse().ok());
+    let mapping = says("forebay.mapping").map(str::to_owned).zip(version);
     Some(Written { path: path.clone(), schema: Arc::new(schema), mapping })
 }

@@ -2,36 +2,48 @@
 //! the ones before; at the start only the lake knows what was before.
 
 use crate::fault::Fault;
-use crate::lake::newest_written;
-use crate::model::mapping::{Compatibility, clashes_with_files};
+use crate::lake::{Written, newest_written};
+use crate::model::mapping::{Compatibility, Mapping, clashes_with_files};
 use crate::model::table::Table;
 use crate::storage::Storage;
 
 /// Event of the fault of a lane whose table has files that its mapping does not fit.
 pub const SCHEMA_CLASH: &str = "lane.schema-clash";
 
-/// What keeps the rows of a table and of its child tables from being read together with its newest files in RAW: a
-/// sentence for each column, with what to do. Nothing when the mapping says that readers have to cope.
+/// What keeps the rows of a table and of its child tables from standing beside its newest files in RAW: a sentence for
+/// each column, with what to do, unless the mapping says that readers have to cope; and a version that goes back.
 ///
 /// # Errors
 ///
 /// What storage answered.
 pub fn clashes(storage: &dyn Storage, table: &Table) -> Result<Vec<String>, Fault> {
-    if table.mapping.compatibility == Compatibility::None {
-        return Ok(Vec::new());
-    }
     let mut found = clashes_of(storage, table, &table.name, None)?;
-    for (child, _) in table.mapping.descendants() {
-        found.extend(clashes_of(storage, table, &child.name, Some(&child.name))?);
+    if table.mapping.compatibility == Compatibility::Backward {
+        for (child, _) in table.mapping.descendants() {
+            found.extend(clashes_of(storage, table, &child.name, Some(&child.name))?);
+        }
     }
     Ok(found)
 }
 
 fn clashes_of(storage: &dyn Storage, table: &Table, name: &str, child: Option<&str>) -> Result<Vec<String>, Fault> {
-    let Some(written) = newest_written(storage, name)? else { return Ok(Vec::new()) };
-    let clashes = clashes_with_files(&written.schema, &table.mapping, child).unwrap_or_default();
-    let by = written.mapping.map(|mapping| format!(" ({mapping})")).unwrap_or_default();
-    Ok(clashes.into_iter().map(|sentence| format!("{sentence}; see {}{by}", written.path)).collect())
+    let Some(Written { path, schema, mapping }) = newest_written(storage, name)? else { return Ok(Vec::new()) };
+    let Mapping { name: ours, version, compatibility, .. } = &*table.mapping;
+    let mut found = Vec::new();
+    if let Some((theirs, newer)) = mapping.as_ref().filter(|(_, newer)| newer > version && child.is_none()) {
+        found.push(format!(
+            "{ours} is version {version}, and {path} was read with version {newer} of {theirs}; take version {newer} or a \
+             higher one"
+        ));
+    }
+    if *compatibility == Compatibility::Backward {
+        let by = mapping.map(|(name, version)| format!(" ({name}, version {version})")).unwrap_or_default();
+        let clashes = clashes_with_files(&schema, &table.mapping, child).unwrap_or_default();
+        found.extend(clashes.into_iter().map(|sentence| {
+            format!("{sentence}, or write compatibility = \"none\" in {ours}, and readers have to cope; see {path}{by}")
+        }));
+    }
+    Ok(found)
 }
 
 /// The same as a fault that halts a lane.
@@ -44,11 +56,6 @@ pub fn refuse_clashes(storage: &dyn Storage, table: &Table) -> Result<(), Fault>
     if found.is_empty() {
         return Ok(());
     }
-    let (name, mapping) = (&table.name, &table.mapping.name);
-    let found = found.join("; ");
-    let message = format!(
-        "table {name}: {found}; or write compatibility = \"none\" in {mapping}, and readers have to cope; then say \
-         `forebay reload`"
-    );
+    let message = format!("table {}: {}; then say `forebay reload`", table.name, found.join("; "));
     Err(Fault::halt(SCHEMA_CLASH, message))
 }

@@ -365,6 +365,10 @@ fn a_daemon_that_starts_with_a_mapping_that_does_not_fit_the_lake_says_so_until_
     world.caught_up(&daemon);
     drain(daemon).unwrap();
     world.assert_raw();
+    // A version does not go back, not even where old and new could be read together.
+    let back = changed(&version(&settings, 3), |mapping| mapping.version = 2);
+    let fault = end_of(world.sandbox.start(&back, &Options::default())).unwrap_err();
+    assert!(fault.message.contains("books.toml is version 2, and raw/books/dt="), "{fault:?}");
     // What the mapping answers for is not asked.
     let none = changed(&wrong, |mapping| (mapping.version, mapping.compatibility) = (4, Compatibility::None));
     let daemon = world.sandbox.start(&none, &Options::default());
