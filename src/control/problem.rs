@@ -76,7 +76,8 @@ impl Problem {
     /// 422: the configuration or a mapping is wrong, or cannot take the place of the one that runs.
     pub fn configuration(problems: Vec<String>) -> Self {
         let title = "the configuration is refused, nothing has changed";
-        Self { problems: problems.clone(), ..Self::new(422, "configuration", title, problems.join("; ")) }
+        let detail = problems.join("; ");
+        Self { problems, ..Self::new(422, "configuration", title, detail) }
     }
 
     /// 500: a fault of Forebay.
