@@ -140,3 +140,6 @@ fn prepare(old: &Settings, running: &TableSet, new: Settings) -> Result<(Setting
     }
     if problems.is_empty() { Ok((new, tables)) } else { Err(problems) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,3 +147,6 @@ fn compile(table: &Table, before: Option<&TableSet>) -> Result<ParserTable, Faul
         None => ParserTable::compile(&table.mapping),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,3 +106,26 @@ fn a_batch_that_fails_without_a_message_to_blame_is_given_up() {
     let fault = lease.take_abandoned().unwrap().into_retry().unwrap_err();
     assert_eq!(fault.event, "parser.batch");
 }
+
+#[test]
+fn each_batch_is_parsed_with_the_tables_that_it_brings() {
+    let (jobs, queue) = channel();
+    let lease = Lease::new();
+    let mut worker = worker(&queue, &lease, None, &[]);
+    let (old, results) = job(&[LIBRARY]);
+    let mut mapping = library();
+    mapping.columns.truncate(1);
+    let fewer: Arc<[ParserTable]> = Arc::from(vec![ParserTable::compile(&mapping).unwrap()]);
+    // Lanes that a reload concerns and lanes that it does not, in turns.
+    for round in 0..6 {
+        let mut next = old.clone();
+        if round % 2 == 1 {
+            next.tables = Arc::clone(&fewer);
+        }
+        let columns = next.tables[0].schema().fields().len();
+        jobs.send(next).unwrap();
+        assert_eq!(worker.step(), Ok(Progress::Worked));
+        let parsed = results.recv().unwrap();
+        assert_eq!((parsed.verdicts[0].outcome, parsed.tables[0].rows.num_columns()), (Outcome::Rows, columns));
+    }
+}

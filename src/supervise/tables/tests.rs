@@ -1,0 +1,75 @@
+use std::path::Path;
+
+use super::*;
+use crate::model::mapping::{Child, Mapping};
+use crate::model::table::TopicChoice;
+
+#[cfg(feature = "xsd")]
+const XSD: &str = r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:element name="library"/></xs:schema>"#;
+
+/// The shipped table of books, and another one on a topic of its own.
+fn two() -> Vec<Table> {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/forebay.toml");
+    let books = crate::config::load(&shipped, std::iter::empty()).unwrap().tables.remove(0);
+    let notes = TopicChoice::List(vec!["notes".to_owned()]);
+    vec![books.clone(), Table { name: "notes".into(), topics: notes, processed: None, ..books }]
+}
+
+fn remap(table: &mut Table, change: impl FnOnce(&mut Mapping)) {
+    let mut mapping = Mapping::clone(&table.mapping);
+    change(&mut mapping);
+    table.mapping = Arc::new(mapping);
+}
+
+#[test]
+fn what_has_not_changed_is_shared_and_serves_alike() {
+    let first = TableSet::first(&two()).unwrap();
+    let again = first.next(&two()).unwrap();
+    assert!((0..2).all(|index| again.is_same(&first, index)));
+    assert!(again.serves_alike(&first, "library") && again.serves_alike(&first, "nobody"));
+    let mut tables = two();
+    remap(&mut tables[0], |mapping| mapping.version = 2);
+    let next = first.next(&tables).unwrap();
+    assert_eq!([0, 1].map(|index| next.is_same(&first, index)), [false, true]);
+    assert!(!next.serves_alike(&first, "library") && next.serves_alike(&first, "notes"));
+    let mut tables = two();
+    tables[1].raw.roll_rows = 7;
+    let next = first.next(&tables).unwrap();
+    assert!(next.serves_alike(&first, "library") && !next.serves_alike(&first, "notes"));
+    assert!(next.parser_tables[1].is(&first.parser_tables[1]), "the mapping is the same, and what parsers keep for it");
+}
+
+#[test]
+fn counts_follow_their_table_when_child_tables_move_its_index() {
+    let mut tables = two();
+    let child = |name: &str| Child { name: name.into(), rows: Vec::new(), columns: Vec::new(), children: Vec::new() };
+    remap(&mut tables[1], |mapping| mapping.children.push(child("pages")));
+    let first = TableSet::first(&tables).unwrap();
+    let count = |set: &TableSet, index, rows| set.tally(index).unwrap().update(|tally| tally.rows += rows);
+    count(&first, Some(2), 5);
+    count(&first, None, 7);
+    remap(&mut tables[0], |mapping| mapping.children.push(child("authors")));
+    let next = first.next(&tables).unwrap();
+    // A lane that goes on with the first set still counts.
+    count(&first, Some(2), 1);
+    let rows = |index| next.tally(index).unwrap().get().rows;
+    assert_eq!((rows(Some(2)), rows(Some(3)), rows(None)), (0, 6, 7));
+    assert_eq!(next.names_of("library").as_deref(), Some("books"));
+}
+
+#[cfg(feature = "xsd")]
+#[test]
+fn an_xml_schema_that_changes_is_another_mapping() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("library.xsd");
+    std::fs::write(&file, XSD).unwrap();
+    let mut tables = two();
+    remap(&mut tables[0], |mapping| mapping.xsd = Some(file.clone()));
+    let first = TableSet::first(&tables).unwrap();
+    assert!(first.next(&tables).unwrap().serves_alike(&first, "library"));
+    std::fs::write(&file, XSD.replace("library", "shelf")).unwrap();
+    let next = first.next(&tables).unwrap();
+    assert_eq!([0, 1].map(|index| next.is_same(&first, index)), [false, true]);
+    std::fs::write(&file, "<shelf/>").unwrap();
+    assert!(first.next(&tables).unwrap_err().message.contains("library.xsd"));
+}
