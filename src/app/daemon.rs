@@ -24,7 +24,6 @@ use crate::flow::read::session::{Session, SessionEvent};
 use crate::flow::read::settings::Settings as ClientSettings;
 use crate::flow::spool::Spool;
 use crate::model::budget::MemoryBudget;
-use crate::model::drift::Drift;
 use crate::model::table::TopicChoice;
 use crate::storage::{self, Storage};
 use crate::supervise::parts::{MessageProbe, Parts, TreeProbe};
@@ -91,7 +90,6 @@ impl Daemon {
             broker: session.broker(),
             session,
             tables: Shared::new(Arc::new(tables)),
-            drift: Drift::default(),
             owner: identity::owner(settings.kafka.group(), options.take_over),
             budget: MemoryBudget::new(share(settings)),
             encoders: EncoderMemory::new(share(settings)),

@@ -14,8 +14,7 @@ use crate::model::drift::{Drift, DriftPath};
 pub fn answer(catalog: &Catalog, drift: &Drift) -> DriftTables {
     let numbered = catalog.all().iter().zip(0..);
     let tables = numbered.filter_map(|(table, index): (_, TableIndex)| {
-        let version = catalog.settings(index).map_or(0, |table| table.mapping.version);
-        let paths = drift.paths(&table.name, version);
+        let paths = drift.paths(index);
         let mut taken: HashSet<String> =
             table.schema.fields().iter().map(|field| field.name().to_ascii_lowercase()).collect();
         let total = paths.iter().map(|path| path.count).sum();

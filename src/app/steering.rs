@@ -80,7 +80,7 @@ impl DaemonSteering {
                     .into_iter()
                     .map(|(code, count)| (code.name().to_owned(), count))
                     .collect(),
-                unmapped: settings.map_or(0, |table| self.parts.drift.total(&name, table.mapping.version)),
+                unmapped: tables.drift.total(index),
                 mapping: settings.map(|table| mapping(table, &snapshot.lanes)),
                 last_promotion: snapshot.promotions.iter().find(|view| view.table == name).and_then(promotion),
                 name,
@@ -158,7 +158,8 @@ impl Steering for DaemonSteering {
     }
 
     async fn drift(&self) -> Result<DriftTables, Problem> {
-        Ok(drift::answer(&self.parts.tables().catalog, &self.parts.drift))
+        let tables = self.parts.tables();
+        Ok(drift::answer(&tables.catalog, &tables.drift))
     }
 
     async fn supervision(&self) -> Result<Node, Problem> {

@@ -3,24 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::batch::{DRIFT_PATHS, DRIFT_REST, DriftCount, DriftKind};
+use super::batch::{DRIFT_PATHS, DRIFT_REST, DriftCount, DriftKind, TableIndex};
 
-/// The sums of all tables, each for the newest version of its mapping: what an older one did not take may be taken now.
-/// Shared by all lanes; cheap to clone.
+/// The sums of all tables. Shared by all lanes; cheap to clone.
 ///
 /// Memory: [`DRIFT_PATHS`] paths a table, whatever arrives. Further ones are counted together.
 #[derive(Debug, Clone, Default)]
 pub struct Drift {
-    sums: Arc<Mutex<BTreeMap<Arc<str>, Sums>>>,
+    sums: Arc<Mutex<BTreeMap<TableIndex, Arc<Mutex<Paths>>>>>,
 }
 
-/// What is known of one table.
-#[derive(Debug, Default)]
-struct Sums {
-    /// Version of the mapping.
-    version: u32,
-    paths: BTreeMap<(String, DriftKind), (u64, String)>,
-}
+type Paths = BTreeMap<(String, DriftKind), (u64, String)>;
 
 /// One path that no column takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,39 +29,36 @@ pub struct DriftPath {
 }
 
 impl Drift {
-    /// Adds something that a batch had which was read with this version of the mapping of `table`. What is read again
-    /// after a restart is counted again; what an older version left is not counted.
-    pub fn add(&self, table: &Arc<str>, version: u32, found: &DriftCount) {
-        let mut all = self.lock();
-        let sums = all.entry(Arc::clone(table)).or_default();
-        if sums.version > version {
+    /// Adds what one batch had. What is read again after a restart is counted again.
+    pub fn add(&self, counts: &[DriftCount]) {
+        if counts.is_empty() {
             return;
         }
-        if sums.version < version {
-            *sums = Sums { version, ..Sums::default() };
-        }
-        let mut key = (found.path.clone(), found.kind);
-        if sums.paths.len() >= DRIFT_PATHS && !sums.paths.contains_key(&key) {
-            key = (DRIFT_REST.to_owned(), DriftKind::Element);
-        }
-        let sum = sums.paths.entry(key).or_default();
-        sum.0 = sum.0.saturating_add(found.count);
-        if sum.1.is_empty() {
-            sum.1.clone_from(&found.example);
+        let mut sums = lock(&self.sums);
+        for found in counts {
+            let mut paths = lock(sums.entry(found.table).or_default());
+            let mut key = (found.path.clone(), found.kind);
+            if paths.len() >= DRIFT_PATHS && !paths.contains_key(&key) {
+                key = (DRIFT_REST.to_owned(), DriftKind::Element);
+            }
+            let sum = paths.entry(key).or_default();
+            sum.0 = sum.0.saturating_add(found.count);
+            if sum.1.is_empty() {
+                sum.1.clone_from(&found.example);
+            }
         }
     }
 
-    /// How often something arrived that this version of the mapping of a table takes into no column.
-    pub fn total(&self, table: &str, version: u32) -> u64 {
-        let all = self.lock();
-        let sums = all.get(table).filter(|sums| sums.version == version);
-        sums.map_or(0, |sums| sums.paths.values().map(|(count, _)| count).sum())
+    /// How often something arrived that no column of a table takes.
+    pub fn total(&self, table: TableIndex) -> u64 {
+        lock(&self.sums).get(&table).map_or(0, |paths| lock(paths).values().map(|(count, _)| count).sum())
     }
 
     /// The paths of a table, the most frequent first.
-    pub fn paths(&self, table: &str, version: u32) -> Vec<DriftPath> {
-        let all = self.lock();
-        let paths = all.get(table).filter(|sums| sums.version == version).into_iter().flat_map(|sums| &sums.paths);
+    pub fn paths(&self, table: TableIndex) -> Vec<DriftPath> {
+        let Some(sums) = lock(&self.sums).get(&table).map(Arc::clone) else { return Vec::new() };
+        let sums = lock(&sums);
+        let paths = sums.iter();
         let path = |((path, kind), (count, example)): (&(String, DriftKind), &(u64, String))| DriftPath {
             path: path.clone(),
             kind: *kind,
@@ -80,53 +70,59 @@ impl Drift {
         all
     }
 
-    /// Sums are good whoever panicked beside them.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Sums>> {
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sums of their own that go on with those of some tables: each is given by its index here and by the one it has there,
+    /// and whoever adds to either adds to both. The other tables begin at nothing.
+    #[must_use]
+    pub fn carried(&self, tables: impl IntoIterator<Item = (TableIndex, TableIndex)>) -> Self {
+        let mut here = lock(&self.sums);
+        let shared = tables.into_iter().map(|(from, to)| (to, Arc::clone(here.entry(from).or_default())));
+        Self { sums: Arc::new(Mutex::new(shared.collect())) }
     }
+}
+
+/// Sums are good whoever panicked beside them.
+fn lock<T>(sums: &Mutex<T>) -> MutexGuard<'_, T> {
+    sums.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn found(path: &str, count: u64, example: &str) -> DriftCount {
-        DriftCount { table: 0, kind: DriftKind::Element, path: path.to_owned(), count, example: example.to_owned() }
+    fn found(table: TableIndex, path: &str, count: u64, example: &str) -> DriftCount {
+        DriftCount { table, kind: DriftKind::Element, path: path.to_owned(), count, example: example.to_owned() }
     }
 
     #[test]
     fn counts_of_batches_are_added_up_by_table_and_path() {
-        let (drift, books, notes) = (Drift::default(), Arc::from("books"), Arc::from("notes"));
-        for found in [found("a", 2, ""), found("b", 3, "x"), found("a", 2, "first"), found("a", 1, "second")] {
-            drift.add(&books, 1, &found);
-        }
-        drift.add(&notes, 1, &found("a", 1, "y"));
-        let shown: Vec<_> =
-            drift.paths("books", 1).into_iter().map(|path| (path.path, path.count, path.example)).collect();
+        let drift = Drift::default();
+        drift.add(&[found(0, "a", 2, ""), found(0, "b", 3, "x"), found(7, "a", 1, "y")]);
+        drift.add(&[found(0, "a", 2, "first"), found(0, "a", 1, "second")]);
+        let shown: Vec<_> = drift.paths(0).into_iter().map(|path| (path.path, path.count, path.example)).collect();
         assert_eq!(shown, [("a".to_owned(), 5, "first".to_owned()), ("b".to_owned(), 3, "x".to_owned())]);
-        assert_eq!((drift.total("books", 1), drift.total("notes", 1), drift.total("other", 1)), (8, 1, 0));
+        assert_eq!((drift.total(0), drift.total(7), drift.total(1), drift.paths(1).len()), (8, 1, 0, 0));
     }
 
     #[test]
-    fn a_new_version_of_a_mapping_counts_from_zero_and_an_old_one_no_more() {
-        let (drift, books) = (Drift::default(), Arc::from("books"));
-        drift.add(&books, 1, &found("a", 2, ""));
-        assert_eq!((drift.total("books", 1), drift.total("books", 2)), (2, 0));
-        drift.add(&books, 2, &found("b", 3, ""));
-        drift.add(&books, 1, &found("a", 5, ""));
-        assert_eq!((drift.total("books", 1), drift.total("books", 2)), (0, 3));
-        assert_eq!(drift.paths("books", 2).len(), 1);
+    fn sums_are_carried_to_where_their_table_is_now() {
+        let drift = Drift::default();
+        drift.add(&[found(1, "a", 2, ""), found(2, "b", 3, "")]);
+        let next = drift.carried([(1, 5), (4, 6)]);
+        drift.add(&[found(1, "a", 10, ""), found(2, "b", 10, ""), found(4, "c", 10, "")]);
+        next.add(&[found(5, "a", 100, ""), found(2, "b", 100, "")]);
+        assert_eq!([5, 6, 2, 1].map(|table| next.total(table)), [112, 10, 100, 0]);
+        assert_eq!([1, 2, 4].map(|table| drift.total(table)), [112, 13, 10]);
     }
 
     #[test]
     fn paths_are_bounded_and_nothing_is_left_out_of_the_count() {
-        let (drift, books) = (Drift::default(), Arc::from("books"));
+        let drift = Drift::default();
         for number in 0..DRIFT_PATHS + 50 {
-            drift.add(&books, 1, &found(&format!("p{number}"), 2, ""));
+            drift.add(&[found(0, &format!("p{number}"), 2, "")]);
         }
-        drift.add(&books, 1, &found("p0", 5, ""));
-        let paths = drift.paths("books", 1);
-        assert_eq!((paths.len(), drift.total("books", 1)), (DRIFT_PATHS + 1, 2 * (DRIFT_PATHS as u64 + 50) + 5));
+        drift.add(&[found(0, "p0", 5, "")]);
+        let paths = drift.paths(0);
+        assert_eq!((paths.len(), drift.total(0)), (DRIFT_PATHS + 1, 2 * (DRIFT_PATHS as u64 + 50) + 5));
         assert_eq!((paths[0].path.as_str(), paths[0].count), (DRIFT_REST, 100));
         assert_eq!((paths[1].path.as_str(), paths[1].count), ("p0", 7));
     }

@@ -19,7 +19,6 @@ use crate::flow::spool::Spool;
 use crate::lake::fence::Owner;
 use crate::model::batch::RawMessage;
 use crate::model::budget::MemoryBudget;
-use crate::model::drift::Drift;
 use crate::model::offset::TopicPartition;
 use crate::storage::Storage;
 
@@ -39,8 +38,6 @@ pub struct Parts {
     pub broker: Broker,
     /// The tables, until the next reload.
     pub tables: Shared<Arc<TableSet>>,
-    /// What arrived and no column takes.
-    pub drift: Drift,
     /// Who we are, for owner files.
     pub owner: Owner,
     /// What is read and not yet encoded.

@@ -10,7 +10,8 @@ use crate::fault::Fault;
 use crate::flow::parse::ParserTable;
 use crate::flow::validate::Rules;
 use crate::model::catalog::Catalog;
-use crate::model::table::Table;
+use crate::model::drift::Drift;
+use crate::model::table::{RowTable, Table};
 use crate::storage::Storage;
 
 /// The tables of one configuration, compiled. A [`crate::model::batch::TableIndex`] of a generation points into the set
@@ -26,6 +27,9 @@ pub struct TableSet {
     /// What was committed for each table of the catalog, in its order, and for messages that no table took. Shared with
     /// the sets before and after.
     pub tallies: Vec<Shared<Tally>>,
+    /// What arrived and no column takes. Of a mapping that has changed it begins at nothing, also for what lanes still
+    /// read with the one before.
+    pub drift: Drift,
     /// For each table of the configuration, whether it is known to fit what it has in the lake.
     fits: Vec<AtomicBool>,
 }
@@ -58,10 +62,11 @@ impl TableSet {
         let tally = |name: &str| before.and_then(|before| before.tally_of(name)).cloned().unwrap_or_else(none);
         let mut tallies: Vec<_> = catalog.all().iter().map(|table| tally(&table.name)).collect();
         tallies.push(unrouted.unwrap_or_else(none));
+        let drift = before.map(|before| before.drift.carried(unchanged(before, &catalog))).unwrap_or_default();
         // What a reload takes fits what was before, and so what that did.
         let fits = |table: &Table| before.is_some_and(|before| before.is_known_to_fit(&table.name));
         let fits = tables.iter().map(|table| AtomicBool::new(fits(table))).collect();
-        Ok(Self { catalog, parser_tables: compiled, rules, tallies, fits })
+        Ok(Self { catalog, parser_tables: compiled, rules, tallies, drift, fits })
     }
 
     fn is_known_to_fit(&self, name: &str) -> bool {
@@ -127,6 +132,18 @@ impl TableSet {
 
 fn none() -> Shared<Tally> {
     Shared::new(Tally::default())
+}
+
+/// Tables of both, child tables too, whose mapping has not changed: their indices before and now.
+fn unchanged(before: &TableSet, now: &Catalog) -> Vec<(u16, u16)> {
+    let find = |(table, index): (&RowTable, u16)| {
+        let mapping = &now.settings(index)?.mapping;
+        let same = |(old, of): &(&RowTable, u16)| {
+            old.name == table.name && before.catalog.settings(*of).is_some_and(|old| old.mapping == *mapping)
+        };
+        Some((before.catalog.all().iter().zip(0..).find(same)?.1, index))
+    };
+    now.all().iter().zip(0..).filter_map(find).collect()
 }
 
 /// The compiled mapping of `table`: the one from before where nothing of it has changed, so that the parsers go on with

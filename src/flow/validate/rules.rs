@@ -45,7 +45,6 @@ struct TableRules {
     /// Columns that identify a record, with their names.
     record_id: Vec<(usize, String)>,
     on_bad_message: OnBadMessage,
-    mapping_version: u32,
     /// Set when the table does not keep payloads.
     redaction: Option<Redaction>,
 }
@@ -132,12 +131,6 @@ impl Rules {
         DriftCount { table: found.table, kind, path, count: found.count, example }
     }
 
-    /// The table that something belongs to which no column takes, and the version of its mapping.
-    pub(super) fn table_of_drift(&self, found: &DriftCount) -> Option<(&Arc<str>, u32)> {
-        let table = self.all.get(usize::from(found.table))?;
-        Some((&table.name, self.tables.get(usize::from(table.top))?.mapping_version))
-    }
-
     /// From here on nothing of a payload is told of messages whose table does not keep it: not in files, not in logs.
     fn redact(&self, verdicts: &mut [Verdict]) {
         for verdict in verdicts.iter_mut().filter(|verdict| !verdict.violations.is_empty()) {
@@ -218,7 +211,6 @@ impl TableRules {
             date,
             record_id,
             on_bad_message: table.mapping.on_bad_message,
-            mapping_version: table.mapping.version,
             redaction: (table.quarantine.payload != PayloadKept::Keep).then(|| Redaction::new(&table.mapping)),
         })
     }

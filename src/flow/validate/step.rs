@@ -96,10 +96,10 @@ impl ValidatorStep {
     }
 
     fn tell_drift(&self, batch: &ParsedBatch) {
-        let rules = &self.validator.rules;
-        for found in batch.drift.iter().map(|found| rules.tell(found)) {
-            if let Some((table, version)) = rules.table_of_drift(&found) {
-                self.validator.drift.add(table, version, &found);
+        let told: Vec<_> = batch.drift.iter().map(|found| self.validator.rules.tell(found)).collect();
+        self.validator.drift.add(&told);
+        for found in &told {
+            if let Some(table) = self.validator.rules.table_name(found.table) {
                 metrics().add_unmapped(table, found.count);
             }
         }

@@ -120,7 +120,7 @@ impl Stages {
             generation,
             from: head,
             rules: Arc::clone(&set.rules),
-            drift: parts.drift.clone(),
+            drift: set.drift.clone(),
             clock: Arc::clone(&parts.clock),
             issued: Arc::clone(&issued),
             stop_when: tables().find_map(|table| table.stop_when),
