@@ -139,6 +139,29 @@ fn a_reload_in_the_middle_of_a_stream_parts_old_and_new_at_a_commit() {
 }
 
 #[test]
+fn what_was_read_before_a_reload_is_committed_with_the_old_mapping() {
+    let world = World::new(1);
+    let mut settings = world.settings();
+    settings.tables[0].raw.roll_age = Duration::from_secs(600);
+    let daemon = world.sandbox.start(&settings, &Options::default());
+    let reloader = reloader(&daemon, &settings);
+    world.send(60);
+    eventually("it is read", || lane(&daemon, 0).is_some_and(|lane| lane.position == Some(60)));
+    assert_eq!(lane(&daemon, 0).unwrap().committed, Some(0));
+    reload(&reloader, version(&settings, 2)).unwrap();
+    assert_eq!(lane(&daemon, 0).unwrap().committed, Some(60));
+    world.send(40);
+    // The files roll sooner from now on: that needs no version.
+    let mut sooner = version(&settings, 2);
+    sooner.tables[0].raw.roll_age = Duration::from_millis(200);
+    assert_eq!(reload(&reloader, sooner).unwrap().lanes, lanes(&[0]));
+    world.finish(daemon);
+    let versions = versions(&world.sandbox.lake());
+    assert_eq!(versions[&(0, 0)], 1);
+    assert!(versions.iter().all(|((_, from), version)| (*from < 60) == (*version == 1)), "{versions:?}");
+}
+
+#[test]
 fn many_reloads_under_load_with_stages_that_panic_lose_nothing() {
     let world = Arc::new(World::new(2));
     let settings = world.settings();

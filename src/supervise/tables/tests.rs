@@ -1,19 +1,28 @@
-use std::path::Path;
-
 use super::*;
 use crate::model::batch::{DriftCount, DriftKind};
-use crate::model::mapping::{Child, Mapping};
-use crate::model::table::TopicChoice;
+use crate::model::mapping::{Child, Column, Kind, Mapping, Path, Take};
+use crate::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, TopicChoice};
 
 #[cfg(feature = "xsd")]
 const XSD: &str = r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:element name="library"/></xs:schema>"#;
 
-/// The shipped table of books, and another one on a topic of its own.
+/// Two tables of one mapping, each on a topic of its own.
 fn two() -> Vec<Table> {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/forebay.toml");
-    let books = crate::config::load(&shipped, std::iter::empty()).unwrap().tables.remove(0);
-    let notes = TopicChoice::List(vec!["notes".to_owned()]);
-    vec![books.clone(), Table { name: "notes".into(), topics: notes, processed: None, ..books }]
+    let path = Path { from_root: false, steps: Vec::new(), take: Take::Text };
+    let mapping = Arc::new(Mapping::new("books.toml", vec![Column::new("title", path, Kind::String)]));
+    let table = |name: &str, topic: &str| Table {
+        name: name.into(),
+        topics: TopicChoice::List(vec![topic.to_owned()]),
+        when: None,
+        mapping: Arc::clone(&mapping),
+        starting_offsets: StartingOffsets::Earliest,
+        on_offset_out_of_range: OnOutOfRange::Fail,
+        raw: RawSettings::default(),
+        quarantine: QuarantineSettings::default(),
+        stop_when: None,
+        processed: None,
+    };
+    vec![table("books", "library"), table("notes", "notes")]
 }
 
 fn remap(table: &mut Table, change: impl FnOnce(&mut Mapping)) {
