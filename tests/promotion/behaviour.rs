@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use forebay::fault::Verdict;
 use forebay::lake::names::{Home, processed_dir};
-use forebay::model::mapping::{Lineage, Mapping};
+use forebay::model::mapping::{Kind, Lineage, Mapping};
 use forebay::storage::{Content, Storage};
 
 use super::values::mapping;

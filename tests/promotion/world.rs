@@ -23,7 +23,7 @@ use forebay::lake::{
     LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
 use forebay::model::batch::{LedgerRow, Outcome};
-use forebay::model::mapping::LINEAGE;
+use forebay::model::mapping::{LINEAGE, Mapping};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::table::{
     DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, QuarantineSettings, RawSettings, Retire, StartingOffsets,
