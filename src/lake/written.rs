@@ -70,3 +70,6 @@ fn written(path: &LakePath, metadata: &ParquetMetaData) -> Option<Written> {
     let mapping = says("forebay.mapping").map(str::to_owned).zip(version);
     Some(Written { path: path.clone(), schema: Arc::new(schema), mapping })
 }
+
+#[cfg(test)]
+mod tests;
