@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int32Type, SchemaRef};
 use arrow::error::ArrowError;
@@ -16,12 +16,16 @@ use super::machine::Machine;
 use super::route::{Choice, Route};
 use super::rows::Rows;
 use crate::fault::Fault;
-use crate::model::batch::{DriftCount, Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
+use crate::flow::headers::HeaderColumn;
+use crate::model::batch::{
+    DriftCount, Outcome, ParsedBatch, RawBatch, RawMessage, Span, TableIndex, TableRows, Verdict,
+};
 use crate::model::mapping::Mapping;
 use crate::model::violation::{Code, Violation};
 use crate::schema::Schema;
 
-/// A part of a table is closed at this many bytes of text in one column: offsets in a column are 31 bits.
+/// A part of a table is closed at this many bytes of text in one column, or of keys and headers: offsets in a column are
+/// 31 bits, and one message may add as much as the longest expansion to it.
 const PART_BYTES: usize = 512 << 20;
 
 /// A mapping, compiled: what the workers share of a table.
@@ -30,6 +34,28 @@ pub struct ParserTable {
     pub(super) program: Arc<Program>,
     /// Its own, then those of its child tables.
     schemas: Arc<[SchemaRef]>,
+    /// What each row gets of its message besides.
+    carried: Carried,
+}
+
+/// What each row of a table gets of its message besides, copied as often as the message has rows.
+#[derive(Debug, Clone, Copy)]
+struct Carried {
+    key: bool,
+    headers: bool,
+}
+
+impl Carried {
+    /// Bytes that a row of that message gets.
+    fn bytes(self, message: &RawMessage) -> usize {
+        let key = message.key.as_ref().filter(|_| self.key).map_or(0, ExactSizeIterator::len);
+        if !self.headers {
+            return key;
+        }
+        let header =
+            |(name, value): &(Span, Option<Span>)| 8 + name.len() + value.as_ref().map_or(0, ExactSizeIterator::len);
+        key + message.headers.iter().map(header).sum::<usize>()
+    }
 }
 
 impl ParserTable {
@@ -46,7 +72,8 @@ impl ParserTable {
         if let Some(xsd) = &mapping.xsd {
             program.schema = Some(Schema::load(xsd).map_err(|what| Fault::halt("mapping.xsd", what))?);
         }
-        Ok(Self { program: Arc::new(program), schemas })
+        let carried = Carried { key: mapping.lineage.key.is_some(), headers: mapping.lineage.headers.is_some() };
+        Ok(Self { program: Arc::new(program), schemas, carried })
     }
 
     /// Where the values of the mapping's column `column` are in a message: reads it once more, for people's sake.
@@ -90,6 +117,8 @@ pub struct Parser {
     children: Vec<TableIndex>,
     workshops: Vec<Option<Workshop>>,
     probe: Option<Probe>,
+    /// See [`PART_BYTES`].
+    pub(super) part_bytes: usize,
 }
 
 /// What a worker keeps for a table it has met.
@@ -112,7 +141,7 @@ impl Parser {
             TableIndex::try_from(first).unwrap_or(TableIndex::MAX)
         };
         let children = tables.iter().map(first_child).collect();
-        Self { tables, children, workshops, probe: None }
+        Self { tables, children, workshops, probe: None, part_bytes: PART_BYTES }
     }
 
     /// The same parser with a look at each message before it is parsed.
@@ -191,14 +220,16 @@ impl Parser {
                 workshop.machine = Machine::new(Arc::clone(&workshop.compiled.program));
             }
             workshop.rows.current = number;
-            let flat = workshop.machine.flatten(payload, &mut workshop.rows);
+            let carried = workshop.compiled.carried.bytes(message);
+            let flat = workshop.machine.flatten(payload, carried, &mut workshop.rows);
+            workshop.rows.carried += carried * flat.rows as usize;
             let violations = if flat.found.is_empty() {
                 Vec::new()
             } else {
                 locate::violations(payload, flat.found, &workshop.compiled.program.limits)
             };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
-            if workshop.rows.buffers.longest() > PART_BYTES {
+            if workshop.rows.buffers.longest().max(workshop.rows.carried) > self.part_bytes {
                 self.finish(raw, workshop, &mut parts)?;
             }
         }
@@ -235,7 +266,7 @@ impl Parser {
         let Workshop { index, compiled, rows, .. } = workshop;
         for (table, schema) in (0..).zip(compiled.schemas.iter()) {
             if rows.len(table) > 0 {
-                let (rows, message) = build(raw, schema, rows, table).map_err(|error| {
+                let (rows, message) = build(raw, schema, compiled.carried, rows, table).map_err(|error| {
                     Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source))
                 })?;
                 parts.push(TableRows { table: self.index_of(*index, table), rows, message });
@@ -278,6 +309,7 @@ fn whole_message(code: Code, message: &str) -> Violation {
 fn build(
     raw: &RawBatch,
     schema: &SchemaRef,
+    carried: Carried,
     rows: &mut Rows,
     table: TableId,
 ) -> Result<(RecordBatch, Vec<u32>), ArrowError> {
@@ -295,7 +327,18 @@ fn build(
     columns.push(Arc::new(Int64Array::from(offset)));
     columns.push(Arc::new(timestamp.with_timezone("UTC")));
     columns.push(Arc::new(Int32Array::from(finished.row_index)));
-    if table != 0 {
+    if table == 0 {
+        let messages = || finished.message.iter().map(message_of);
+        if carried.key {
+            let keys = messages().map(|message| message.key.as_ref().map(|span| raw.slice(span)));
+            columns.push(Arc::new(keys.collect::<BinaryArray>()));
+        }
+        if carried.headers {
+            let mut headers = HeaderColumn::default();
+            messages().for_each(|message| headers.append(raw, message));
+            columns.push(headers.finish()?);
+        }
+    } else {
         columns.push(Arc::new(Int32Array::from(finished.ordinal)));
     }
     if !finished.parent_ordinal.is_empty() {

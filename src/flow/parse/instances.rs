@@ -156,8 +156,8 @@ impl Flatten<'_> {
     pub(super) fn grow(&mut self, bytes: usize, at: usize) {
         self.tally.grown = self.tally.grown.saturating_add(bytes);
         if self.tally.grown > self.tally.may_grow {
-            let what = "the values that rows share, defaults and structs of the message make too many bytes; take them \
-                        once or split the message";
+            let what = "the values that rows share, defaults and structs of the message, and its key and headers in each \
+                        row, make too many bytes; take them once or split the message";
             self.stop(Found::fatal(Code::LIMIT_ROWS, at, what));
         }
     }
@@ -255,12 +255,13 @@ impl Flatten<'_> {
         }
     }
 
-    /// The message ends, and is well-formed.
+    /// The message ends, and is well-formed. Of each row of the topmost table `carried` bytes are copies of what the
+    /// message came with.
     ///
     /// # Errors
     ///
     /// A limit that it goes beyond.
-    pub(super) fn end_message(mut self) -> Result<Tally, Box<Found>> {
+    pub(super) fn end_message(mut self, carried: usize) -> Result<Tally, Box<Found>> {
         let at = self.message.find(|character: char| !character.is_ascii_whitespace()).unwrap_or(0);
         if !self.tally.is_spoiled {
             self.finish_columns(MESSAGE, at);
@@ -270,6 +271,10 @@ impl Flatten<'_> {
             self.share(MESSAGE, at);
             if let Watch::Collect(buffer) = self.program.watch {
                 self.fill_collected(buffer, at);
+            }
+            let rows = self.rows.len(0) - self.scratch.marks[self.program.scope(MESSAGE).mark];
+            if rows > 1 {
+                self.grow(carried.saturating_mul(rows), at);
             }
         }
         match self.tally.fatal.take() {

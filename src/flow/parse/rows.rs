@@ -15,6 +15,8 @@ pub(super) struct Rows {
     pub(super) tables: Vec<TableRows>,
     /// Index of the current message in the batch.
     pub(super) current: u32,
+    /// Bytes of keys and headers that the rows of the topmost table get when it is finished.
+    pub(super) carried: usize,
 }
 
 /// The rows of one table.
@@ -69,6 +71,7 @@ impl Rows {
             buffers: Buffers::new(&program.shapes),
             tables: program.tables.iter().map(|plan| table(&plan.buffers)).collect(),
             current: 0,
+            carried: 0,
         }
     }
 
@@ -113,6 +116,9 @@ impl Rows {
     ///
     /// See [`Buffers::finish`].
     pub(super) fn finish(&mut self, table: TableId) -> Result<Finished, ArrowError> {
+        if table == 0 {
+            self.carried = 0;
+        }
         let table = &mut self.tables[usize::from(table)];
         let columns = table.buffers.iter().map(|&buffer| self.buffers.finish(buffer)).collect::<Result<_, _>>()?;
         Ok(Finished {

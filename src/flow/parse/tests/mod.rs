@@ -1,5 +1,6 @@
 //! The parser through its public face: batches in, rows and verdicts out.
 
+mod carried;
 mod elements;
 mod groups;
 mod paths;
