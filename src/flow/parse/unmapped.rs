@@ -2,8 +2,8 @@
 //!
 //! Unmapped are elements that no path leads to or through (those without children, and text of those with), attributes
 //! that no column takes, and text that is not blank of elements that are only on the way to something. What lies in an
-//! element that is taken whole (`string()`, `xml`, `json`) is taken. Declarations of namespaces, attributes of the XML
-//! Schema instance namespace and attributes that conditions ask for never count.
+//! element that is taken whole (`string()`, `xml`, elements as JSON) is taken, and so are its attributes. Declarations of
+//! namespaces, attributes of the XML Schema instance namespace and attributes that conditions ask for never count.
 
 use std::hash::BuildHasher;
 use std::ops::Range;
@@ -126,8 +126,7 @@ impl Flatten<'_> {
                 return Ok(());
             }
         }
-        // An element that is taken as it is has its attributes in it.
-        if what.elements.is_empty() {
+        if !seen.covers {
             for attribute in tag.attributes {
                 self.watch_attribute(attribute, what, tag.depth);
             }

@@ -1,6 +1,7 @@
 //! The parser through its public face: batches in, rows and verdicts out.
 
 mod carried;
+mod drift_model;
 mod elements;
 mod groups;
 mod paths;
@@ -13,6 +14,7 @@ mod rows;
 mod schema;
 mod shapes;
 mod strict;
+mod taken_whole;
 mod ubl;
 mod unmapped;
 mod verdicts;
