@@ -40,6 +40,7 @@ mod write;
 mod xsd;
 
 pub use samples::{RowChoice, Samples};
+pub use values::type_of;
 pub use xsd::Schema;
 
 #[cfg(test)]

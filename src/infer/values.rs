@@ -86,6 +86,14 @@ pub(super) struct Decision {
     pub(super) notes: Vec<String>,
 }
 
+/// The narrowest type that holds each of these values as it is, as a mapping writes it, and what has to be said about it.
+pub fn type_of<'t>(values: impl IntoIterator<Item = &'t str>) -> (String, Vec<String>) {
+    let mut all = Values::default();
+    values.into_iter().for_each(|value| all.add(value));
+    let Decision { kind, notes } = all.decide();
+    (kind.to_string(), notes)
+}
+
 impl Values {
     /// One more text.
     pub(super) fn add(&mut self, text: &str) {

@@ -148,11 +148,11 @@ pub struct DriftCount {
     pub kind: DriftKind,
     /// Its path as a mapping would write it: from the row, or with a leading slash from the root. [`DRIFT_REST`] stands
     /// for all paths beyond [`DRIFT_PATHS`].
-    pub path: String,
+    pub path: Arc<str>,
     /// How often.
     pub count: u64,
-    /// A value that it had, shortened.
-    pub example: String,
+    /// Values that it had, distinct and shortened; not of every batch.
+    pub examples: Vec<String>,
 }
 
 /// What it is that no column takes.

@@ -255,8 +255,8 @@ impl Parser {
 
     fn drift(&self, workshop: &mut Workshop) -> Vec<DriftCount> {
         let count = |counted: Counted| {
-            let Counted { table, kind, path, count, example } = counted;
-            DriftCount { table: self.index_of(workshop.index, table), kind, path, count, example }
+            let Counted { table, kind, path, count, examples } = counted;
+            DriftCount { table: self.index_of(workshop.index, table), kind, path, count, examples }
         };
         workshop.machine.take_drift().into_iter().map(count).collect()
     }

@@ -223,13 +223,22 @@ impl Sink for Flatten<'_> {
         if !what.is_quiet {
             self.enter(what, tag)?;
         }
-        if program.watch == Watch::Off { Ok(()) } else { self.watch_open(tag, state) }
+        match program.watch {
+            Watch::Off => Ok(()),
+            Watch::Count => {
+                self.count_open(tag, state, what);
+                Ok(())
+            }
+            Watch::Reject | Watch::Collect(_) => self.watch_open(tag, state),
+        }
     }
 
     #[inline]
     fn text(&mut self, range: Range<usize>) {
-        if self.program.watch != Watch::Off {
-            self.watch_text(range.clone(), self.survey.has_carriage_return);
+        match self.program.watch {
+            Watch::Off => {}
+            Watch::Count => self.count_text(&self.message[range.clone()]),
+            Watch::Reject | Watch::Collect(_) => self.watch_text(range.clone(), self.survey.has_carriage_return),
         }
         let depth = self.scratch.frames.len();
         let message = self.message;
@@ -246,8 +255,10 @@ impl Sink for Flatten<'_> {
     }
 
     fn character(&mut self, character: char) {
-        if self.program.watch != Watch::Off {
-            self.watch_character(character);
+        match self.program.watch {
+            Watch::Off => {}
+            Watch::Count => self.count_text(character.encode_utf8(&mut [0; 4])),
+            Watch::Reject | Watch::Collect(_) => self.watch_character(character),
         }
         let depth = self.scratch.frames.len();
         let message = self.message;
@@ -260,8 +271,10 @@ impl Sink for Flatten<'_> {
     fn close(&mut self, at: usize, after: usize) {
         let program = self.program;
         let what = program.state(self.state);
-        if program.watch != Watch::Off {
-            self.watch_close(at);
+        match program.watch {
+            Watch::Off => {}
+            Watch::Count => self.count_close(at, after),
+            Watch::Reject | Watch::Collect(_) => self.watch_close(at),
         }
         if !what.is_quiet {
             self.leave(what, at, after);

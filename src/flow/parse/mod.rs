@@ -41,6 +41,7 @@ mod chars;
 mod collect;
 mod columns;
 mod compile;
+mod counting;
 mod declaration;
 mod decode;
 mod doctype;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::compile::{ColumnId, Program, ScopeId, StateId};
+use super::counting::Counting;
 use super::found::{Found, Place};
 use super::namespaces::Namespaces;
 use super::rows::Rows;
@@ -34,6 +35,7 @@ pub(super) struct Scratch {
     pub(super) pending: Vec<Pending>,
     pub(super) namespaces: Namespaces,
     pub(super) unmapped: Unmapped,
+    pub(super) counting: Counting,
     pub(super) value: String,
     pub(super) memory: Memory,
     /// Violations of fields and rows.

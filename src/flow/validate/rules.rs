@@ -127,8 +127,8 @@ impl Rules {
         if top.is_some_and(|rules| rules.redaction.is_none()) {
             return found.clone();
         }
-        let (kind, path, example) = (DriftKind::Element, DRIFT_REST.to_owned(), String::new());
-        DriftCount { table: found.table, kind, path, count: found.count, example }
+        let (kind, path, examples) = (DriftKind::Element, DRIFT_REST.into(), Vec::new());
+        DriftCount { table: found.table, kind, path, count: found.count, examples }
     }
 
     /// From here on nothing of a payload is told of messages whose table does not keep it: not in files, not in logs.

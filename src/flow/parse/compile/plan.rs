@@ -96,6 +96,12 @@ pub(in crate::flow::parse) struct State {
     pub(in crate::flow::parse) elements: Vec<ColumnId>,
     /// Columns that take an attribute.
     pub(in crate::flow::parse) attributes: Vec<(NameId, ColumnId)>,
+    /// It is a row of this table.
+    pub(in crate::flow::parse) row: Option<TableId>,
+    /// It is taken with all that is in it.
+    pub(in crate::flow::parse) takes_whole: bool,
+    /// Its own text is taken, at least.
+    pub(in crate::flow::parse) takes_text: bool,
 }
 
 /// A column as the machine runs it.

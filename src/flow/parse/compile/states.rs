@@ -193,5 +193,7 @@ fn state(nodes: &[Node], set: &[NodeId]) -> State {
         && state.all_text.is_empty()
         && state.elements.is_empty()
         && state.attributes.is_empty();
+    state.takes_whole = !state.all_text.is_empty() || !state.elements.is_empty();
+    state.takes_text = state.takes_whole || !state.text.is_empty();
     state
 }

@@ -26,9 +26,12 @@ fn drift(mapping: &Mapping, payloads: &[&str]) -> Vec<String> {
         DriftKind::Text => "text",
     };
     let shown = |count: &crate::model::batch::DriftCount| {
-        format!("{} {} {} {} {}", count.table, count.path, kind(count.kind), count.count, count.example)
+        let example = count.examples.first().map_or("", String::as_str);
+        format!("{} {} {} {} {example}", count.table, count.path, kind(count.kind), count.count)
     };
-    parsed.drift.iter().map(shown).collect()
+    let mut all: Vec<String> = parsed.drift.iter().map(shown).collect();
+    all.sort();
+    all
 }
 
 #[test]
