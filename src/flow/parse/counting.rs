@@ -4,10 +4,11 @@
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::compile::{NOWHERE, State, StateId};
-use super::drift::{Drift, NONE, Part, PlaceId, ROOT};
+use super::compile::{COVERED, Marks, State, TEXT_TAKEN, UNMAPPED};
+use super::drift::{Next, Part, PlaceId, ROOT};
 use super::flatten::Flatten;
 use super::names::DECLARATION;
+use super::scratch::{Frame, Scratch};
 use super::text::{push_normalised, resolve};
 use super::walk::Tag;
 use crate::model::batch::DriftKind;
@@ -18,138 +19,129 @@ const EXAMPLE_WITHIN: usize = 4096;
 /// Bytes of text that are enough for an example.
 const EXAMPLE_BYTES: usize = 1024;
 
-/// What is counted, from message to message.
-#[derive(Debug, Default)]
-pub(super) struct Counting {
-    open: Vec<Open>,
-    pub(super) drift: Drift,
-}
-
-/// An open element.
-#[derive(Debug, Clone, Copy)]
-struct Open {
-    place: PlaceId,
-    /// The place of its last child so far.
-    child: PlaceId,
-    /// It is taken whole, or lies in one that is.
-    is_covered: bool,
-    /// Its own text is taken.
-    is_text_taken: bool,
-    /// No path leads to it.
-    is_unmapped: bool,
-    has_children: bool,
-    /// Its own text is not blank.
-    has_text: bool,
-}
-
-impl Counting {
-    /// To be called between messages, with the era of the names as they are written.
-    pub(super) fn begin(&mut self, era: u32) {
-        self.open.clear();
-        self.drift.follow(era);
-    }
-}
+/// There is an element in it.
+const HAS_CHILDREN: Marks = 8;
+/// Its own text is not blank.
+const HAS_TEXT: Marks = 16;
 
 impl Flatten<'_> {
-    /// A start tag.
+    /// A start tag, whose element is the innermost open one now.
     #[inline]
-    pub(super) fn count_open(&mut self, tag: &Tag<'_>, state: StateId, what: &State) {
-        let counting = &mut self.scratch.counting;
-        let (parent, previous, is_covered) = match counting.open.last_mut() {
+    pub(super) fn count_open(&mut self, tag: &Tag<'_>, what: &State) {
+        let Scratch { frames, drift, .. } = &mut *self.scratch;
+        let [.., outer, own] = &mut frames[..] else { return self.count_root(tag, what) };
+        if outer.marks & COVERED != 0 {
+            own.marks = COVERED | TEXT_TAKEN;
+            return;
+        }
+        outer.marks |= HAS_CHILDREN;
+        let found = match what.row {
+            None => drift.find(outer.place, &mut outer.next, Part::Child, tag.written),
+            Some(table) => Some(drift.row(table, &mut outer.next)),
+        };
+        let place = match found {
+            Some(place) => place,
+            None => self.learn_element(tag),
+        };
+        self.count_inside(tag, what, place);
+    }
+
+    /// The start tag of the root element.
+    #[cold]
+    fn count_root(&mut self, tag: &Tag<'_>, what: &State) {
+        if what.marks & UNMAPPED != 0 {
             // Of a message with another root nothing is looked at.
-            None => (ROOT, NONE, state == NOWHERE),
-            Some(outer) => {
-                outer.has_children = true;
-                (outer.place, outer.child, outer.is_covered)
-            }
-        };
-        let mut open = Open {
-            place: parent,
-            child: NONE,
-            is_covered: is_covered || what.takes_whole,
-            is_text_taken: is_covered || what.takes_text,
-            is_unmapped: state == NOWHERE,
-            has_children: false,
-            has_text: false,
-        };
-        if is_covered {
-            return counting.open.push(open);
+            self.scratch.frames.iter_mut().for_each(|own| own.marks = COVERED | TEXT_TAKEN);
+            return;
         }
-        open.place = match what.row {
-            Some(table) => counting.drift.row(table),
-            None if tag.depth == 1 => ROOT,
-            None => match counting.drift.find(parent, previous, Part::Child, tag.written) {
-                Some(place) => place,
-                None => self.learn_element(tag, parent),
-            },
-        };
-        let counting = &mut self.scratch.counting;
-        if let Some(outer) = counting.open.last_mut() {
-            outer.child = open.place;
+        let place = what.row.map_or(ROOT, |table| self.scratch.drift.row(table, &mut Next::default()));
+        self.count_inside(tag, what, place);
+    }
+
+    #[inline]
+    fn count_inside(&mut self, tag: &Tag<'_>, what: &State, place: PlaceId) {
+        let Scratch { frames, drift, .. } = &mut *self.scratch;
+        if let Some(own) = frames.last_mut() {
+            (own.place, own.next) = (place, drift.first(place, Part::Child));
         }
-        counting.open.push(open);
-        if !open.is_covered && !tag.attributes.is_empty() {
-            self.count_attributes(tag, what, open.place);
+        if !tag.attributes.is_empty() && what.marks & COVERED == 0 {
+            self.count_attributes(tag, what, place);
         }
     }
 
     #[cold]
-    fn learn_element(&mut self, tag: &Tag<'_>, parent: PlaceId) -> PlaceId {
+    fn learn_element(&mut self, tag: &Tag<'_>) -> PlaceId {
         let name = self.element_name(tag.at);
-        self.scratch.counting.drift.learn(parent, DriftKind::Element, &name, tag.written)
+        let Scratch { frames, drift, .. } = &mut *self.scratch;
+        let [.., outer, _] = &mut frames[..] else { return ROOT };
+        drift.learn(outer.place, &mut outer.next, DriftKind::Element, &name, tag.written)
     }
 
     fn count_attributes(&mut self, tag: &Tag<'_>, what: &State, element: PlaceId) {
-        let mut previous = NONE;
+        let mut next = self.scratch.drift.first(element, Part::Attribute);
         for attribute in tag.attributes {
             if attribute.written == DECLARATION || self.is_taken(attribute, what) {
                 continue;
             }
-            let drift = &mut self.scratch.counting.drift;
-            let place = match drift.find(element, previous, Part::Attribute, attribute.written) {
+            let place = match self.scratch.drift.find(element, &mut next, Part::Attribute, attribute.written) {
                 Some(place) => place,
                 None => {
                     let raw = &self.message[attribute.name.clone()];
                     let name = format!("@{}", self.attribute_name(raw, tag.depth));
-                    self.scratch.counting.drift.learn(element, DriftKind::Attribute, &name, attribute.written)
+                    let (drift, kind) = (&mut self.scratch.drift, DriftKind::Attribute);
+                    drift.learn(element, &mut next, kind, &name, attribute.written)
                 }
             };
-            let drift = &mut self.scratch.counting.drift;
-            if drift.count(place) {
-                drift.add_example(place, &self.message[attribute.value.clone()]);
+            if self.scratch.drift.count(place) {
+                self.scratch.drift.add_example(place, &self.message[attribute.value.clone()]);
             }
-            previous = place;
         }
     }
 
     /// Character data, as it stands in the message.
     #[inline]
-    pub(super) fn count_text(&mut self, text: &str) {
-        if let Some(open) = self.scratch.counting.open.last_mut()
-            && !open.is_text_taken
-            && !open.has_text
+    pub(super) fn count_text(&mut self, text: &[u8]) {
+        if let Some(own) = self.scratch.frames.last_mut()
+            && own.marks & (TEXT_TAKEN | HAS_TEXT) == 0
+            && !is_blank(text)
         {
-            open.has_text = !text.bytes().all(|byte| byte.is_ascii_whitespace());
+            own.marks |= HAS_TEXT;
         }
     }
 
     /// An end tag; `at` and `after` are where the element begins and ends.
     #[inline]
     pub(super) fn count_close(&mut self, at: usize, after: usize) {
-        let counting = &mut self.scratch.counting;
-        let Some(open) = counting.open.pop().filter(|open| !open.is_text_taken) else { return };
-        let place = if open.is_unmapped && !open.has_children {
-            open.place
-        } else if open.has_text {
-            counting.drift.text_of(open.place)
+        let Scratch { frames, drift, .. } = &mut *self.scratch;
+        let Some(&Frame { place, marks, .. }) = frames.last() else { return };
+        let place = if marks & (UNMAPPED | HAS_CHILDREN) == UNMAPPED {
+            place
+        } else if marks & (HAS_TEXT | TEXT_TAKEN) == HAS_TEXT {
+            drift.text_of(place)
         } else {
             return;
         };
-        if counting.drift.count(place)
+        if drift.count(place)
             && let Some(text) = own_text(&self.message[at..after])
         {
-            counting.drift.add_example(place, &text);
+            drift.add_example(place, &text);
         }
+    }
+}
+
+/// Whether a text that XML allows is white space alone.
+#[inline]
+fn is_blank(text: &[u8]) -> bool {
+    /// Brings a byte beyond a blank to its highest bit. A carry comes only from a byte that has that bit already.
+    const BEYOND: u64 = 0x5f5f_5f5f_5f5f_5f5f;
+    const HIGHEST: u64 = 0x8080_8080_8080_8080;
+    let is_blank = |eight: &[u8; 8]| {
+        let bytes = u64::from_le_bytes(*eight);
+        (bytes | bytes.wrapping_add(BEYOND)) & HIGHEST == 0
+    };
+    match text.last_chunk() {
+        Some(last) => text.as_chunks().0.iter().all(is_blank) && is_blank(last),
+        None => text.iter().all(|&byte| byte <= b' '),
     }
 }
 
@@ -177,5 +169,37 @@ fn own_text(element: &str) -> Option<String> {
             Ok(_) => {}
         }
         at = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_is_told_from_text() {
+        for len in 0..40 {
+            let blank: Vec<u8> = b" \n\t\r".iter().copied().cycle().take(len).collect();
+            assert!(is_blank(&blank));
+            for at in 0..len {
+                for byte in [b'!', b'x', 0x7f, 0x80, 0xa1, 0xff] {
+                    let mut text = blank.clone();
+                    text[at] = byte;
+                    assert!(!is_blank(&text), "{byte} at {at} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_example_is_the_own_text_or_enough_of_it() {
+        for (element, text) in
+            [("<a/>", Some("")), ("<a k='>'> x<!-- c --><b>y</b>&amp;<![CDATA[<]]>\r\n</a>", Some(" x&<\n"))]
+        {
+            assert_eq!(own_text(element).as_deref(), text);
+        }
+        let filler = "<b>é</b>".repeat(EXAMPLE_WITHIN);
+        assert_eq!(own_text(&format!("<a>x{filler}</a>")), None);
+        assert!(own_text(&format!("<a>{}</a>", "é".repeat(EXAMPLE_WITHIN))).is_some());
     }
 }

@@ -1,61 +1,56 @@
-//! How often what came that no column takes, by path. Places are remembered from message to message, and each expects
-//! what came after it last time, so that counting costs a comparison or two and no look into a table.
+//! How often what came that no column takes, by path. Places are remembered from message to message by the names as
+//! messages write them, and each expects what came after it last time, so that most often counting costs a comparison
+//! and no look into a table.
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 
 use super::compile::TableId;
 use super::found::shortened;
 use super::names::{FORGOTTEN, WrittenId};
 use crate::model::batch::{DRIFT_PATHS, DRIFT_REST, DriftKind};
 
-/// A place of a mapping's messages: an element, an attribute or the text of an element.
+/// A place in a mapping's messages: an element, an attribute or the text of an element, as messages write it.
 pub(super) type PlaceId = u32;
 
 /// The root element of any message.
 pub(super) const ROOT: PlaceId = 0;
 
-/// What is beyond the places that are remembered.
+/// What is beyond the places that are remembered, and their path.
 const REST: PlaceId = 1;
 
 /// No place.
-pub(super) const NONE: PlaceId = PlaceId::MAX;
+const NONE: PlaceId = PlaceId::MAX;
 
-/// Places remembered at most; elements on the way count too.
+/// Places remembered at most, and paths: elements on the way count too, and each way of writing the prefixes.
 const MAX_PLACES: usize = 8 * DRIFT_PATHS;
 
-/// Ways of writing the names of places remembered at most.
-const MAX_WRITTEN: usize = 8 * MAX_PLACES;
-
-/// The name of a place that nothing was found by.
+/// The name of a place that nothing is found by.
 const UNWRITTEN: WrittenId = FORGOTTEN - 2;
 
 /// The places of a mapping's messages, and what was counted at them since it was last asked for.
 #[derive(Debug)]
 pub(super) struct Drift {
     places: Vec<Place>,
-    /// What is told of them, by the same numbers.
-    told: Vec<Told>,
     /// By the place around it and the name as it is written.
     written: HashMap<(PlaceId, WrittenId), PlaceId>,
-    /// By the place around it and what paths write for it.
-    named: HashTable<PlaceId>,
-    hasher: DefaultHashBuilder,
+    /// By the place around it and what paths write for it, where the name as it is written is not remembered.
+    forgotten: HashMap<(PlaceId, DriftKind, Box<str>), PlaceId>,
     /// The row of each table.
     rows: Vec<PlaceId>,
-    /// Places where something was counted since it was last asked for.
-    touched: Vec<PlaceId>,
-    /// Of the names as they are written.
+    /// The era of the names as they are written.
     era: u32,
+    paths: Vec<Path>,
+    /// By what they are told as.
+    known: HashMap<(TableId, DriftKind, Arc<str>), u32>,
+    /// Paths at which something was counted since that was last asked for.
+    touched: Vec<u32>,
 }
 
-/// What is asked for with each element.
 #[derive(Debug)]
 struct Place {
     parent: PlaceId,
-    /// How its name was written last time.
     written: WrittenId,
     /// What came first in it last time.
     first_child: PlaceId,
@@ -63,19 +58,19 @@ struct Place {
     /// What came after it in its parent.
     next: PlaceId,
     text: PlaceId,
+    path: u32,
+}
+
+/// What is told of places.
+#[derive(Debug)]
+struct Path {
+    table: TableId,
+    kind: DriftKind,
+    path: Arc<str>,
     /// How often it came.
     seen: u64,
     /// How much of that was told.
     taken: u64,
-}
-
-#[derive(Debug)]
-struct Told {
-    table: TableId,
-    kind: DriftKind,
-    path: Arc<str>,
-    /// Where in `path` its own name begins.
-    name: usize,
     examples: Vec<String>,
 }
 
@@ -89,6 +84,19 @@ pub(super) struct Counted {
     pub(super) examples: Vec<String>,
 }
 
+/// Where in an element counting is: what came last, and what is expected next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Next {
+    previous: PlaceId,
+    expected: PlaceId,
+}
+
+impl Default for Next {
+    fn default() -> Self {
+        Self { previous: NONE, expected: NONE }
+    }
+}
+
 /// What of an element a place is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
@@ -100,16 +108,15 @@ impl Default for Drift {
     fn default() -> Self {
         let mut drift = Self {
             places: Vec::new(),
-            told: Vec::new(),
             written: HashMap::new(),
-            named: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
+            forgotten: HashMap::new(),
             rows: Vec::new(),
-            touched: Vec::new(),
             era: 0,
+            paths: Vec::new(),
+            known: HashMap::new(),
+            touched: Vec::new(),
         };
-        drift.push(NONE, 0, DriftKind::Element, "/".into(), 0);
-        drift.push(NONE, 0, DriftKind::Element, DRIFT_REST.into(), 0);
+        drift.begin_era();
         drift
     }
 }
@@ -119,108 +126,145 @@ impl Drift {
     pub(super) fn follow(&mut self, era: u32) {
         if self.era != era {
             self.era = era;
-            self.written.clear();
-            self.places.iter_mut().for_each(|place| place.written = UNWRITTEN);
+            self.begin_era();
+        }
+    }
+
+    /// Names as they are written mean nothing any more, and so do the places that are found by them.
+    fn begin_era(&mut self) {
+        self.places.clear();
+        self.written.clear();
+        self.forgotten.clear();
+        self.rows.clear();
+        for path in ["/", DRIFT_REST] {
+            let path = self.path(0, DriftKind::Element, path.into());
+            self.place(NONE, UNWRITTEN, path);
         }
     }
 
     /// The element that is a row of a table.
-    pub(super) fn row(&mut self, table: TableId) -> PlaceId {
+    #[inline]
+    pub(super) fn row(&mut self, table: TableId, next: &mut Next) -> PlaceId {
+        let row = match self.rows.get(usize::from(table)) {
+            Some(&row) if row != NONE => row,
+            _ => self.learn_row(table),
+        };
+        *next = Next { previous: row, expected: self.places[row as usize].next };
+        row
+    }
+
+    #[cold]
+    fn learn_row(&mut self, table: TableId) -> PlaceId {
         let at = usize::from(table);
         if at >= self.rows.len() {
             self.rows.resize(at + 1, NONE);
         }
-        if self.rows[at] == NONE {
-            self.rows[at] = self.push(NONE, table, DriftKind::Element, "".into(), 0);
-        }
+        let path = self.path(table, DriftKind::Element, "".into());
+        self.rows[at] = self.place(NONE, UNWRITTEN, path);
         self.rows[at]
     }
 
-    /// The place of a child or an attribute of that name, if it is known; `previous` is the one before it in the same
-    /// element.
+    /// The beginning of an element.
     #[inline]
-    pub(super) fn find(
-        &mut self,
-        parent: PlaceId,
-        previous: PlaceId,
-        part: Part,
-        written: WrittenId,
-    ) -> Option<PlaceId> {
-        let expected = *self.expected(parent, previous, part);
-        match self.places.get(expected as usize) {
-            Some(place) if place.written == written && place.parent == parent => Some(expected),
-            _ => self.search(parent, previous, part, written),
-        }
+    pub(super) fn first(&self, element: PlaceId, part: Part) -> Next {
+        let place = &self.places[element as usize];
+        let expected = if part == Part::Child { place.first_child } else { place.first_attribute };
+        Next { previous: NONE, expected }
     }
 
-    /// What is expected after `previous` in an element.
+    /// The place of the next child or attribute, if it is known.
     #[inline]
-    fn expected(&mut self, parent: PlaceId, previous: PlaceId, part: Part) -> &mut PlaceId {
-        match (previous, part) {
-            (NONE, Part::Child) => &mut self.places[parent as usize].first_child,
-            (NONE, Part::Attribute) => &mut self.places[parent as usize].first_attribute,
-            _ => &mut self.places[previous as usize].next,
+    pub(super) fn find(&mut self, parent: PlaceId, next: &mut Next, part: Part, written: WrittenId) -> Option<PlaceId> {
+        let found = next.expected;
+        match self.places.get(found as usize) {
+            Some(place) if place.written == written && place.parent == parent => {
+                *next = Next { previous: found, expected: place.next };
+                Some(found)
+            }
+            _ => self.search(parent, next, part, written),
         }
     }
 
     #[inline(never)]
-    fn search(&mut self, parent: PlaceId, previous: PlaceId, part: Part, written: WrittenId) -> Option<PlaceId> {
-        if parent == REST {
-            return Some(REST);
-        }
-        let place = *self.written.get(&(parent, written))?;
-        self.places[place as usize].written = written;
-        *self.expected(parent, previous, part) = place;
+    fn search(&mut self, parent: PlaceId, next: &mut Next, part: Part, written: WrittenId) -> Option<PlaceId> {
+        let place = if parent == REST { REST } else { *self.written.get(&(parent, written))? };
+        self.follows(parent, next, part, place);
         Some(place)
     }
 
-    /// Remembers a place: `name` is what paths write for it.
-    pub(super) fn learn(&mut self, parent: PlaceId, kind: DriftKind, name: &str, written: WrittenId) -> PlaceId {
-        let hash = self.hasher.hash_one((parent, kind, name));
-        let is_it = |&place: &PlaceId| {
-            let told = &self.told[place as usize];
-            self.places[place as usize].parent == parent && told.kind == kind && told.path[told.name..] == *name
-        };
-        let place = match self.named.find(hash, is_it) {
-            Some(&place) => place,
-            None if self.places.len() >= MAX_PLACES => REST,
-            None => {
-                let around = &self.told[parent as usize];
-                let slash = if around.path.is_empty() || around.path.ends_with('/') { "" } else { "/" };
-                let path = format!("{}{slash}{name}", around.path);
-                let place = self.push(parent, around.table, kind, path.as_str().into(), path.len() - name.len());
-                let (hasher, places, told) = (&self.hasher, &self.places, &self.told);
-                self.named.insert_unique(hash, place, |&place| {
-                    let of = &told[place as usize];
-                    hasher.hash_one((places[place as usize].parent, of.kind, &of.path[of.name..]))
-                });
-                place
-            }
-        };
-        if written < UNWRITTEN {
-            if self.written.len() >= MAX_WRITTEN {
-                self.written.clear();
-            }
-            self.written.insert((parent, written), place);
+    /// Where counting is in an element, something else than was expected came.
+    fn follows(&mut self, parent: PlaceId, next: &mut Next, part: Part, place: PlaceId) {
+        match (next.previous, part) {
+            (NONE, Part::Child) => self.places[parent as usize].first_child = place,
+            (NONE, Part::Attribute) => self.places[parent as usize].first_attribute = place,
+            (previous, _) => self.places[previous as usize].next = place,
         }
+        *next = Next { previous: place, expected: self.places[place as usize].next };
+    }
+
+    /// Remembers a place: `name` is what paths write for it. `next` is where counting is in the element.
+    pub(super) fn learn(
+        &mut self,
+        parent: PlaceId,
+        next: &mut Next,
+        kind: DriftKind,
+        name: &str,
+        written: WrittenId,
+    ) -> PlaceId {
+        let place = self.learned(parent, kind, name, written);
+        let part = if kind == DriftKind::Attribute { Part::Attribute } else { Part::Child };
+        self.follows(parent, next, part, place);
         place
     }
 
-    fn push(&mut self, parent: PlaceId, table: TableId, kind: DriftKind, path: Arc<str>, name: usize) -> PlaceId {
+    fn learned(&mut self, parent: PlaceId, kind: DriftKind, name: &str, written: WrittenId) -> PlaceId {
+        let is_forgotten = written >= UNWRITTEN;
+        if is_forgotten && let Some(&place) = self.forgotten.get(&(parent, kind, Box::from(name))) {
+            return place;
+        }
+        if self.places.len() >= MAX_PLACES {
+            return REST;
+        }
+        let around = &self.paths[self.places[parent as usize].path as usize];
+        let slash = if around.path.is_empty() || around.path.ends_with('/') { "" } else { "/" };
+        let path = format!("{}{slash}{name}", around.path);
+        let path = self.path(around.table, kind, path.into());
+        if path == REST {
+            return REST;
+        }
+        if is_forgotten {
+            let place = self.place(parent, UNWRITTEN, path);
+            self.forgotten.insert((parent, kind, name.into()), place);
+            return place;
+        }
+        let place = self.place(parent, written, path);
+        self.written.insert((parent, written), place);
+        place
+    }
+
+    fn place(&mut self, parent: PlaceId, written: WrittenId, path: u32) -> PlaceId {
         // At most `MAX_PLACES` and one for each table.
         let place = PlaceId::try_from(self.places.len()).unwrap_or(REST);
-        self.places.push(Place {
-            parent,
-            written: UNWRITTEN,
-            first_child: NONE,
-            first_attribute: NONE,
-            next: NONE,
-            text: NONE,
-            seen: 0,
-            taken: 0,
-        });
-        self.told.push(Told { table, kind, path, name, examples: Vec::new() });
+        let (first_child, first_attribute, next, text) = (NONE, NONE, NONE, NONE);
+        self.places.push(Place { parent, written, first_child, first_attribute, next, text, path });
         place
+    }
+
+    /// The number of a path; that of [`REST`] where there are too many.
+    fn path(&mut self, table: TableId, kind: DriftKind, path: Arc<str>) -> u32 {
+        let key = (table, kind, path);
+        if let Some(&known) = self.known.get(&key) {
+            return known;
+        }
+        // Those of rows have room beyond.
+        if self.paths.len() >= MAX_PLACES && !key.2.is_empty() {
+            return REST;
+        }
+        let number = u32::try_from(self.paths.len()).unwrap_or(REST);
+        let path = Arc::clone(&key.2);
+        self.paths.push(Path { table, kind, path, seen: 0, taken: 0, examples: Vec::new() });
+        self.known.insert(key, number);
+        number
     }
 
     /// The text of an element.
@@ -228,31 +272,29 @@ impl Drift {
         if element == REST {
             return REST;
         }
-        let known = self.places[element as usize].text;
-        if known != NONE {
-            return known;
+        if self.places[element as usize].text == NONE {
+            self.places[element as usize].text = self.learned(element, DriftKind::Text, "text()", FORGOTTEN);
         }
-        let text = self.learn(element, DriftKind::Text, "text()", FORGOTTEN);
-        self.places[element as usize].text = text;
-        text
+        self.places[element as usize].text
     }
 
     /// Counts what came at a place. Whether an example of it is wanted: that is so for the first, the second, the fourth
     /// and so on, so that there are a few of any time and many cost nothing.
     #[inline]
     pub(super) fn count(&mut self, at: PlaceId) -> bool {
-        let place = &mut self.places[at as usize];
-        if place.seen == place.taken {
-            self.touched.push(at);
+        let number = self.places[at as usize].path;
+        let path = &mut self.paths[number as usize];
+        if path.seen == path.taken {
+            self.touched.push(number);
         }
-        place.seen += 1;
-        place.seen.is_power_of_two()
+        path.seen += 1;
+        path.seen.is_power_of_two()
     }
 
     /// A text that something at a place had.
     pub(super) fn add_example(&mut self, at: PlaceId, text: &str) {
         let text = text.trim_ascii();
-        let examples = &mut self.told[at as usize].examples;
+        let examples = &mut self.paths[self.places[at as usize].path as usize].examples;
         let example = shortened(text);
         if !text.is_empty() && !examples.contains(&example) {
             examples.push(example);
@@ -261,26 +303,22 @@ impl Drift {
 
     /// What was counted since the last time, by table and path; what is beyond the first [`DRIFT_PATHS`] in one.
     pub(super) fn take(&mut self) -> Vec<Counted> {
-        // Older places first, whatever came first this time.
+        // Older paths first, whatever came first this time.
         self.touched.sort_unstable();
         let mut all: Vec<Counted> = Vec::with_capacity(self.touched.len().min(DRIFT_PATHS + 1));
-        let mut rest = Counted {
-            table: 0,
-            kind: DriftKind::Element,
-            path: Arc::clone(&self.told[REST as usize].path),
-            count: 0,
-            examples: Vec::new(),
-        };
+        let (kind, path) = (DriftKind::Element, Arc::clone(&self.paths[REST as usize].path));
+        let mut rest = Counted { table: 0, kind, path, count: 0, examples: Vec::new() };
         for &at in &self.touched {
-            let (place, told) = (&mut self.places[at as usize], &mut self.told[at as usize]);
-            let count = place.seen - std::mem::replace(&mut place.taken, place.seen);
-            let examples = std::mem::take(&mut told.examples);
+            let path = &mut self.paths[at as usize];
+            let count = path.seen - std::mem::replace(&mut path.taken, path.seen);
+            let examples = std::mem::take(&mut path.examples);
             if at == REST || all.len() >= DRIFT_PATHS {
                 rest.count += count;
                 rest.examples.extend(examples);
-                continue;
+            } else {
+                let (table, kind, path) = (path.table, path.kind, Arc::clone(&path.path));
+                all.push(Counted { table, kind, path, count, examples });
             }
-            all.push(Counted { table: told.table, kind: told.kind, path: Arc::clone(&told.path), count, examples });
         }
         self.touched.clear();
         all.extend((rest.count > 0).then_some(rest));

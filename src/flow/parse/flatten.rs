@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::attributes::Attribute;
 use super::chars::Survey;
 use super::compile::{DOCUMENT, MESSAGE, NOWHERE, Program, State, StateId, Watch};
+use super::drift::{Next, ROOT};
 use super::elements::has_content;
 use super::fields::Given;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
@@ -217,16 +218,17 @@ impl Sink for Flatten<'_> {
         if tag.depth == 1 && state == NOWHERE {
             self.wrong_root(tag.at);
         }
-        self.scratch.frames.push(Frame { outer: self.state, at: tag.at, is_nil: false });
-        self.state = state;
         let what = program.state(state);
+        let (outer, marks) = (self.state, what.marks);
+        self.scratch.frames.push(Frame { outer, at: tag.at, is_nil: false, marks, place: ROOT, next: Next::default() });
+        self.state = state;
         if !what.is_quiet {
             self.enter(what, tag)?;
         }
         match program.watch {
             Watch::Off => Ok(()),
             Watch::Count => {
-                self.count_open(tag, state, what);
+                self.count_open(tag, what);
                 Ok(())
             }
             Watch::Reject | Watch::Collect(_) => self.watch_open(tag, state),
@@ -237,7 +239,7 @@ impl Sink for Flatten<'_> {
     fn text(&mut self, range: Range<usize>) {
         match self.program.watch {
             Watch::Off => {}
-            Watch::Count => self.count_text(&self.message[range.clone()]),
+            Watch::Count => self.count_text(&self.message.as_bytes()[range.clone()]),
             Watch::Reject | Watch::Collect(_) => self.watch_text(range.clone(), self.survey.has_carriage_return),
         }
         let depth = self.scratch.frames.len();
@@ -257,7 +259,7 @@ impl Sink for Flatten<'_> {
     fn character(&mut self, character: char) {
         match self.program.watch {
             Watch::Off => {}
-            Watch::Count => self.count_text(character.encode_utf8(&mut [0; 4])),
+            Watch::Count => self.count_text(character.encode_utf8(&mut [0; 4]).as_bytes()),
             Watch::Reject | Watch::Collect(_) => self.watch_character(character),
         }
         let depth = self.scratch.frames.len();

@@ -56,7 +56,7 @@ impl Machine {
     pub(super) fn flatten(&mut self, payload: &[u8], carried: usize, rows: &mut Rows) -> Flattened {
         let before = rows.len(0);
         self.names.tidy();
-        self.scratch.counting.begin(self.names.era());
+        self.scratch.drift.follow(self.names.era());
         self.scratch.mark(&self.program, MESSAGE, rows);
         let read = self.read(payload, carried, rows);
         let mut found = std::mem::take(&mut self.scratch.found);
@@ -87,7 +87,7 @@ impl Machine {
 
     /// What came that no column takes since this was last asked.
     pub(super) fn take_drift(&mut self) -> Vec<Counted> {
-        self.scratch.counting.drift.take()
+        self.scratch.drift.take()
     }
 
     /// Looks for the values of a column in a message.

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::compile::{ColumnId, Program, ScopeId, StateId};
-use super::counting::Counting;
+use super::compile::{ColumnId, Marks, Program, ScopeId, StateId};
+use super::drift::{Drift, Next, PlaceId};
 use super::found::{Found, Place};
 use super::namespaces::Namespaces;
 use super::rows::Rows;
@@ -35,7 +35,8 @@ pub(super) struct Scratch {
     pub(super) pending: Vec<Pending>,
     pub(super) namespaces: Namespaces,
     pub(super) unmapped: Unmapped,
-    pub(super) counting: Counting,
+    /// What no column takes, where it is counted; kept from message to message.
+    pub(super) drift: Drift,
     pub(super) value: String,
     pub(super) memory: Memory,
     /// Violations of fields and rows.
@@ -53,6 +54,10 @@ pub(super) struct Frame {
     pub(super) at: usize,
     /// Whether it is `xsi:nil`.
     pub(super) is_nil: bool,
+    /// Where what no column takes is counted: what of it is taken, and what came in it.
+    pub(super) marks: Marks,
+    pub(super) place: PlaceId,
+    pub(super) next: Next,
 }
 
 /// Text of one element being gathered.

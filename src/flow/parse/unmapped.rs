@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::attributes::Attribute;
 use super::collect::Entries;
-use super::compile::{MESSAGE, NOWHERE, ScopeId, ScopeKind, State, StateId, Watch};
+use super::compile::{COVERED, MESSAGE, NOWHERE, ScopeId, ScopeKind, State, StateId, TEXT_TAKEN, Watch};
 use super::flatten::Flatten;
 use super::found::{Found, Place, shortened};
 use super::names::{DECLARATION, OTHER};
@@ -80,8 +80,8 @@ impl Flatten<'_> {
             scope: outer.map_or(MESSAGE, |outer| outer.scope),
             row: outer.map_or(0, |outer| outer.row),
             is_unmapped: state == NOWHERE && !is_covered,
-            covers: is_covered || what.takes_whole,
-            is_text_taken: is_covered || what.takes_text,
+            covers: is_covered || what.marks & COVERED != 0,
+            is_text_taken: is_covered || what.marks & TEXT_TAKEN != 0,
             has_children: false,
         };
         for &scope in &what.begins {
