@@ -87,6 +87,44 @@ fn paths_beyond_the_limit_are_counted_together() {
 }
 
 #[test]
+fn counts_go_on_when_names_are_forgotten() {
+    let known = "<m><r id='1'><b k='1'>x</b>text</r></m>";
+    let many: String = (0..9000).map(|at| format!("<a n{at}='' />")).collect();
+    // Only names of elements on the way, of which none is unmapped: what is counted apart has room.
+    let many = format!("<m><r>{}</r></m>", many.replace(" n", " i:n").replace("<a", "<a xmlns:i='urn:i'"));
+    let parsed = drift(&watched(Unmapped::Count), &[known, &many, known]);
+    let of_known: Vec<_> = parsed.iter().filter(|told| !told.contains("urn:i") && !told.contains(DRIFT_REST)).collect();
+    assert_eq!(of_known, ["0 b element 2 x", "0 b/@k attribute 2 1", "0 text() text 2 text"]);
+    let rest: u64 = parsed
+        .iter()
+        .filter(|told| told.contains("urn:i") || told.contains(DRIFT_REST))
+        .map(|told| told.rsplit(' ').nth(1).unwrap().parse::<u64>().unwrap())
+        .sum();
+    assert_eq!(rest, 9000);
+}
+
+#[test]
+fn names_that_are_not_remembered_are_counted_by_path_all_the_same() {
+    let scopes = usize::try_from(super::super::scopes::MAX_SCOPES).unwrap() + 100;
+    let inner: String = (0..scopes).map(|at| format!("<x:e xmlns:x='urn:{at}' x:k='v'><x:f>t</x:f></x:e>")).collect();
+    let long = "n".repeat(500);
+    let message = format!("<m><r><{long} k='1'>y</{long}>{inner}{inner}</r></m>");
+    let mut parser = parser(&watched(Unmapped::Count));
+    let payloads = [Some(message.as_bytes()); 2];
+    for round in 1..3 {
+        let parsed = parser.parse(&batch(&payloads), Some(0)).unwrap();
+        let count =
+            |path: &str| parsed.drift.iter().filter(|found| *found.path == *path).map(|found| found.count).sum::<u64>();
+        assert_eq!((count(&long), count(&format!("{long}/@k"))), (2, 2), "round {round}");
+        for at in [0, 7, scopes - 1] {
+            assert_eq!(count(&format!("{{urn:{at}}}e/{{urn:{at}}}f")), 4, "{at} of round {round}");
+            assert_eq!(count(&format!("{{urn:{at}}}e/@{{urn:{at}}}k")), 4, "{at} of round {round}");
+        }
+        assert_eq!(parsed.drift.iter().map(|found| found.count).sum::<u64>(), 4 + 8 * scopes as u64);
+    }
+}
+
+#[test]
 fn it_is_refused_where_the_mapping_says_so() {
     let mut mapping = watched(Unmapped::Reject);
     let (verdict, _) = parse_one(&mapping, MESSAGE);
