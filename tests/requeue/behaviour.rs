@@ -8,7 +8,7 @@ use forebay::lake::chain::read_chain;
 use forebay::lake::footer::{Zone, read_footer};
 use forebay::model::batch::{DeadLetter, LedgerRow, Outcome, ValidBatch};
 use forebay::model::budget::MemoryBudget;
-use forebay::model::mapping::{Kind, OnBadMessage};
+use forebay::model::mapping::{Kind, Mapping, OnBadMessage};
 use forebay::model::table::Table;
 use forebay::model::violation::{Code, Violation};
 
@@ -53,6 +53,27 @@ fn what_is_good_now_reaches_raw_and_what_is_bad_stays() {
     assert_eq!(world.memory.files("raw"), files, "a second time there is nothing to do");
     let state = read_chain(&*world.storage(), &world.source).unwrap();
     assert_eq!(state.revisions.len(), 1);
+}
+
+#[test]
+fn keys_and_headers_go_with_the_rows_of_messages_that_are_good_now() {
+    let carrying = |mut mapping: Mapping| {
+        (mapping.lineage.key, mapping.lineage.headers) = (Some("kafka_key".into()), Some("kafka_headers".into()));
+        mapping
+    };
+    for before in [strict(), carrying(strict())] {
+        let had_them = before.lineage.key.is_some();
+        let world = World::new();
+        world.commit(&before, &[one(GOOD), one(NO_PRICE)]);
+        let quarantined = world.rows(Zone::Quarantine);
+        world.requeue(&carrying(lenient()), &everything());
+        let rows = world.rows(Zone::Raw);
+        assert_eq!((rows.len(), world.rows(Zone::Quarantine).len()), (2, 0));
+        for same in ["kafka_key", "kafka_headers"] {
+            assert_eq!(rows[0].contains_key(same), had_them, "an old row has what it was written with");
+            assert_eq!(rows[1][same], quarantined[0][same]);
+        }
+    }
 }
 
 #[test]
