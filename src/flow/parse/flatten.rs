@@ -248,12 +248,19 @@ impl Sink for Flatten<'_> {
         if own.is_none() && self.scratch.all_open == 0 {
             return;
         }
-        let captures = own.into_iter().chain(&mut self.scratch.all[..self.scratch.all_open]);
-        if self.survey.has_carriage_return && message[range.clone()].contains('\r') {
-            captures.for_each(|capture| push_normalised(&message[range.clone()], capture.gathered.join(message)));
-        } else {
-            captures.for_each(|capture| capture.gathered.add(message, range.clone()));
+        let has_carriage_return = self.survey.has_carriage_return && message[range.clone()].contains('\r');
+        let take = |capture: &mut Capture| {
+            if has_carriage_return {
+                push_normalised(&message[range.clone()], capture.gathered.join(message));
+            } else {
+                capture.gathered.add(message, range.clone());
+            }
+        };
+        // Two steps and no chain of both: this is run for nearly every value.
+        if let Some(own) = own {
+            take(own);
         }
+        self.scratch.all[..self.scratch.all_open].iter_mut().for_each(take);
     }
 
     fn character(&mut self, character: char) {
