@@ -1,4 +1,4 @@
-//! Keys and headers from Kafka to Parquet, in RAW as in quarantine.
+//! Keys and headers from Kafka to Parquet, in RAW and Processed as in quarantine.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,12 +11,13 @@ use forebay::flow::read::producer::{Outgoing, Producer};
 use forebay::flow::read::settings::Settings;
 use serde_json::{Value, json};
 
-use crate::lake::python;
+use crate::lake::{audit, python};
 use crate::site::{Answer, PATIENCE, Recipe, Site};
 use crate::stack::{Stack, leave_out};
 
 const MAPPING: &str = "version = 1\nformat = \"xml\"\n[message]\nrows = \"r\"\n\
-                       [[column]]\nname = \"n\"\npath = \"@n\"\ntype = \"int32\"\n";
+                       [[column]]\nname = \"n\"\npath = \"@n\"\ntype = \"int32\"\nrequired = true\n\
+                       [[column]]\nname = \"day\"\npath = \"@d\"\ntype = \"date\"\n";
 
 type Headers = &'static [(&'static str, Option<&'static [u8]>)];
 
@@ -44,7 +45,8 @@ fn send(site: &Site) -> Vec<i64> {
     })
     .unwrap();
     for (number, (key, headers, rows)) in MESSAGES.iter().enumerate() {
-        let rows = if *rows == 0 { "<r n='x'/>".to_owned() } else { "<r n='1'/>".repeat(*rows) };
+        let row = |row| format!("<r n='{}' d='2026-10-15'/>", 10 * number + row);
+        let rows = if *rows == 0 { "<r n='x'/>".to_owned() } else { (0..*rows).map(row).collect() };
         let payload = format!("<m>{rows}</m>");
         let (topic, payload) = (&site.topic, Some(payload.as_bytes()));
         producer.send(Outgoing { number, topic, partition: Some(0), key: *key, payload, headers }).unwrap();
@@ -52,6 +54,11 @@ fn send(site: &Site) -> Vec<i64> {
     assert_eq!(producer.flush(PATIENCE).unwrap(), 0);
     let places = places.lock().unwrap();
     places.values().copied().collect()
+}
+
+/// By zone, then as the rows came.
+fn sort(rows: &mut [Value], offset: &str) {
+    rows.sort_by_key(|row| (row["zone"].to_string(), row[offset].as_i64(), row["row_index"].as_i64()));
 }
 
 #[test]
@@ -65,14 +72,15 @@ fn keys_and_headers_reach_every_row_as_they_came() {
     let (head, _) = text.split_once("[[table]]").unwrap();
     let table = format!(
         "[[table]]\nname = \"carried\"\ntopics = [\"{topic}\"]\nmapping = \"carried.toml\"\n\
-         [table.lineage]\ninclude = [\"kafka_key\", \"kafka_headers\"]\nkafka_key = \"message_key\"\n"
+         [table.lineage]\ninclude = [\"kafka_key\", \"kafka_headers\"]\nkafka_key = \"message_key\"\n\
+         [table.processed]\nrecord_id = [\"n\"]\ndate = \"day\"\n"
     );
     fs::write(site.config(), format!("{head}{table}")).unwrap();
     site.ok(&["check"]);
     let offsets = send(&site);
     let mut run = site.start_with(&["--until-caught-up"]);
     assert_eq!(run.wait(), Some(0));
-    assert_eq!(site.json(&["audit"])["ok"], true);
+    audit(&site);
 
     let mut expected = Vec::new();
     for ((key, headers, rows), offset) in MESSAGES.iter().zip(&offsets) {
@@ -86,21 +94,24 @@ fn keys_and_headers_reach_every_row_as_they_came() {
             }));
         }
     }
-    let of_raw = |row: &&Value| row["zone"] == "raw";
-    let shown = site.ok(&["--json", "show", "raw.carried", "--limit", "100"]).out;
-    let shown = shown.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let header = |header: &Value| json!([header["name"], header["value"]]);
-    let shown: Vec<_> = shown
-        .map(|row| {
-            let headers: Vec<_> = row["kafka_headers"].as_array().unwrap().iter().map(header).collect();
-            (row["kafka_offset"].clone(), row["row_index"].clone(), row["message_key"].clone(), json!(headers))
-        })
-        .collect();
-    let wanted = expected.iter().filter(of_raw).cloned();
-    let wanted: Vec<_> = wanted
-        .map(|row| (row["offset"].clone(), row["row_index"].clone(), row["key"].clone(), row["headers"].clone()))
-        .collect();
-    assert_eq!(shown, wanted);
+    let rows: Vec<Value> = expected.iter().filter(|row| row["zone"] == "raw").cloned().collect();
+    let processed = |row: &Value| {
+        let mut row = row.clone();
+        row["zone"] = "processed".into();
+        row
+    };
+    expected.extend(rows.iter().map(processed));
+    for zone in ["raw", "processed"] {
+        let shown = site.ok(&["--json", "show", &format!("{zone}.carried"), "--limit", "100"]).out;
+        let mut shown: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        sort(&mut shown, "kafka_offset");
+        assert_eq!(shown.len(), rows.len(), "{zone}");
+        for (shown, row) in shown.iter().zip(&rows) {
+            let header = |header: &Value| json!([header["name"], header["value"]]);
+            let headers: Vec<_> = shown["kafka_headers"].as_array().unwrap().iter().map(header).collect();
+            assert_eq!((&shown["message_key"], json!(headers)), (&row["key"], row["headers"].clone()), "{zone}");
+        }
+    }
 
     let Some(python) = python() else {
         return leave_out("keys and headers by PyArrow: FOREBAY_TEST_PYTHON is not set");
@@ -110,6 +121,8 @@ fn keys_and_headers_reach_every_row_as_they_came() {
     command.args(["--root", site.root.trim_start_matches("file://"), "--table", "carried"]);
     let answer = Answer::of(command.args(["--key", "message_key", "--headers", "kafka_headers"]).output().unwrap());
     assert_eq!(answer.code, Some(0), "{}{}", answer.out, answer.err);
-    let found: Vec<Value> = answer.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut found: Vec<Value> = answer.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    sort(&mut found, "offset");
+    sort(&mut expected, "offset");
     assert_eq!(found, expected);
 }

@@ -1,4 +1,4 @@
-"""Keys and headers as the files of a lake have them: one JSON line a row of RAW and quarantine, read with PyArrow alone.
+"""Keys and headers as the files of a lake have them: one JSON line a row of every zone, read with PyArrow alone.
 
 Usage: check_carried.py --root DIR --table NAME --key COLUMN --headers COLUMN
 """
@@ -12,7 +12,11 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-HEADERS = pa.list_(pa.field("element", pa.struct([pa.field("name", pa.string(), False), pa.field("value", pa.binary())]), False))
+def is_headers(kind):
+    """A list of names and values; whether they may be null is another matter."""
+    if not pa.types.is_list(kind) or not pa.types.is_struct(kind.value_type):
+        return False
+    return [(field.name, field.type) for field in kind.value_type] == [("name", pa.string()), ("value", pa.binary())]
 
 
 def text(value):
@@ -24,12 +28,13 @@ def main():
     for option in ("root", "table", "key", "headers"):
         parser.add_argument(f"--{option}", required=True)
     arguments = parser.parse_args()
-    for zone, names in (("raw", (arguments.key, arguments.headers)), ("quarantine", ("kafka_key", "kafka_headers"))):
+    named, own = (arguments.key, arguments.headers), ("kafka_key", "kafka_headers")
+    for zone, names in (("raw", named), ("quarantine", own), ("processed", named)):
         for path in sorted((pathlib.Path(arguments.root) / zone / arguments.table).rglob("*.parquet")):
             table = pq.ParquetFile(path).read()
-            types = [table.schema.field(name).type for name in names]
-            if types != [pa.binary(), HEADERS]:
-                sys.exit(f"{path}: {names} are {types}")
+            key, headers = [table.schema.field(name).type for name in names]
+            if key != pa.binary() or not is_headers(headers):
+                sys.exit(f"{path}: {names} are {key} and {headers}")
             for row in table.to_pylist():
                 headers = row[names[1]]
                 told = {
