@@ -65,14 +65,11 @@ impl Drift {
     /// The paths of a table, the most frequent first.
     pub fn paths(&self, table: TableIndex) -> Vec<DriftPath> {
         let sums = self.lock();
-        let paths = sums.get(&table).into_iter().flatten();
-        let path = |((path, kind), (count, examples)): (&(Arc<str>, DriftKind), &(u64, Vec<String>))| DriftPath {
-            path: Arc::clone(path),
-            kind: *kind,
-            count: *count,
-            examples: examples.clone(),
-        };
-        let mut all: Vec<_> = paths.map(path).collect();
+        let mut all = Vec::new();
+        for ((path, kind), (count, examples)) in sums.get(&table).into_iter().flatten() {
+            let (path, examples) = (Arc::clone(path), examples.clone());
+            all.push(DriftPath { path, kind: *kind, count: *count, examples });
+        }
         all.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.path.cmp(&b.path)));
         all
     }
