@@ -55,7 +55,7 @@ codes! {
     LIMIT_NAME = "limit.name", "a name is longer than limits.name";
     LIMIT_TEXT = "limit.text", "a text, attribute, comment or instruction is longer than limits.text";
     LIMIT_CHILDREN = "limit.children", "an element has more children than limits.children";
-    LIMIT_ROWS = "limit.rows", "the message has more rows than limits.rows";
+    LIMIT_ROWS = "limit.rows", "the message has more rows than limits.rows, or what its rows share makes too many bytes";
     SHAPE_ROOT = "shape.root", "the root element is not the one the mapping expects";
     SHAPE_REPEAT = "shape.repeat", "an element occurs more than once where the mapping allows one";
     SHAPE_NIL = "shape.nil", "an element that is xsi:nil has content";
