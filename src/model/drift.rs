@@ -7,13 +7,13 @@ use super::batch::{DRIFT_PATHS, DRIFT_REST, DriftCount, DriftKind, TableIndex};
 
 /// The sums of all tables. Shared by all lanes; cheap to clone.
 ///
-/// The daemon has one of them, so it outlives lanes: what a lane has told stays when it is started again.
+/// It outlives lanes: what a lane has told stays when it is started again.
 ///
 /// Memory: [`DRIFT_PATHS`] paths a table, whatever arrives, each with [`DRIFT_EXAMPLES`] values. Further ones are counted
 /// together.
 #[derive(Debug, Clone, Default)]
 pub struct Drift {
-    sums: Arc<Mutex<BTreeMap<TableIndex, Paths>>>,
+    sums: Arc<Mutex<BTreeMap<TableIndex, Arc<Mutex<Paths>>>>>,
 }
 
 type Paths = BTreeMap<(Arc<str>, DriftKind), (u64, Vec<String>)>;
@@ -40,9 +40,9 @@ impl Drift {
         if counts.is_empty() {
             return;
         }
-        let mut sums = self.lock();
+        let mut sums = lock(&self.sums);
         for found in counts {
-            let paths = sums.entry(found.table).or_default();
+            let mut paths = lock(sums.entry(found.table).or_default());
             let mut key = (Arc::clone(&found.path), found.kind);
             if paths.len() >= DRIFT_PATHS && !paths.contains_key(&key) {
                 key = (Arc::from(DRIFT_REST), DriftKind::Element);
@@ -59,14 +59,14 @@ impl Drift {
 
     /// How often something arrived that no column of a table takes.
     pub fn total(&self, table: TableIndex) -> u64 {
-        self.lock().get(&table).map_or(0, |paths| paths.values().map(|(count, _)| count).sum())
+        lock(&self.sums).get(&table).map_or(0, |paths| lock(paths).values().map(|(count, _)| count).sum())
     }
 
     /// The paths of a table, the most frequent first.
     pub fn paths(&self, table: TableIndex) -> Vec<DriftPath> {
-        let sums = self.lock();
+        let Some(sums) = lock(&self.sums).get(&table).map(Arc::clone) else { return Vec::new() };
         let mut all = Vec::new();
-        for ((path, kind), (count, examples)) in sums.get(&table).into_iter().flatten() {
+        for ((path, kind), (count, examples)) in lock(&sums).iter() {
             let (path, examples) = (Arc::clone(path), examples.clone());
             all.push(DriftPath { path, kind: *kind, count: *count, examples });
         }
@@ -74,10 +74,19 @@ impl Drift {
         all
     }
 
-    /// Sums are good whoever panicked beside them.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TableIndex, Paths>> {
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sums of their own that go on with those of some tables: each is given by its index here and by the one it has there,
+    /// and whoever adds to either adds to both. The other tables begin at nothing.
+    #[must_use]
+    pub fn carried(&self, tables: impl IntoIterator<Item = (TableIndex, TableIndex)>) -> Self {
+        let mut here = lock(&self.sums);
+        let shared = tables.into_iter().map(|(from, to)| (to, Arc::clone(here.entry(from).or_default())));
+        Self { sums: Arc::new(Mutex::new(shared.collect())) }
     }
+}
+
+/// Sums are good whoever panicked beside them.
+fn lock<T>(sums: &Mutex<T>) -> MutexGuard<'_, T> {
+    sums.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -108,6 +117,17 @@ mod tests {
             drift.add(&[found(0, "a", 1, &[&number.to_string()])]);
         }
         assert_eq!(drift.paths(0)[0].examples.len(), DRIFT_EXAMPLES);
+    }
+
+    #[test]
+    fn sums_are_carried_to_where_their_table_is_now() {
+        let drift = Drift::default();
+        drift.add(&[found(1, "a", 2, &[]), found(2, "b", 3, &[])]);
+        let next = drift.carried([(1, 5), (4, 6)]);
+        drift.add(&[found(1, "a", 10, &[]), found(2, "b", 10, &[]), found(4, "c", 10, &[])]);
+        next.add(&[found(5, "a", 100, &[]), found(2, "b", 100, &[])]);
+        assert_eq!([5, 6, 2, 1].map(|table| next.total(table)), [112, 10, 100, 0]);
+        assert_eq!([1, 2, 4].map(|table| drift.total(table)), [112, 13, 10]);
     }
 
     #[test]
