@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::declared::{Declared, Rule, Space};
+use super::declared::{Declared, RULES, Rule};
 use super::draft::{Column, Origin, quote, quote_list};
-use super::lexical::{Type, fits};
+use super::lexical::Type;
 use super::tree::{NodeId, ROOT, Tree};
 use super::values::Decision;
+use crate::model::mapping::Trim;
 
 /// What a column is seen from.
 #[derive(Debug, Clone, Copy)]
@@ -224,23 +225,14 @@ fn by_schema(
         notes.extend(samples.notes.iter().cloned());
         return samples.kind;
     }
-    let trim = match (rules.kind, rules.space) {
-        (Type::String, Space::Collapsed) => Some("collapse"),
-        (Type::String, Space::Trimmed) => Some("both"),
+    let trim = match (rules.kind, rules.trim()) {
+        (Type::String, Trim::Collapse) => Some("collapse"),
+        (Type::String, Trim::Both) => Some("both"),
         _ => None,
     };
     keys.extend(trim.map(|trim| ("trim", quote(trim))));
-    let number = |bound: &String| if rules.kind.is_whole() { bound.clone() } else { quote(bound) };
-    let all = [
-        (Rule::Enum, "enum", (!rules.allowed.is_empty()).then(|| quote_list(rules.allowed.iter().map(String::as_str)))),
-        (Rule::Pattern, "regex", rules.regex.as_ref().map(|(text, _)| quote(text))),
-        (Rule::Min, "min", rules.min.as_ref().map(number)),
-        (Rule::Max, "max", rules.max.as_ref().map(number)),
-        (Rule::MinLength, "min_length", rules.min_length.map(|length| length.to_string())),
-        (Rule::MaxLength, "max_length", rules.max_length.map(|length| length.to_string())),
-    ];
-    for (rule, key, value) in all {
-        let Some(value) = value else { continue };
+    for (rule, key) in RULES {
+        let Some(value) = rules.written(rule) else { continue };
         match declared.broken.get(&rule) {
             None => keys.push((key, value)),
             Some((count, example)) => {
@@ -250,9 +242,7 @@ fn by_schema(
         }
     }
     if let Some(default) = &declared.default {
-        let mut judged = Declared { broken: std::collections::BTreeMap::new(), ..declared.clone() };
-        judged.check(default, fits);
-        if judged.broken.is_empty() && !default.is_empty() {
+        if declared.is_default_good(default) {
             keys.push(("default", quote(default)));
         } else {
             notes.push(format!("the schema's default breaks its own rules: {}", quote(default)));

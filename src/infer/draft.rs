@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::source::is_ncname;
+use crate::flow::parse::is_unqualified_name;
 use super::tree::{NameId, Names};
 
 /// Longest name of a column or table.
@@ -111,7 +111,7 @@ impl<'n> Prefixes<'n> {
             return prefix.clone();
         }
         let usable = |prefix: &str| {
-            is_ncname(prefix) && prefix.is_ascii() && !prefix.to_lowercase().starts_with("xml") && prefix.len() <= 32
+            is_unqualified_name(prefix) && prefix.is_ascii() && !prefix.to_lowercase().starts_with("xml") && prefix.len() <= 32
         };
         let seen = self.names.prefixes.get(uri).map(String::as_str).filter(|prefix| usable(prefix));
         let last = uri.split(['/', ':', '#']).rfind(|part| !part.is_empty()).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! A mapping from examples: what documents hold and what a schema says, as a mapping file with comments.
 //!
 //! ```text
-//! documents ─▶ source ─▶ tree (one node a path: counts, forms, examples) ─┐
-//! schema ────▶ xsd ─────▶ what it says of a path ─────────────────────────┴▶ rows ─▶ plan ─▶ write ─▶ TOML
+//! documents ─▶ the daemon's own walk ─▶ tree (one node a path: counts, forms, examples) ─┐
+//! schema ────▶ xsd ───────────────────▶ what it says of a path ──────────────────────────┴▶ rows ─▶ plan ─▶ write ─▶ TOML
 //! ```
 //!
 //! The promise: a mapping takes every document it was inferred from. So every choice is the narrowest type that holds
@@ -26,6 +26,8 @@
 //! Memory grows with the number of distinct paths (20,000 at most), not with the number or size of the documents, of
 //! which one at a time is held.
 
+mod adding;
+mod bounds;
 mod column;
 mod declared;
 mod draft;
@@ -33,7 +35,6 @@ mod lexical;
 mod plan;
 mod rows;
 mod samples;
-mod source;
 mod tree;
 mod values;
 mod write;

@@ -1,7 +1,7 @@
 //! Which element is the row.
 
-use super::source::is_ncname;
 use super::tree::{NodeId, ROOT, Tree};
+use crate::flow::parse::is_unqualified_name;
 
 /// The row, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,15 +134,15 @@ fn candidates(tree: &Tree, step: &str) -> Result<Vec<(Option<String>, String)>, 
     let no_path = || format!("--row: {step:?} is not a step: write name, prefix:name or {{uri}}name");
     if let Some((uri, local)) = step.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
         let uri = Some(uri.to_owned()).filter(|uri| !uri.is_empty());
-        return if is_ncname(local) { Ok(vec![(uri, local.to_owned())]) } else { Err(no_path()) };
+        return if is_unqualified_name(local) { Ok(vec![(uri, local.to_owned())]) } else { Err(no_path()) };
     }
     let bound = |prefix: &str| tree.first_scope.iter().find(|(known, _)| known == prefix).map(|(_, uri)| uri.clone());
     match step.split_once(':') {
-        Some((prefix, local)) if is_ncname(prefix) && is_ncname(local) => match bound(prefix) {
+        Some((prefix, local)) if is_unqualified_name(prefix) && is_unqualified_name(local) => match bound(prefix) {
             Some(uri) => Ok(vec![(Some(uri), local.to_owned())]),
             None => Err(format!("--row: the prefix {prefix} is not declared at the first root; write {{uri}}{local}")),
         },
-        None if is_ncname(step) => {
+        None if is_unqualified_name(step) => {
             let mut all: Vec<_> = bound("").into_iter().map(|uri| (Some(uri), step.to_owned())).collect();
             all.push((None, step.to_owned()));
             Ok(all)

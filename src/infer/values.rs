@@ -1,8 +1,7 @@
 //! What the texts of one path look like, and the narrowest type that holds every one of them as it is.
 
 use super::draft::quote;
-use super::lexical::{Moment, Number, PATTERNS, Type, Unit, patterns};
-use super::source::is_space;
+use super::lexical::{Moment, Number, PATTERNS, Type, Unit, is_space, patterns};
 
 /// Distinct values that are kept as examples of one path.
 const EXAMPLES: usize = 20;
@@ -87,15 +86,15 @@ pub(super) struct Decision {
 }
 
 impl Values {
-    /// One more text.
-    pub(super) fn add(&mut self, text: &str) {
+    /// One more text. Examples are kept as long as there are bytes left for them.
+    pub(super) fn add(&mut self, text: &str, examples: &mut usize) {
         self.count += 1;
         if text.is_empty() {
             self.empty += 1;
             return;
         }
         self.longest = self.longest.max(text.chars().count());
-        self.remember(text);
+        self.remember(text, examples);
         let trimmed = text.trim_matches(is_space);
         self.spaced += u64::from(trimmed.len() != text.len());
         if trimmed.is_empty() {
@@ -115,7 +114,7 @@ impl Values {
         }
     }
 
-    fn remember(&mut self, text: &str) {
+    fn remember(&mut self, text: &str, left: &mut usize) {
         if self.has_more {
             return;
         }
@@ -123,7 +122,8 @@ impl Values {
         if self.examples.contains(&shown) {
             return;
         }
-        if self.examples.len() < EXAMPLES {
+        if self.examples.len() < EXAMPLES && shown.len() <= *left {
+            *left -= shown.len();
             self.examples.push(shown);
         } else {
             self.has_more = true;

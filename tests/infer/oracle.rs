@@ -381,7 +381,7 @@ fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
         "timestamp_ntz" => is(&format!("{DAY}T{CLOCK}{}", fraction(6))) && is_day(),
         "timestamp_ntz(ns)" => is(&format!("{DAY}T{CLOCK}{}", fraction(9))) && is_day(),
         "binary(hex)" => is("(?:[0-9A-Fa-f]{2})*"),
-        "binary(base64)" => is(r"[A-Za-z0-9+/=\s]*"),
+        "binary" => is(r"[A-Za-z0-9+/=\s]*"),
         decimal => {
             let (precision, scale) = decimal
                 .strip_prefix("decimal(")

@@ -1,11 +1,9 @@
 //! Complex types: which elements and attributes stand below an element, and how often.
 
-use std::collections::BTreeMap;
-
 use super::document::{Key, Piece, XS};
 use super::load::Schema;
 use super::simple::Simple;
-use crate::infer::declared::{Declared, Rules};
+use crate::infer::declared::Declared;
 use crate::infer::tree::{NameId, NodeId, ROOT, Tree};
 
 /// Longest chain of types and groups that is followed.
@@ -93,17 +91,8 @@ impl Schema {
     /// What is said of an element.
     fn element(&self, piece: &Piece, min: u64, most: Option<u64>, is_choice: bool) -> Declared {
         let real = piece.key("ref").and_then(|key| self.elements.get(&key)).unwrap_or(piece);
-        let mut declared = Declared {
-            rules: None,
-            complex: None,
-            min,
-            most,
-            is_nillable: real.get("nillable") == Some("true"),
-            is_mixed: false,
-            default: None,
-            notes: Vec::new(),
-            broken: BTreeMap::new(),
-        };
+        let is_nillable = real.get("nillable") == Some("true");
+        let mut declared = Declared { min, most, is_nillable, ..Declared::default() };
         if is_choice {
             declared.notes.push("one of a choice".to_owned());
         }
@@ -128,7 +117,9 @@ impl Schema {
             (None, None, None) => None,
         };
         declared.complex = complex;
-        declared.set_rules(simple);
+        if let Some((rules, notes)) = simple.map(Simple::rules) {
+            declared.set_rules(rules, notes);
+        }
         declared
     }
 
@@ -235,21 +226,13 @@ impl Schema {
         });
         let is_required = piece.get("use") == Some("required");
         let said = |name: &str| piece.get(name).or_else(|| real.and_then(|real| real.get(name))).map(str::to_owned);
-        let mut declared = Declared {
-            rules: None,
-            complex: None,
-            min: u64::from(is_required),
-            most: Some(1),
-            is_nillable: false,
-            is_mixed: false,
-            default: said("default"),
-            notes: Vec::new(),
-            broken: BTreeMap::new(),
-        };
+        let min = u64::from(is_required);
+        let mut declared = Declared { min, most: Some(1), default: said("default"), ..Declared::default() };
         if let Some(fixed) = said("fixed") {
             declared.notes.push(format!("the schema allows only {fixed:?}"));
         }
-        declared.set_rules(Some(simple.unwrap_or_else(|| Simple::builtin("string"))));
+        let (rules, notes) = simple.unwrap_or_else(|| Simple::builtin("string")).rules();
+        declared.set_rules(rules, notes);
         Some((key, declared))
     }
 
@@ -324,15 +307,6 @@ impl Schema {
         let real = real.filter(|(piece, _)| piece.get("abstract") != Some("true"));
         real.map(|(piece, key)| Particle { key, piece, min: if is_choice { 0 } else { min }, most, is_choice })
             .collect()
-    }
-}
-
-impl Declared {
-    fn set_rules(&mut self, simple: Option<Simple>) {
-        let Some(simple) = simple else { return };
-        let (rules, notes): (Rules, Vec<String>) = simple.rules();
-        self.rules = Some(rules);
-        self.notes.extend(notes);
     }
 }
 

@@ -5,11 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::document::{self, Context, Element, Key, Piece};
+use super::document::{self, Context, Element, Key, MAX_BYTES, Piece};
 use crate::fault::Fault;
 
-/// Largest schema file.
-const MAX_BYTES: u64 = 32 << 20;
 /// Most steps from type to type below one element.
 const MAX_STEPS: u32 = 20_000;
 /// Most schema files.
