@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::declared::{Declared, RULES, Rule};
-use super::draft::{Column, Origin, quote, quote_list};
+use super::draft::{Column, quote, quote_list};
 use super::lexical::Type;
+use super::rows::repeats;
 use super::tree::{NodeId, ROOT, Tree};
 use super::values::Decision;
 use crate::model::mapping::Trim;
@@ -40,18 +41,28 @@ fn is_prose(tree: &Tree, id: NodeId) -> bool {
 
 /// A column of an attribute, or of the text of an element that is there at most once.
 pub(super) fn text(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: String) -> Column {
-    let mut column = value(tree, id, place, parts, path);
+    let (mut column, kind) = value(tree, id, place, parts, path);
     let node = tree.node(id);
-    let missing = nulls(tree, id, place.scope, column.1);
-    if let Some(declared) = &node.declared {
-        let is_required = place.is_wanted && (declared.min > 0 || id == place.scope) && !declared.is_nillable;
-        if is_required && missing == 0 && declared.rules.is_some() && column.0.path != "string()" {
-            column.0.keys.push(("required", "true".to_owned()));
-        } else if is_required && missing > 0 {
-            column.0.comments.push(format!("conflict: the schema requires it, and {missing} samples have none"));
+    let missing = nulls(tree, id, place.scope, kind);
+    let Some(declared) = &node.declared else { return column };
+    if let Some(default) = &declared.default {
+        // It stands for a missing attribute of an element that is there, and a mapping would set it without one too.
+        if !place.is_wanted {
+            column.comments.push(format!("the schema's default, where its element is there: {}", quote(default)));
+        } else if declared.is_default_good(default) {
+            column.keys.push(("default", quote(default)));
+            return column;
+        } else {
+            column.comments.push(format!("the schema's default breaks its own rules: {}", quote(default)));
         }
     }
-    column.0
+    let is_required = place.is_wanted && (declared.min > 0 || id == place.scope) && !declared.is_nillable;
+    if is_required && missing == 0 && declared.rules.is_some() && column.path != "string()" {
+        column.keys.push(("required", "true".to_owned()));
+    } else if is_required && missing > 0 {
+        column.comments.push(format!("conflict: the schema requires it, and {missing} samples have none"));
+    }
+    column
 }
 
 /// A column of all texts of an element that may be there many times.
@@ -70,19 +81,32 @@ pub(super) fn whole(
     place: &Place,
     parts: Vec<Arc<str>>,
     path: String,
-    is_many: bool,
-    why: &str,
 ) -> Column {
     let mut comments = Vec::new();
     let mut keys = Vec::new();
+    let is_many = id != place.scope && repeats(tree, id);
     if is_many {
         comments.push(many(tree, id, place.scope));
         keys.push(("repeat", "\"list\"".to_owned()));
     }
     comments.extend(seen(tree, id, place.scope, Type::Xml));
-    comments.push(why.to_owned());
     let kind = if is_many { "list<xml>" } else { "xml" };
-    Column { parts, name: String::new(), origin: Origin::Element, path, kind: kind.to_owned(), comments, keys }
+    let parts = if parts.is_empty() { vec![tree.local(id)] } else { parts };
+    Column { parts, path, kind: kind.to_owned(), comments, keys, ..Column::default() }
+}
+
+/// A column of the structs that an element becomes each time it is there.
+pub(super) fn structs(
+    tree: &Tree,
+    id: NodeId,
+    place: &Place,
+    parts: Vec<Arc<str>>,
+    path: String,
+    fields: Vec<Column>,
+) -> Column {
+    let comments = vec![many(tree, id, place.scope)];
+    let keys = vec![("repeat", "\"list\"".to_owned())];
+    Column { parts, path, kind: "list<struct>".to_owned(), comments, keys, fields, ..Column::default() }
 }
 
 /// What is to be said of an element that repeats.
@@ -138,7 +162,7 @@ fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: Str
         comments.push(format!("enum = {}", quote_list(list.iter().map(|value| &**value))));
     }
     let kind_text = kind.to_string();
-    (Column { parts, name: String::new(), origin: Origin::Element, path, kind: kind_text, comments, keys }, kind)
+    (Column { parts, path, kind: kind_text, comments, keys, ..Column::default() }, kind)
 }
 
 fn mixed(mixed: u64, with: u64, takes_all: bool) -> String {
@@ -239,13 +263,6 @@ fn by_schema(
                 let example = quote(example);
                 notes.push(format!("conflict: {count} samples break the schema's {key} = {value}, such as {example}"));
             }
-        }
-    }
-    if let Some(default) = &declared.default {
-        if declared.is_default_good(default) {
-            keys.push(("default", quote(default)));
-        } else {
-            notes.push(format!("the schema's default breaks its own rules: {}", quote(default)));
         }
     }
     rules.kind

@@ -1,5 +1,6 @@
 //! Which element is the row.
 
+use super::plan::{MAX_GROWTH, WIDTH};
 use super::tree::{NodeId, ROOT, Tree};
 use crate::flow::parse::is_unqualified_name;
 
@@ -23,6 +24,14 @@ pub(super) fn is_complex(tree: &Tree, id: NodeId) -> bool {
     !tree.node(id).children.is_empty()
 }
 
+/// The most bytes that values around rows of this element add for each byte of a document, because each row has them.
+pub(super) fn growth(tree: &Tree, row: Option<NodeId>) -> f64 {
+    let Some(node) = row.map(|row| tree.node(row)) else { return 0.0 };
+    let around = leaves(tree, ROOT).saturating_sub(leaves(tree, row.unwrap_or(ROOT)));
+    // A value of a few digits takes the width of its type, which is some times as much as it is written with.
+    3.0 * node.repeated + WIDTH * around as f64 * node.density
+}
+
 /// The one repeated child that holds most of the content, or the root.
 pub(super) fn propose(tree: &Tree) -> Row {
     let mut best: Option<(u64, NodeId)> = None;
@@ -32,7 +41,10 @@ pub(super) fn propose(tree: &Tree) -> Row {
         for &child in tree.node(id).children.iter().filter(|&&child| !tree.node(child).is_attribute) {
             if !repeats(tree, child) {
                 pending.push(child);
-            } else if is_complex(tree, child) && best.is_none_or(|(most, _)| weigh(child) > most) {
+            } else if is_complex(tree, child)
+                && growth(tree, Some(child)) <= MAX_GROWTH
+                && best.is_none_or(|(most, _)| weigh(child) > most)
+            {
                 best = Some((weigh(child), child));
             }
         }

@@ -3,6 +3,7 @@
 use super::adding::{Adding, Memory};
 use super::bounds::Bounds;
 use super::draft::Draft;
+use super::plan::MAX_GROWTH;
 use super::rows;
 use super::tree::{ROOT, Tree};
 use super::xsd::Schema;
@@ -111,9 +112,15 @@ impl Samples {
             RowChoice::Path(path) => rows::find(&self.tree, path)?,
         };
         let mut draft = plan::plan(&self.tree, &row);
-        draft.comments = self.header(&draft, &other_roots);
         draft.root_comments = self.root_comments();
         draft.row_comments = row.why.iter().cloned().collect();
+        if rows::growth(&self.tree, row.chain.last().copied()) > MAX_GROWTH {
+            draft.row_comments.push(
+                "conflict: each row has what lies around it, which is more than Forebay allows in some samples: take the \
+                 root as the row (--row .), or remove columns whose path begins with a slash"
+                    .to_owned(),
+            );
+        }
         let without = row.chain.last().map_or(0, |&row| self.taken.saturating_sub(self.tree.node(row).documents));
         if without > 0 {
             draft
@@ -125,6 +132,7 @@ impl Samples {
         if draft.table.columns.is_empty() {
             return Err("there is nothing to make a column of; name another element with --row".to_owned());
         }
+        draft.comments = self.header(&draft, &other_roots);
         Ok(write::write(&draft))
     }
 
@@ -177,12 +185,13 @@ impl Samples {
         if let Some(schema) = &self.tree.schema {
             said.extend(schema.notes.iter().cloned());
         }
-        let conflicts = plan::columns(&draft.table);
-        let conflicts =
-            conflicts.iter().filter(|column| column.comments.iter().any(|line| line.starts_with("conflict")));
-        let names: Vec<&str> = conflicts.map(|column| column.name.as_str()).collect();
-        if !names.is_empty() {
-            said.push(format!("Conflicts in: {}", names.join(", ")));
+        if draft.dropped > 0 {
+            let what = "paths have no column, because a mapping of so many would be of no use";
+            said.push(format!("{} {what}: they are left to `unmapped`; --row takes a part.", draft.dropped));
+        }
+        let conflicts = draft.table.conflicts();
+        if !conflicts.is_empty() {
+            said.push(format!("Conflicts in: {}", conflicts.join(", ")));
         }
         said
     }

@@ -272,7 +272,7 @@ fn a_document_that_cannot_be_read_is_named_and_left_out() {
     assert!(samples.add("deep.xml", deep.as_bytes()).unwrap_err().contains("256"));
     assert!(samples.add("latin.xml", b"<a>\xE9</a>").is_err());
     let mapping = samples.mapping(&RowChoice::Proposed).unwrap();
-    assert!(mapping.contains("# Left out, because they cannot be read: 25\n#   bad.xml: it is empty\n"), "{mapping}");
+    assert!(mapping.contains("# Left out, because they cannot be read: 25\n#   bad.xml: the payload is empty (xml.empty, line 1)\n"), "{mapping}");
     assert!(mapping.contains("#   and 5 more\n") && mapping.contains("# seen 1 times in 1 a"), "{mapping}");
     assert!(Samples::new(None).mapping(&RowChoice::Proposed).is_err());
 }
@@ -318,7 +318,7 @@ fn paths_are_bounded_and_documents_are_not_kept() {
 #[test]
 fn limits_grow_with_what_was_seen() {
     let big = format!("<r><a>{}</a></r>", "x".repeat(11 << 20));
-    assert!(infer(&big).contains("\n[limits]\nbytes = \"23MiB\"\n"));
+    assert!(infer(&big).contains("\n[limits]\nbytes = \"20MiB\"\ntext = \"20MiB\"\n"));
     let many = format!("<r>{}</r>", "<a n='1'/>".repeat(100_001));
     assert!(infer_with(&[&many], &RowChoice::Proposed).contains("\nrows = 200002\n"));
 }

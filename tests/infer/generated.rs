@@ -1,6 +1,7 @@
 //! Documents that nobody would write, by the hundred.
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::{assert_takes, infer};
 
@@ -78,6 +79,28 @@ fn documents(is_mixed: bool) -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(document, 1..5)
 }
 
+/// Paths, as `--row` takes them, of what a mapping makes child tables and lists of, to any depth.
+fn repeated(program: &super::oracle::Mapping, table: &Value, above: &str) -> Vec<String> {
+    let all = |key: &str| table.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let written = |path: &str| {
+        let steps = path.split('/').map(|step| match step.split_once(':') {
+            Some((prefix, local)) => format!("{{{}}}{local}", program.document["namespaces"][prefix].as_str().unwrap()),
+            None => format!("{{}}{step}"),
+        });
+        format!("{above}{}", steps.collect::<Vec<_>>().join("/"))
+    };
+    let mut found = Vec::new();
+    for list in all("column").iter().filter(|column| column.get("repeat").is_some_and(|repeat| repeat == "list")) {
+        found.push(written(list["path"].as_str().unwrap()));
+    }
+    for child in all("child") {
+        let rows = written(child["rows"].as_str().unwrap());
+        found.extend(repeated(program, &child, &format!("{rows}/")));
+        found.push(rows);
+    }
+    found
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
@@ -92,15 +115,9 @@ proptest! {
         // Any element that a document has below its root may be the row.
         let whole = infer(None, &documents, Some("."));
         let program = super::oracle::Mapping::read(&whole);
-        let children = program.document.get("child").and_then(|all| all.as_array()).cloned().unwrap_or_default();
-        if !children.is_empty() {
-            let rows = children[choice.index(children.len())]["rows"].as_str().unwrap().to_owned();
-            let steps = rows.split('/').map(|step| match step.split_once(':') {
-                Some((prefix, local)) => format!("{{{}}}{local}", program.document["namespaces"][prefix].as_str().unwrap()),
-                None => format!("{{}}{step}"),
-            });
-            let rows = steps.collect::<Vec<_>>().join("/");
-            assert_takes(&infer(None, &documents, Some(&rows)), &documents, true);
+        let rows = repeated(&program, &program.document, "");
+        if !rows.is_empty() {
+            assert_takes(&infer(None, &documents, Some(&rows[choice.index(rows.len())])), &documents, true);
         }
     }
 

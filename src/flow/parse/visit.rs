@@ -247,7 +247,7 @@ mod tests {
         let shown = told(
             b"<p:a xmlns:p='u' xmlns='d' k='1' p:k='&lt;&#10;\t2'>x&amp;<b/>y\r\nz\r<![CDATA[<]]><c xmlns=''>t</c></p:a>",
         );
-        let expected = "<{u}a@0 p=u =d>[{}k=1][{u}k=<\n 2]x&<{d}b@54 p=u =d></58>y\nz\n<<{}c@76 p=u>t</91></97>";
+        let expected = "<{u}a@0 p=u =d>[{}k=1][{u}k=<\n 2]x&<{d}b@57 p=u =d></61>y\nz\n<<{}c@79 p=u>t</96></102>";
         assert_eq!(shown.as_deref(), Ok(expected));
         assert_eq!(told(b"<a xml:lang='de'/>").as_deref(), Ok("<{}a@0>[{http://www.w3.org/XML/1998/namespace}lang=de]</18>"));
     }
