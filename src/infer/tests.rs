@@ -206,11 +206,12 @@ fn the_row_is_the_repeated_child_that_holds_most() {
 fn a_row_within_what_repeats_comes_with_what_is_around_it() {
     let shop = "<s><group id='a'><item>1<x/></item><item>2<x/></item><tag><k>1</k></tag><tag><k>2</k></tag></group><group id='b'/></s>";
     let mapping = infer_with(&[shop], &RowChoice::Path("group/item".to_owned()));
-    assert!(mapping.contains("\nrows = [\"group\", \"item\"]\n"), "{mapping}");
+    assert!(mapping.contains("\nrows = [\"group\", \"group/item\"]\n"), "{mapping}");
     assert_eq!(column(&mapping, "group_id").0, "path = \"/group/@id\" type = \"string\"");
     let (keys, comments) = column(&mapping, "group_tag");
-    assert_eq!(keys, "path = \"/group/tag\" type = \"list<xml>\" repeat = \"list\"");
+    assert_eq!(keys, "path = \"/group/tag\" type = \"list<struct>\" repeat = \"list\"");
     assert!(comments.iter().any(|line| line.contains("outside the row")), "{mapping}");
+    assert!(mapping.contains("  [[column.field]]\n  name = \"k\"\n  path = \"k\"\n  type = \"int64\"\n"), "{mapping}");
 }
 
 #[test]

@@ -285,7 +285,7 @@ impl Tree {
     /// repeat, and of what repeats below it.
     pub(super) fn most_rows(&self, chain: &[NodeId]) -> u64 {
         let around = chain.iter().map(|&id| self.node(id).most_in_document);
-        let mut rows = around.fold(1, u64::saturating_add);
+        let mut rows = around.fold(u64::from(chain.is_empty()), u64::saturating_add);
         let mut pending = self.node(chain.last().copied().unwrap_or(ROOT)).children.clone();
         while let Some(id) = pending.pop() {
             let node = self.node(id);
