@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::declared::{Declared, RULES, Rule};
 use super::draft::{Column, quote, quote_list};
 use super::lexical::Type;
+use super::plan::WIDTH;
 use super::rows::repeats;
 use super::tree::{NodeId, ROOT, Tree};
 use super::values::Decision;
@@ -92,7 +93,8 @@ pub(super) fn whole(
     comments.extend(seen(tree, id, place.scope, Type::Xml));
     let kind = if is_many { "list<xml>" } else { "xml" };
     let parts = if parts.is_empty() { vec![tree.local(id)] } else { parts };
-    Column { parts, path, kind: kind.to_owned(), comments, keys, ..Column::default() }
+    // How long one of them is was not counted.
+    Column { parts, path, kind: kind.to_owned(), comments, keys, bytes: f64::INFINITY, ..Column::default() }
 }
 
 /// A column of the structs that an element becomes each time it is there.
@@ -106,7 +108,9 @@ pub(super) fn structs(
 ) -> Column {
     let comments = vec![many(tree, id, place.scope)];
     let keys = vec![("repeat", "\"list\"".to_owned())];
-    Column { parts, path, kind: "list<struct>".to_owned(), comments, keys, fields, ..Column::default() }
+    let empty = tree.node(id).most_in_document as f64 * WIDTH * (fields.len() + 1) as f64;
+    let bytes = empty + fields.iter().map(|field| field.bytes).sum::<f64>();
+    Column { parts, path, kind: "list<struct>".to_owned(), comments, keys, fields, bytes, ..Column::default() }
 }
 
 /// What is to be said of an element that repeats.
@@ -162,7 +166,8 @@ fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: Str
         comments.push(format!("enum = {}", quote_list(list.iter().map(|value| &**value))));
     }
     let kind_text = kind.to_string();
-    (Column { parts, path, kind: kind_text, comments, keys, ..Column::default() }, kind)
+    let bytes = node.most_in_document.max(1) as f64 * (WIDTH + node.values.most_bytes as f64);
+    (Column { parts, path, kind: kind_text, comments, keys, bytes, ..Column::default() }, kind)
 }
 
 fn mixed(mixed: u64, with: u64, takes_all: bool) -> String {

@@ -38,12 +38,21 @@ pub(super) struct Column {
     pub(super) keys: Vec<(&'static str, String)>,
     /// Of a struct.
     pub(super) fields: Vec<Self>,
+    /// The most bytes that its values of one document take.
+    pub(super) bytes: f64,
 }
 
 impl Column {
     /// The same with a sentence why it is so.
     pub(super) fn because(mut self, why: &str) -> Self {
         self.comments.push(why.to_owned());
+        self
+    }
+
+    /// Of an element as it is: the same of all text in it.
+    pub(super) fn as_all_text(mut self) -> Self {
+        self.kind = self.kind.replace("xml", "string");
+        self.path = if self.path == "." { "string()".to_owned() } else { self.path + "/string()" };
         self
     }
 
@@ -74,6 +83,8 @@ pub(super) struct Draft {
     /// One path, or several, outermost first.
     pub(super) rows: Vec<String>,
     pub(super) row_comments: Vec<String>,
+    /// Columns of what lies around the row that are left out, because rows would share too much.
+    pub(super) not_shared: usize,
     /// Paths that have no column, because there are too many.
     pub(super) dropped: u64,
     pub(super) has_doctype: bool,

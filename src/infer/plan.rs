@@ -78,7 +78,7 @@ pub(super) fn plan(tree: &Tree, row: &Row) -> Draft {
         chain: &row.chain,
         columns: 0,
         size: 0,
-        growth: super::rows::growth(tree, row.chain.last().copied()).min(MAX_GROWTH),
+        growth: 0.0,
         dropped: 0,
     };
     let mut draft = Draft::default();
@@ -89,6 +89,7 @@ pub(super) fn plan(tree: &Tree, row: &Row) -> Draft {
     let inner = row.chain.last().copied().unwrap_or(ROOT);
     let mut table = Table::default();
     plan.outside(&mut table);
+    draft.not_shared = plan.share(&mut table, inner);
     let here = Here { is_wanted: true, ..Here::default() };
     plan.below(&mut table, Scope { node: inner, kind: Within::Row }, inner, &here);
     table.count_what_it_holds();
@@ -141,6 +142,27 @@ impl Plan<'_> {
                 table.columns.push(column);
             }
         }
+    }
+
+    /// Takes those columns of what lies around the rows away which, repeated in each row, would be more than the daemon
+    /// allows; answers how many.
+    fn share(&mut self, table: &mut Table, row: NodeId) -> usize {
+        let growth = super::rows::growth(self.tree, Some(row).filter(|row| *row != ROOT));
+        if growth <= MAX_GROWTH {
+            self.growth += growth;
+            return 0;
+        }
+        let before = table.columns.len();
+        let density = self.tree.node(row).density;
+        table.columns.retain(|column| {
+            let growth = self.growth + column.bytes * density;
+            let is_kept = growth <= MAX_GROWTH;
+            if is_kept {
+                self.growth = growth;
+            }
+            is_kept
+        });
+        before - table.columns.len()
     }
 
     /// Columns of an element that is there once in its scope: its text, its attributes, what is below it.
@@ -200,7 +222,10 @@ impl Plan<'_> {
         } else if scope.kind != Within::Row || !has_elements(tree, id) {
             self.structs(table, scope, id, &place, here);
         } else {
-            table.children.push(self.child(id, here, scope.node));
+            let child = self.child(id, here, scope.node);
+            if !child.columns.is_empty() {
+                table.children.push(child);
+            }
         }
     }
 
@@ -252,15 +277,20 @@ impl Plan<'_> {
         }
     }
 
-    /// Adds a column of elements as they are, each with the namespaces that it needs, if they do not take too much.
+    /// Adds a column of elements as they are, each with the namespaces that it needs; of all text in them where those
+    /// take too much.
     fn push_whole(&mut self, table: &mut Table, id: NodeId, column: Column, is_allowed: bool) {
+        if !is_allowed {
+            self.dropped += 1;
+            return;
+        }
         let growth = self.growth + self.tree.node(id).density * self.tree.most_declared as f64;
         let here = Here { steps: column.path.split('/').map(str::to_owned).collect(), ..Here::default() };
-        if is_allowed && growth <= MAX_GROWTH {
+        if growth <= MAX_GROWTH {
             self.growth = growth;
             self.push(table, column, &here);
         } else {
-            self.dropped += 1;
+            self.push(table, column.as_all_text().because(HEAVY), &here);
         }
     }
 
@@ -299,6 +329,7 @@ impl Plan<'_> {
 
 const CUT: &str = "it holds itself, or more paths than are told apart: cut here, and kept as it is";
 const CROWDED: &str = "more names below it than are told apart: they look like data, and it is kept as it is";
+const HEAVY: &str = "the namespaces that each would need take too much: all text in it, without the tags";
 const LARGE: &str = "too much for structs: kept as it is";
 const OUTSIDE: &str = "it repeats outside the row, where it can be no table of its own; or take it as the row";
 const TOGETHER: &str = "each with its attributes; or make it a table of its own: a [[child]]";

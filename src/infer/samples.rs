@@ -3,7 +3,6 @@
 use super::adding::{Adding, Memory};
 use super::bounds::Bounds;
 use super::draft::Draft;
-use super::plan::MAX_GROWTH;
 use super::rows;
 use super::tree::{ROOT, Tree};
 use super::xsd::Schema;
@@ -114,12 +113,9 @@ impl Samples {
         let mut draft = plan::plan(&self.tree, &row);
         draft.root_comments = self.root_comments();
         draft.row_comments = row.why.iter().cloned().collect();
-        if rows::growth(&self.tree, row.chain.last().copied()) > MAX_GROWTH {
-            draft.row_comments.push(
-                "conflict: each row has what lies around it, which is more than Forebay allows in some samples: take the \
-                 root as the row (--row .), or remove columns whose path begins with a slash"
-                    .to_owned(),
-            );
+        if draft.not_shared > 0 {
+            let what = "values around the row have no column: in each row they would be more than Forebay allows";
+            draft.row_comments.push(format!("conflict: {} {what}; --row . has them once", draft.not_shared));
         }
         let without = row.chain.last().map_or(0, |&row| self.taken.saturating_sub(self.tree.node(row).documents));
         if without > 0 {

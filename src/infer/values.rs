@@ -73,6 +73,8 @@ pub(super) struct Values {
     patterns: Option<u8>,
     /// Characters of the longest text.
     pub(super) longest: usize,
+    /// Bytes of the text with the most.
+    pub(super) most_bytes: usize,
     examples: Vec<Box<str>>,
     has_more: bool,
 }
@@ -94,6 +96,7 @@ impl Values {
             return;
         }
         self.longest = self.longest.max(text.chars().count());
+        self.most_bytes = self.most_bytes.max(text.len());
         self.remember(text, examples);
         let trimmed = text.trim_matches(is_space);
         self.spaced += u64::from(trimmed.len() != text.len());

@@ -7,6 +7,7 @@
 
 mod command;
 mod generated;
+mod hostile;
 mod oracle;
 mod reader;
 mod real;
