@@ -9,8 +9,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use drift::{DriftColumn, DriftTable, DriftTables};
 pub use crate::model::status::{LaneState, Node};
+pub use drift::{DriftColumn, DriftTable, DriftTables};
 
 /// An instant, as RFC 3339 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -76,13 +76,7 @@ pub(super) fn list(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>,
 }
 
 /// A column of an element as it is, with its tags.
-pub(super) fn whole(
-    tree: &Tree,
-    id: NodeId,
-    place: &Place,
-    parts: Vec<Arc<str>>,
-    path: String,
-) -> Column {
+pub(super) fn whole(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: String) -> Column {
     let mut comments = Vec::new();
     let mut keys = Vec::new();
     let is_many = id != place.scope && repeats(tree, id);

@@ -194,7 +194,8 @@ impl Declared {
         let Some(rules) = &self.rules else { return };
         let mut memory = Memory::default();
         for (rule, caster) in self.judges.0.iter() {
-            let is_held = caster.cast(text, &mut memory).is_ok() && (*rule != Rule::Type || is_kept_apart(rules.kind, text));
+            let is_held =
+                caster.cast(text, &mut memory).is_ok() && (*rule != Rule::Type || is_kept_apart(rules.kind, text));
             if is_held {
                 continue;
             }
@@ -232,11 +233,13 @@ mod tests {
 
     #[test]
     fn values_are_judged_as_the_daemon_judges_them() {
-        let mut amount = declared(Rules { min: Some("0.5".into()), max: Some("10".into()), ..rules(Type::Decimal(6, 2)) });
+        let mut amount =
+            declared(Rules { min: Some("0.5".into()), max: Some("10".into()), ..rules(Type::Decimal(6, 2)) });
         for text in ["7", " 0.50 ", "", "10.00", "0.25", "11", "1.234", "x"] {
             amount.check(text);
         }
-        let broken: Vec<_> = amount.broken.iter().map(|(rule, (count, first))| (*rule, *count, first.as_str())).collect();
+        let broken: Vec<_> =
+            amount.broken.iter().map(|(rule, (count, first))| (*rule, *count, first.as_str())).collect();
         assert_eq!(broken, [(Rule::Type, 2, "1.234"), (Rule::Min, 1, "0.25"), (Rule::Max, 1, "11")]);
         let mut code = declared(Rules { max_length: Some(3), allowed: vec!["a b".into()], ..rules(Type::String) });
         code.check(" a\n b ");

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::flow::parse::is_unqualified_name;
 use super::tree::{NameId, Names};
+use crate::flow::parse::is_unqualified_name;
 
 /// Longest name of a column or table.
 const MAX_NAME: usize = 120;
@@ -158,7 +158,10 @@ impl<'n> Prefixes<'n> {
             return prefix.clone();
         }
         let usable = |prefix: &str| {
-            is_unqualified_name(prefix) && prefix.is_ascii() && !prefix.to_lowercase().starts_with("xml") && prefix.len() <= 32
+            is_unqualified_name(prefix)
+                && prefix.is_ascii()
+                && !prefix.to_lowercase().starts_with("xml")
+                && prefix.len() <= 32
         };
         let seen = self.names.prefixes.get(uri).map(String::as_str).filter(|prefix| usable(prefix));
         let last = uri.split(['/', ':', '#']).rfind(|part| !part.is_empty()).unwrap_or_default();

@@ -170,7 +170,8 @@ impl Plan<'_> {
         let node = self.tree.node(id);
         if node.is_crowded {
             let is_single = scope.kind == Within::Row;
-            let column = column::whole(self.tree, id, &place(scope, here), here.parts.clone(), joined(&here.steps, None));
+            let column =
+                column::whole(self.tree, id, &place(scope, here), here.parts.clone(), joined(&here.steps, None));
             return self.push_whole(table, id, column.because(CROWDED), is_single);
         }
         if let Some(take) = column::own_text(self.tree, id) {

@@ -273,7 +273,12 @@ fn a_document_that_cannot_be_read_is_named_and_left_out() {
     assert!(samples.add("deep.xml", deep.as_bytes()).unwrap_err().contains("256"));
     assert!(samples.add("latin.xml", b"<a>\xE9</a>").is_err());
     let mapping = samples.mapping(&RowChoice::Proposed).unwrap();
-    assert!(mapping.contains("# Left out, because they cannot be read: 25\n#   bad.xml: the payload is empty (xml.empty, line 1)\n"), "{mapping}");
+    assert!(
+        mapping.contains(
+            "# Left out, because they cannot be read: 25\n#   bad.xml: the payload is empty (xml.empty, line 1)\n"
+        ),
+        "{mapping}"
+    );
     assert!(mapping.contains("#   and 5 more\n") && mapping.contains("# seen 1 times in 1 a"), "{mapping}");
     assert!(Samples::new(None).mapping(&RowChoice::Proposed).is_err());
 }

@@ -62,9 +62,9 @@ impl Names {
 
     /// Whether that is the name of a number.
     pub(super) fn is(&self, id: NameId, name: &QName<'_>) -> bool {
-        self.all.get(id).is_some_and(|known| {
-            *known.local == *name.local && known.namespace.as_deref() == name.namespace
-        })
+        self.all
+            .get(id)
+            .is_some_and(|known| *known.local == *name.local && known.namespace.as_deref() == name.namespace)
     }
 
     /// The number of a name in a document, which also tells a prefix for its namespace.

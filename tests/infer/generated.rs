@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{assert_takes, infer};
 
 /// A value as documents have it: of every form, and of none.
-fn value() -> impl Strategy<Value = String> {
+pub(crate) fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
         "-?[0-9]{1,22}(\\.[0-9]{1,20})?",
@@ -21,7 +21,7 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\n', "&#10;")
 }
 

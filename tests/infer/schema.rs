@@ -95,7 +95,7 @@ fn order() -> Schema {
 }
 
 /// A small schema around one declaration within the root's sequence.
-fn around(declaration: &str, attributes: &str) -> Schema {
+pub(crate) fn around(declaration: &str, attributes: &str) -> Schema {
     let text = format!(
         "<xs:schema xmlns:xs=\"http://www.w3.org/2001/XMLSchema\"><xs:element name=\"r\"><xs:complexType>\
          <xs:sequence>{declaration}</xs:sequence>{attributes}</xs:complexType></xs:element></xs:schema>"

@@ -70,8 +70,8 @@ mod vocabulary;
 mod walk;
 mod well_formed;
 
-pub use chars::is_unqualified_name;
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
+pub use chars::is_unqualified_name;
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;

@@ -249,7 +249,10 @@ mod tests {
         );
         let expected = "<{u}a@0 p=u =d>[{}k=1][{u}k=<\n 2]x&<{d}b@57 p=u =d></61>y\nz\n<<{}c@79 p=u>t</96></102>";
         assert_eq!(shown.as_deref(), Ok(expected));
-        assert_eq!(told(b"<a xml:lang='de'/>").as_deref(), Ok("<{}a@0>[{http://www.w3.org/XML/1998/namespace}lang=de]</18>"));
+        assert_eq!(
+            told(b"<a xml:lang='de'/>").as_deref(),
+            Ok("<{}a@0>[{http://www.w3.org/XML/1998/namespace}lang=de]</18>")
+        );
     }
 
     #[test]
