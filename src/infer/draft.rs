@@ -85,6 +85,8 @@ pub(super) struct Draft {
     pub(super) row_comments: Vec<String>,
     /// Columns of what lies around the row that are left out, because rows would share too much.
     pub(super) not_shared: usize,
+    /// Optional paths of the schema that no sample has, and which have no column, because there are many.
+    pub(super) unseen: u64,
     /// Paths that have no column, because there are too many.
     pub(super) dropped: u64,
     pub(super) has_doctype: bool,

@@ -18,6 +18,8 @@ const MAX_NESTED: usize = 2;
 const MAX_COLUMNS: usize = 5000;
 /// Most columns and steps of their paths: what a mapping may hold, with some room for people.
 const MAX_SIZE: usize = 50_000;
+/// Paths of a schema that no sample has and that have a column all the same, if there are no more.
+const FEW_UNSEEN: usize = 200;
 /// Structs inside each other that a mapping may have.
 const MAX_STRUCTS: usize = 15;
 /// Bytes that shared values, structs and namespace declarations may add for each byte of a document: half of what the
@@ -67,6 +69,10 @@ struct Plan<'t> {
     growth: f64,
     /// Paths that have no column.
     dropped: u64,
+    /// Optional paths of the schema have no column where no sample has them.
+    is_seen_only: bool,
+    /// Those.
+    unseen: u64,
 }
 
 /// The columns and tables of a draft; its comments and limits are left to the caller.
@@ -80,6 +86,8 @@ pub(super) fn plan(tree: &Tree, row: &Row) -> Draft {
         size: 0,
         growth: 0.0,
         dropped: 0,
+        is_seen_only: is_mostly_unseen(tree),
+        unseen: 0,
     };
     let mut draft = Draft::default();
     if tree.roots.len() <= 1 {
@@ -97,6 +105,7 @@ pub(super) fn plan(tree: &Tree, row: &Row) -> Draft {
     plan.name_tables(&mut table, &tree.local(inner));
     draft.table = table;
     draft.dropped = plan.dropped;
+    draft.unseen = plan.unseen;
     draft.namespaces = plan.prefixes.given();
     draft
 }
@@ -185,7 +194,9 @@ impl Plan<'_> {
             self.push(table, column, here);
         }
         for &child in &node.children {
-            if self.tree.node(child).is_attribute {
+            if self.is_left_unseen(child) {
+                self.unseen += 1;
+            } else if self.tree.node(child).is_attribute {
                 let name = self.prefixes.write(self.tree.node(child).name);
                 let path = joined(&here.steps, Some(&format!("@{name}")));
                 let parts = here.parts.iter().cloned().chain([self.tree.local(child)]).collect();
@@ -295,6 +306,11 @@ impl Plan<'_> {
         }
     }
 
+    fn is_left_unseen(&self, id: NodeId) -> bool {
+        let node = self.tree.node(id);
+        self.is_seen_only && node.count == 0 && node.declared.as_ref().is_none_or(|declared| declared.min == 0)
+    }
+
     fn has_room(&self, here: &Here) -> bool {
         self.columns < MAX_COLUMNS && self.size + here.steps.len() < MAX_SIZE
     }
@@ -334,6 +350,13 @@ const HEAVY: &str = "the namespaces that each would need take too much: all text
 const LARGE: &str = "too much for structs: kept as it is";
 const OUTSIDE: &str = "it repeats outside the row, where it can be no table of its own; or take it as the row";
 const TOGETHER: &str = "each with its attributes; or make it a table of its own: a [[child]]";
+
+/// Whether a schema has so much beside what is in the samples that a person would not find that again.
+fn is_mostly_unseen(tree: &Tree) -> bool {
+    let ends = tree.nodes.iter().filter(|node| node.children.is_empty());
+    let (seen, unseen): (Vec<_>, Vec<_>) = ends.partition(|node| node.count > 0);
+    !seen.is_empty() && unseen.len() > FEW_UNSEEN.max(2 * seen.len())
+}
 
 fn place(scope: Scope, here: &Here) -> Place {
     Place { scope: scope.node, is_wanted: here.is_wanted }

@@ -4,7 +4,7 @@ use super::adding::{Adding, Memory};
 use super::bounds::Bounds;
 use super::draft::Draft;
 use super::rows;
-use super::tree::{ROOT, Tree};
+use super::tree::{Node, ROOT, Tree};
 use super::xsd::Schema;
 use super::{plan, write};
 use crate::flow::parse::WellFormed;
@@ -184,6 +184,16 @@ impl Samples {
         if draft.dropped > 0 {
             let what = "paths have no column, because a mapping of so many would be of no use";
             said.push(format!("{} {what}: they are left to `unmapped`; --row takes a part.", draft.dropped));
+        }
+        if draft.unseen > 0 {
+            let what =
+                "optional attributes and elements of the schema are in no sample and have no column, nor has what";
+            said.push(format!("{} {what} is below them: they are left to `unmapped`.", draft.unseen));
+        }
+        if self.tree.nodes.iter().any(Node::is_decimal_as_seen) {
+            said.push(
+                "Decimals have the digits that were seen: give them the room that other messages need.".to_owned(),
+            );
         }
         let conflicts = draft.table.conflicts();
         if !conflicts.is_empty() {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::declared::Declared;
+use super::lexical::Type;
 use super::values::Values;
 use super::xsd::Schema;
 use crate::flow::parse::QName;
@@ -116,6 +117,14 @@ pub(super) struct Node {
     /// Whether what the schema says of what is below it is in the tree.
     pub(super) is_expanded: bool,
     pub(super) seen: Seen,
+}
+
+impl Node {
+    /// Whether it is a decimal whose digits only the samples tell.
+    pub(super) fn is_decimal_as_seen(&self) -> bool {
+        let has_rules = self.declared.as_ref().is_some_and(|declared| declared.rules.is_some());
+        !has_rules && self.values.filled() > 0 && matches!(self.values.decide().kind, Type::Decimal(..))
+    }
 }
 
 /// What is counted of a path while a document is read.
