@@ -20,7 +20,7 @@
 //! | with and without zone in one place | timestamp | string, a conflict | which zone the others mean is not in the data |
 //! | dates and timestamps in one place | timestamp | string, a conflict | a date is no instant |
 //! | a long and a date in one place | string | string, a conflict | the same, but said |
-//! | repeated element | array | list, or a table of its own | |
+//! | repeated element | array | a list if it is a text, of structs if it has attributes, a table of its own if it has elements | |
 //! | attribute `id` and element `id` | one column, null | `id` and `id_attr` | |
 //!
 //! Memory grows with the number of distinct paths (20,000 at most), not with the number or size of the documents, of

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::column::{self, Place};
 use super::draft::{Column, Draft, Origin, Prefixes, Table, name_columns, table_name};
-use super::rows::{Row, is_complex, repeats};
+use super::rows::{Row, repeats};
 use super::tree::{NodeId, ROOT, Tree};
 
 /// How often an element may stand inside one of its own name before it is taken as it is.
@@ -228,10 +228,10 @@ impl Plan<'_> {
         } else if !is_many {
             here.is_wanted &= node.declared.as_ref().is_some_and(|declared| declared.min > 0 && !declared.is_nillable);
             self.below(table, scope, id, &here);
-        } else if !is_complex(tree, id) {
+        } else if !self.holds(id, |_| true) {
             let column = column::list(tree, id, &place, here.parts.clone(), path);
             self.push(table, column, &here);
-        } else if scope.kind != Within::Row || !has_elements(tree, id) {
+        } else if scope.kind != Within::Row || !self.holds(id, |child| !tree.node(child).is_attribute) {
             self.structs(table, scope, id, &place, here);
         } else {
             let child = self.child(id, here, scope.node);
@@ -306,6 +306,11 @@ impl Plan<'_> {
         }
     }
 
+    /// Whether anything of a kind is below an element that has a column.
+    fn holds(&self, id: NodeId, is_wanted: impl Fn(NodeId) -> bool) -> bool {
+        self.tree.node(id).children.iter().any(|&child| is_wanted(child) && !self.is_left_unseen(child))
+    }
+
     fn is_left_unseen(&self, id: NodeId) -> bool {
         let node = self.tree.node(id);
         self.is_seen_only && node.count == 0 && node.declared.as_ref().is_none_or(|declared| declared.min == 0)
@@ -360,10 +365,6 @@ fn is_mostly_unseen(tree: &Tree) -> bool {
 
 fn place(scope: Scope, here: &Here) -> Place {
     Place { scope: scope.node, is_wanted: here.is_wanted }
-}
-
-fn has_elements(tree: &Tree, id: NodeId) -> bool {
-    tree.node(id).children.iter().any(|&child| !tree.node(child).is_attribute)
 }
 
 fn joined(steps: &[String], take: Option<&str>) -> String {

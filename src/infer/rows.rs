@@ -20,7 +20,7 @@ pub(super) fn repeats(tree: &Tree, id: NodeId) -> bool {
 }
 
 /// Whether it has elements or attributes below it, so that one column cannot hold it.
-pub(super) fn is_complex(tree: &Tree, id: NodeId) -> bool {
+fn is_complex(tree: &Tree, id: NodeId) -> bool {
     !tree.node(id).children.is_empty()
 }
 

@@ -13,6 +13,8 @@ use crate::model::violation::Violation;
 
 /// Documents that were left out are named up to this many.
 const NAMED: usize = 20;
+/// Names of columns in one line of the head.
+const CONFLICTS_A_LINE: usize = 5;
 
 /// Which element is to be the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,8 +198,10 @@ impl Samples {
             );
         }
         let conflicts = draft.table.conflicts();
-        if !conflicts.is_empty() {
-            said.push(format!("Conflicts in: {}", conflicts.join(", ")));
+        for (number, names) in conflicts.chunks(CONFLICTS_A_LINE).enumerate() {
+            let begin = if number == 0 { "Conflicts in: " } else { "  " };
+            let end = if (number + 1) * CONFLICTS_A_LINE < conflicts.len() { "," } else { "" };
+            said.push(format!("{begin}{}{end}", names.join(", ")));
         }
         said
     }

@@ -328,3 +328,38 @@ fn limits_grow_with_what_was_seen() {
     let many = format!("<r>{}</r>", "<a n='1'/>".repeat(100_001));
     assert!(infer_with(&[&many], &RowChoice::Proposed).contains("\nrows = 200002\n"));
 }
+
+#[test]
+fn a_text_with_attributes_that_repeats_is_a_list_of_structs() {
+    let mapping = infer(
+        "<r><note lang='de'>eins</note><note lang='en'>one</note><deep><p n='1'><q k='a'>x</q><q k='b'>y</q></p><p n='2'/></deep></r>",
+    );
+    let (keys, comments) = column(&mapping, "note");
+    assert_eq!(keys, "path = \"note\" type = \"list<struct>\" repeat = \"list\"");
+    assert!(comments.iter().any(|line| line.contains("repeats: up to 2 in one r")), "{comments:?}");
+    assert!(comments.iter().any(|line| line.contains("[[child]]")), "the other way is told: {comments:?}");
+    assert_eq!(column(&mapping, "value").0, "path = \".\" type = \"string\"");
+    assert_eq!(column(&mapping, "lang").0, "path = \"@lang\" type = \"string\"");
+    // In a child table too; elements of its own make it one.
+    assert!(mapping.contains("[[child]]\nname = \"r_deep_p\"\nrows = \"deep/p\"\n"), "{mapping}");
+    assert!(mapping.contains("    [[child.column.field]]\n    name = \"k\"\n    path = \"@k\"\n"), "{mapping}");
+}
+
+#[test]
+fn what_repeats_around_the_row_keeps_its_structure() {
+    let shop = "<s><b t='o'><amt c='EUR'>1.5</amt><tag>a</tag><tag>b</tag></b><b><sub><n>1</n></sub><sub><n>2</n></sub></b>\
+                <item><x>1</x></item><item><x>2</x></item></s>";
+    let mapping = infer_with(&[shop], &RowChoice::Path("item".to_owned()));
+    assert_eq!(column(&mapping, "b").0, "path = \"/b\" type = \"list<struct>\" repeat = \"list\"");
+    for (name, keys) in [
+        ("t", "path = \"@t\" type = \"string\""),
+        ("amt", "path = \"amt\" type = \"decimal(2,1)\""),
+        ("amt_c", "path = \"amt/@c\" type = \"string\""),
+        ("tag", "path = \"tag\" type = \"list<string>\" repeat = \"list\""),
+        ("sub", "path = \"sub\" type = \"list<struct>\" repeat = \"list\""),
+        ("n", "path = \"n\" type = \"int64\""),
+    ] {
+        assert_eq!(column(&mapping, name).0, keys, "{mapping}");
+    }
+    assert!(mapping.contains("# seen 1 times in 2 b; null 50.0 %; longest 3; decimal"), "{mapping}");
+}
