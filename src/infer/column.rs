@@ -243,6 +243,10 @@ fn by_schema(
 ) -> Type {
     let Some(rules) = &declared.rules else { return samples.kind };
     if let Some((count, example)) = declared.broken.get(&Rule::Type) {
+        if rules.is_zone_open && matches!(samples.kind, Type::LocalTimestamp(_)) {
+            notes.push("no sample has a zone".to_owned());
+            return samples.kind;
+        }
         let (said, example) = (rules.kind, quote(example));
         notes.push(format!("conflict: the schema says {said}, and {count} samples are not, such as {example}"));
         notes.extend(samples.notes.iter().cloned());

@@ -46,6 +46,8 @@ pub(super) const RULES: [(Rule, &str); 6] = [
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
     pub(super) kind: Type,
+    /// It is a timestamp, and the schema leaves open whether it has a zone.
+    pub(super) is_zone_open: bool,
     pub(super) space: Space,
     pub(super) allowed: Vec<String>,
     /// Linear-time regular expression for the whole text, as written in a mapping.
@@ -228,7 +230,17 @@ mod tests {
     fn rules(kind: Type) -> Rules {
         let (min, max) = (None, None);
         let (min_length, max_length) = (None, None);
-        Rules { kind, space: Space::Collapsed, allowed: Vec::new(), regex: None, min, max, min_length, max_length }
+        Rules {
+            kind,
+            is_zone_open: false,
+            space: Space::Collapsed,
+            allowed: Vec::new(),
+            regex: None,
+            min,
+            max,
+            min_length,
+            max_length,
+        }
     }
 
     #[test]

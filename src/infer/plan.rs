@@ -20,6 +20,9 @@ const MAX_COLUMNS: usize = 5000;
 const MAX_SIZE: usize = 50_000;
 /// Paths of a schema that no sample has and that have a column all the same, if there are no more.
 const FEW_UNSEEN: usize = 200;
+/// Most child tables, each of which is a file in every commit, and how deep they may lie.
+const MAX_TABLES: usize = 100;
+const MAX_TABLE_DEPTH: usize = 10;
 /// Structs inside each other that a mapping may have.
 const MAX_STRUCTS: usize = 15;
 /// Bytes that shared values, structs and namespace declarations may add for each byte of a document: half of what the
@@ -38,8 +41,8 @@ struct Scope {
 /// What columns are columns of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Within {
-    /// A row: what repeats in it may be a table of its own.
-    Row,
+    /// A row, below so many others: what repeats in it may be a table of its own.
+    Row(usize),
     /// What lies around the rows.
     Outside,
     /// So many structs inside each other.
@@ -59,7 +62,7 @@ struct Here {
 struct Plan<'t> {
     tree: &'t Tree,
     prefixes: Prefixes<'t>,
-    tables: BTreeSet<String>,
+    tables: usize,
     /// Elements of the row's way: they have no columns in those around them.
     chain: &'t [NodeId],
     /// Columns so far, and their size in the mapping.
@@ -80,7 +83,7 @@ pub(super) fn plan(tree: &Tree, row: &Row) -> Draft {
     let mut plan = Plan {
         tree,
         prefixes: Prefixes::new(&tree.names),
-        tables: BTreeSet::new(),
+        tables: 0,
         chain: &row.chain,
         columns: 0,
         size: 0,
@@ -99,10 +102,10 @@ pub(super) fn plan(tree: &Tree, row: &Row) -> Draft {
     plan.outside(&mut table);
     draft.not_shared = plan.share(&mut table, inner);
     let here = Here { is_wanted: true, ..Here::default() };
-    plan.below(&mut table, Scope { node: inner, kind: Within::Row }, inner, &here);
+    plan.below(&mut table, Scope { node: inner, kind: Within::Row(0) }, inner, &here);
     table.count_what_it_holds();
     name_columns(&mut table, &tree.local(ROOT));
-    plan.name_tables(&mut table, &tree.local(inner));
+    name_tables(&mut table, &tree.local(inner), &mut BTreeSet::new());
     draft.table = table;
     draft.dropped = plan.dropped;
     draft.unseen = plan.unseen;
@@ -178,7 +181,7 @@ impl Plan<'_> {
     fn below(&mut self, table: &mut Table, scope: Scope, id: NodeId, here: &Here) {
         let node = self.tree.node(id);
         if node.is_crowded {
-            let is_single = scope.kind == Within::Row;
+            let is_single = matches!(scope.kind, Within::Row(_));
             let column =
                 column::whole(self.tree, id, &place(scope, here), here.parts.clone(), joined(&here.steps, None));
             return self.push_whole(table, id, column.because(CROWDED), is_single);
@@ -231,19 +234,27 @@ impl Plan<'_> {
         } else if !self.holds(id, |_| true) {
             let column = column::list(tree, id, &place, here.parts.clone(), path);
             self.push(table, column, &here);
-        } else if scope.kind != Within::Row || !self.holds(id, |child| !tree.node(child).is_attribute) {
-            self.structs(table, scope, id, &place, here);
         } else {
-            let child = self.child(id, here, scope.node);
-            if !child.columns.is_empty() {
-                table.children.push(child);
-            }
+            let why = match scope.kind {
+                _ if !self.holds(id, |child| !tree.node(child).is_attribute) => TOGETHER,
+                Within::Outside => OUTSIDE,
+                Within::Struct(_) => INSIDE,
+                Within::Row(depth) if depth >= MAX_TABLE_DEPTH || self.tables >= MAX_TABLES => MANY,
+                Within::Row(depth) => {
+                    let child = self.child(id, here, scope.node, depth + 1);
+                    if !child.columns.is_empty() {
+                        table.children.push(child);
+                    }
+                    return;
+                }
+            };
+            self.structs(table, scope, id, &place, here, why);
         }
     }
 
     /// A column of the structs that an element becomes each time it is there; where they would take too much, of the
     /// elements as they are.
-    fn structs(&mut self, table: &mut Table, scope: Scope, id: NodeId, place: &Place, here: Here) {
+    fn structs(&mut self, table: &mut Table, scope: Scope, id: NodeId, place: &Place, here: Here, why: &str) {
         let depth = if let Within::Struct(depth) = scope.kind { depth + 1 } else { 1 };
         let mut inside = Table::default();
         if depth <= MAX_STRUCTS {
@@ -258,12 +269,12 @@ impl Plan<'_> {
             return self.push_whole(table, id, column.because(LARGE), true);
         }
         self.growth = growth;
-        let why = if scope.kind == Within::Outside { OUTSIDE } else { TOGETHER };
         let column = column::structs(self.tree, id, place, here.parts.clone(), path, inside.columns);
         self.push(table, column.because(why), &here);
     }
 
-    fn child(&mut self, id: NodeId, here: Here, parent: NodeId) -> Table {
+    fn child(&mut self, id: NodeId, here: Here, parent: NodeId, depth: usize) -> Table {
+        self.tables += 1;
         self.size += here.steps.len();
         let mut child = Table {
             parts: here.parts,
@@ -272,7 +283,7 @@ impl Plan<'_> {
             ..Table::default()
         };
         let inside = Here { is_wanted: true, ..Here::default() };
-        self.below(&mut child, Scope { node: id, kind: Within::Row }, id, &inside);
+        self.below(&mut child, Scope { node: id, kind: Within::Row(depth) }, id, &inside);
         child.count_what_it_holds();
         name_columns(&mut child, &self.tree.local(ROOT));
         child
@@ -320,14 +331,6 @@ impl Plan<'_> {
         self.columns < MAX_COLUMNS && self.size + here.steps.len() < MAX_SIZE
     }
 
-    fn name_tables(&mut self, table: &mut Table, parent: &str) {
-        for child in &mut table.children {
-            child.name = table_name(parent, &child.parts, &mut self.tables);
-            let name = child.name.clone();
-            self.name_tables(child, &name);
-        }
-    }
-
     /// Whether an element is taken as it is, because it lies in itself again and again, or because the schema's types
     /// do.
     fn is_cut(&self, id: NodeId) -> bool {
@@ -354,6 +357,8 @@ const CROWDED: &str = "more names below it than are told apart: they look like d
 const HEAVY: &str = "the namespaces that each would need take too much: all text in it, without the tags";
 const LARGE: &str = "too much for structs: kept as it is";
 const OUTSIDE: &str = "it repeats outside the row, where it can be no table of its own; or take it as the row";
+const INSIDE: &str = "a struct holds no tables: structs inside it";
+const MANY: &str = "more child tables, or deeper ones, than are of use: structs instead";
 const TOGETHER: &str = "each with its attributes; or make it a table of its own: a [[child]]";
 
 /// Whether a schema has so much beside what is in the samples that a person would not find that again.
@@ -361,6 +366,14 @@ fn is_mostly_unseen(tree: &Tree) -> bool {
     let ends = tree.nodes.iter().filter(|node| node.children.is_empty());
     let (seen, unseen): (Vec<_>, Vec<_>) = ends.partition(|node| node.count > 0);
     !seen.is_empty() && unseen.len() > FEW_UNSEEN.max(2 * seen.len())
+}
+
+fn name_tables(table: &mut Table, parent: &str, taken: &mut BTreeSet<String>) {
+    for child in &mut table.children {
+        child.name = table_name(parent, &child.parts, taken);
+        let name = child.name.clone();
+        name_tables(child, &name, taken);
+    }
 }
 
 fn place(scope: Scope, here: &Here) -> Place {

@@ -102,6 +102,7 @@ fn what_a_person_has_to_decide_is_said() {
         (&["2026-10-15Z"], "a zone after a date"),
         (&["2026-10-15T18:42:00.123456789Z"], "Processed zone cannot hold them"),
         (&[" 7"], "white space at the ends of 1"),
+        (&["201904245375204223076552"], "if it is an identifier"),
         (&[], "no value was seen"),
         (&["7", "7"], "empty 50.0 %"),
         (&["a", "b", "a", "b", "a", "b", "a", "b"], "enum = [\"a\", \"b\"]"),

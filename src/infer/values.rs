@@ -203,7 +203,10 @@ impl Values {
         if only(&[Form::Whole]) {
             return match self.whole_digits {
                 _ if !self.is_wide => plain(Type::Int64),
-                0..=DECIMAL_DIGITS => plain(decimal(self.whole_digits, 0)),
+                0..=DECIMAL_DIGITS => noted(
+                    decimal(self.whole_digits, 0),
+                    "too many digits for int64: if it is an identifier, string takes whatever comes",
+                ),
                 _ => noted(Type::String, "whole numbers of more than 38 digits: no number type holds them"),
             };
         }

@@ -127,7 +127,7 @@ proptest! {
         let _verdict = samples.add("bytes", &bytes);
         if samples.add("text", text.as_bytes()).is_ok() {
             let mapping = samples.mapping(&forebay::infer::RowChoice::Proposed).unwrap();
-            super::oracle::Mapping::read(&mapping);
+            super::assert_takes(&mapping, &[text], true);
         }
     }
 }

@@ -51,6 +51,15 @@ fn deep_and_wide_at_once() {
     let mut samples = Samples::new(None);
     let deep = "<a>".repeat(257) + &"</a>".repeat(257);
     assert!(samples.add("deep", deep.as_bytes()).unwrap_err().contains("limit.depth"));
+    // A table in a table in a table, as deep as it goes; and more of them side by side than anybody wants files.
+    let inside = (1..120).rev().fold("<z>1</z>".to_owned(), |inner, depth| {
+        format!("<t{depth}><k>{depth}</k></t{depth}><t{depth}>{inner}</t{depth}>")
+    });
+    let mapping = assert_takes(&[format!("<r>{inside}</r>")]);
+    assert!(mapping.contains("structs instead") && mapping.contains("type = \"list<struct>\""), "{mapping}");
+    let beside: String = (0..300).map(|n| format!("<t{n}><k>1</k></t{n}><t{n}><k>2</k></t{n}>")).collect();
+    let mapping = assert_takes(&[format!("<r>{beside}</r>")]);
+    assert_eq!(mapping.matches("[[child]]").count(), 100);
     let nested = "<a><t>1</t>".repeat(200) + &"</a>".repeat(200);
     assert_takes(&[nested]);
 }

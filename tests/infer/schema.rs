@@ -203,8 +203,8 @@ fn samples_that_break_the_schema_are_taken_and_told() {
         <xs:element name='c' maxOccurs='9'><xs:simpleType><xs:restriction base='xs:string'><xs:enumeration value='a'/></xs:restriction></xs:simpleType></xs:element>\
         <xs:element name='m' maxOccurs='9'><xs:simpleType><xs:restriction base='xs:int'><xs:maxInclusive value='9'/></xs:restriction></xs:simpleType></xs:element>\
         <xs:element name='l' maxOccurs='9'><xs:simpleType><xs:restriction base='xs:string'><xs:maxLength value='2'/><xs:pattern value='x*'/></xs:restriction></xs:simpleType></xs:element>\
-        <xs:element name='t' type='xs:dateTime'/><xs:element name='must' type='xs:int'/><xs:element name='once' type='xs:int'/>";
-    let sample = "<r><n>1</n><n>x</n><c>b</c><m>10</m><m>3</m><l>xxx</l><l>y</l><t>2026-10-15T10:00:00</t><once>1</once><once>2</once><more>7</more></r>";
+        <xs:element name='t' type='xs:dateTime'/><xs:element name='u' type='xs:dateTime' maxOccurs='9'/><xs:element name='must' type='xs:int'/><xs:element name='once' type='xs:int'/>";
+    let sample = "<r><n>1</n><n>x</n><c>b</c><m>10</m><m>3</m><l>xxx</l><l>y</l><t>2026-10-15T10:00:00</t><u>2026-10-15T10:00:00</u><u>2026-10-15T10:00:00Z</u><once>1</once><once>2</once><more>7</more></r>";
     let mapping = infer(Some(around(declared, "")), &[sample], None);
     assert_takes(&mapping, &[sample], true);
     for (name, keys, said) in [
@@ -224,7 +224,8 @@ fn samples_that_break_the_schema_are_taken_and_told() {
             "conflict: 1 samples break the schema's max = 9, such as \"10\"",
         ),
         ("l", "path = \"l\"; type = \"list<string>\"; repeat = \"list\"", "break the schema's max_length = 2"),
-        ("t", "path = \"t\"; type = \"timestamp_ntz\"; required = true", "conflict: the schema says timestamp"),
+        ("t", "path = \"t\"; type = \"timestamp_ntz\"; required = true", "leaves open whether it has a zone"),
+        ("u", "path = \"u\"; type = \"list<string>\"; repeat = \"list\"", "conflict: the schema says timestamp"),
         ("must", "path = \"must\"; type = \"int32\"", "conflict: the schema requires it, and 1 samples have none"),
         ("once", "path = \"once\"; type = \"list<int32>\"; repeat = \"list\"", "repeats: up to 2 in one r"),
         ("more", "path = \"more\"; type = \"int64\"", "not in the schema"),
