@@ -47,6 +47,7 @@ mod decode;
 mod doctype;
 mod drift;
 mod elements;
+mod excerpt;
 mod fields;
 mod flatten;
 mod found;
@@ -63,6 +64,7 @@ mod route;
 mod rows;
 mod scopes;
 mod scratch;
+mod steady;
 mod text;
 mod unmapped;
 mod visit;
@@ -72,12 +74,14 @@ mod well_formed;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
 pub use chars::is_unqualified_name;
+pub use excerpt::{Excerpt, excerpts};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
 pub use route::Route;
+pub use steady::parse_steadily;
 pub use visit::{QName, Scope, Visitor};
-pub use well_formed::WellFormed;
+pub use well_formed::{WellFormed, too_long};
 
 #[cfg(test)]
 pub(in crate::flow) mod tests;

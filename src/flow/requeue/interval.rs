@@ -2,9 +2,7 @@
 //! changes anything.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::carry::{fit, path_of, unite};
 use super::message::{messages, slice_rows};
@@ -16,7 +14,7 @@ use crate::flow::buffer::file::SpooledFile;
 use crate::flow::buffer::pressure::EncoderMemory;
 use crate::flow::buffer::quarantine::quarantine_schema;
 use crate::flow::buffer::sums::BatchSums;
-use crate::flow::parse::{Care, NO_MESSAGE, Parser, ParserTable, Route};
+use crate::flow::parse::{Parser, ParserTable, Route, parse_steadily};
 use crate::flow::spool::{Spool, SpoolFile};
 use crate::flow::validate::{self, Rules};
 use crate::lake::PendingInterval;
@@ -165,24 +163,9 @@ impl Requeuer {
         }
     }
 
-    /// Messages through the parser and the rules. One that makes the parser panic is left out, as in the pool.
+    /// Messages through the parser and the rules.
     fn read(&self, parser: &mut Parser, raw: &Arc<RawBatch>, route: &Route) -> Result<ValidBatch, Fault> {
-        let mut poisoned: Vec<u32> = Vec::new();
-        let parsed = loop {
-            let progress = AtomicU32::new(NO_MESSAGE);
-            let care = Care { poisoned: &poisoned, is_isolated: !poisoned.is_empty(), progress: Some(&progress) };
-            let run = catch_unwind(AssertUnwindSafe(|| parser.parse_with_care(raw, route.clone(), &care)));
-            if let Ok(parsed) = run {
-                break parsed?;
-            }
-            *parser = self.parser();
-            let at = progress.load(Ordering::Acquire);
-            if at == NO_MESSAGE || poisoned.contains(&at) {
-                let message = format!("the parser failed at {} of {}, at no message of it", raw.range, raw.source);
-                return Err(Fault::internal("requeue.parser", message));
-            }
-            poisoned.push(at);
-        };
+        let parsed = parse_steadily(parser, || self.parser(), raw, route)?;
         validate::check(&parsed, raw.range.from(), |table| self.rules.top(table))?;
         let valid = self.rules.apply(parsed, self.clock.now())?;
         BatchSums::of(&valid)?;
