@@ -50,7 +50,7 @@ impl Column {
     }
 
     /// Of an element as it is: the same of all text in it.
-    pub(super) fn as_all_text(mut self) -> Self {
+    pub(super) fn into_all_text(mut self) -> Self {
         self.kind = self.kind.replace("xml", "string");
         self.path = if self.path == "." { "string()".to_owned() } else { self.path + "/string()" };
         self
@@ -95,7 +95,38 @@ pub(super) struct Draft {
     pub(super) table: Table,
 }
 
+impl Draft {
+    /// The prefixes that stand in its paths.
+    pub(super) fn prefixes(&self) -> HashSet<String> {
+        let mut found = HashSet::new();
+        for path in self.root.iter().chain(&self.rows) {
+            collect_prefixes(path, &mut found);
+        }
+        self.table.collect_prefixes(&mut found);
+        found
+    }
+}
+
+fn collect_prefixes(path: &str, found: &mut HashSet<String>) {
+    let names = path.split(['/', '@']).filter_map(|name| name.split_once(':'));
+    for (prefix, _) in names {
+        if !found.contains(prefix) {
+            found.insert(prefix.to_owned());
+        }
+    }
+}
+
 impl Table {
+    fn collect_prefixes(&self, found: &mut HashSet<String>) {
+        collect_prefixes(&self.rows, found);
+        let mut waiting: Vec<&Column> = self.columns.iter().collect();
+        while let Some(column) = waiting.pop() {
+            collect_prefixes(&column.path, found);
+            waiting.extend(&column.fields);
+        }
+        self.children.iter().for_each(|child| child.collect_prefixes(found));
+    }
+
     /// Names of the columns here and below that a person has to decide something about; that of a field behind a dot.
     pub(super) fn conflicts(&self) -> Vec<String> {
         let mut found = Vec::new();

@@ -110,6 +110,9 @@ pub(super) fn plan(tree: &Tree, row: &Row) -> Draft {
     draft.dropped = plan.dropped;
     draft.unseen = plan.unseen;
     draft.namespaces = plan.prefixes.given();
+    // Columns that were left out may have asked for some more.
+    let used = draft.prefixes();
+    draft.namespaces.retain(|prefix, _| used.contains(prefix));
     draft
 }
 
@@ -313,7 +316,7 @@ impl Plan<'_> {
             self.growth = growth;
             self.push(table, column, &here);
         } else {
-            self.push(table, column.as_all_text().because(HEAVY), &here);
+            self.push(table, column.into_all_text().because(HEAVY), &here);
         }
     }
 

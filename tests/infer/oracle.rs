@@ -174,6 +174,9 @@ impl Mapping {
                 "{key}"
             );
         }
+        for prefix in namespaces.keys() {
+            assert!(text.contains(&format!("{prefix}:")), "{prefix} is of no use\n{text}");
+        }
         let mut tables = BTreeSet::new();
         check_table(&document, &mut tables);
         Self { document, namespaces }
