@@ -19,3 +19,4 @@ mod steering;
 mod stopping;
 mod tables;
 mod topics;
+mod types;

@@ -82,7 +82,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// An internal fault: rows of a table that there is not.
+    /// An internal fault: rows that do not fit the tables.
     pub fn apply(&self, parsed: ParsedBatch, now: Timestamp) -> Result<ValidBatch, Fault> {
         let ParsedBatch { raw, mut verdicts, tables, permit, .. } = parsed;
         let mut places = Places::new();
@@ -95,7 +95,7 @@ impl Rules {
                 continue;
             };
             let mut good = vec![true; part.message.len()];
-            for hit in rules.hits(part, &raw, now) {
+            for hit in rules.hits(part, &raw, now)? {
                 good[hit.row] = false;
                 lost.insert((hit.message, self.row_index(part, hit.row)));
                 if rules.on_bad_message == OnBadMessage::Quarantine
@@ -216,7 +216,7 @@ impl TableRules {
     }
 
     /// Rows that break a rule, by row.
-    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp) -> Vec<Hit> {
+    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp) -> Result<Vec<Hit>, Fault> {
         let mut hits = Vec::new();
         for (column, name) in &self.record_id {
             let values = part.rows.column(*column);
@@ -229,18 +229,15 @@ impl TableRules {
             }
         }
         if let Some(rule) = &self.date {
-            let values = part.rows.column(rule.column);
-            let mut known = None;
-            for (row, &message) in part.message.iter().enumerate() {
-                let timestamp_us = raw.messages.get(message as usize).and_then(|message| message.timestamp_us);
-                if let Some(what) = rule.judge(values, row, timestamp_us, now, &mut known) {
-                    let name = rule.name.clone();
-                    hits.push(Hit { row, message, column: rule.column, name, code: Code::RULE_DATE, what });
-                }
+            let message = |row: usize| part.message.get(row).copied().unwrap_or(u32::MAX);
+            let sent = |row: usize| raw.messages.get(message(row) as usize).and_then(|message| message.timestamp_us);
+            for (row, what) in rule.judge(part.rows.column(rule.column), sent, now)? {
+                let (name, column) = (rule.name.clone(), rule.column);
+                hits.push(Hit { row, message: message(row), column, name, code: Code::RULE_DATE, what });
             }
         }
         hits.sort_by_key(|hit| hit.row);
-        hits
+        Ok(hits)
     }
 }
 
