@@ -309,6 +309,39 @@ fn every_built_in_type_has_its_counterpart() {
 }
 
 #[test]
+fn types_that_extend_another_are_taken_in() {
+    let text = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r'><xs:complexType><xs:sequence>\
+        <xs:element name='v' type='Vehicle'/></xs:sequence></xs:complexType></xs:element>\
+        <xs:complexType name='Vehicle' abstract='true'><xs:sequence><xs:element name='plate' type='xs:token'/></xs:sequence></xs:complexType>\
+        <xs:complexType name='Car'><xs:complexContent><xs:extension base='Vehicle'><xs:sequence><xs:element name='doors' type='xs:byte'/></xs:sequence>\
+        <xs:attribute name='fuel' use='required' type='xs:string'/></xs:extension></xs:complexContent></xs:complexType>\
+        <xs:complexType name='Van'><xs:complexContent><xs:extension base='Car'><xs:sequence><xs:element name='load' type='xs:int' maxOccurs='9'/></xs:sequence>\
+        </xs:extension></xs:complexContent></xs:complexType></xs:schema>";
+    let load = || schema(&[("v.xsd", text)]);
+    let sample = "<r xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'><v xsi:type='Car' fuel='gas'><plate>A 1</plate><doors>4</doors></v></r>";
+    let alone = Samples::new(Some(load())).mapping(&RowChoice::Proposed).unwrap();
+    let both = infer(Some(load()), &[sample], None);
+    assert_takes(&both, &[sample, "<r><v><plate>B 2</plate></v></r>"], true);
+    for mapping in [&alone, &both] {
+        for (name, keys, said) in [
+            ("v_plate", "path = \"v/plate\"; type = \"string\"; trim = \"collapse\"; required = true", ""),
+            ("v_doors", "path = \"v/doors\"; type = \"int8\"", "of the type Car"),
+            ("v_fuel", "path = \"v/@fuel\"; type = \"string\"", "of the type Car"),
+            ("v_load", "path = \"v/load\"; type = \"list<int32>\"; repeat = \"list\"", "of the type Van"),
+            (
+                "v_type",
+                "path = \"v/@xsi:type\"; type = \"string\"; trim = \"collapse\"",
+                "extend the one here: Car, Van",
+            ),
+        ] {
+            let (found, comments) = column(mapping, name);
+            assert_eq!(found, keys, "{name}");
+            assert!(comments.contains(said), "{name}: {comments}");
+        }
+    }
+}
+
+#[test]
 fn schemas_that_lead_in_circles_or_nowhere_end() {
     let circles = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:include schemaLocation='a.xsd'/><xs:include schemaLocation='missing.xsd'/>\
         <xs:element name='r' type='T'/><xs:complexType name='T'><xs:complexContent><xs:extension base='T'><xs:sequence><xs:group ref='G'/><xs:element name='x' type='S'/><xs:element name='u' type='U'/>\

@@ -21,6 +21,8 @@ pub struct Schema {
     pub(super) groups: HashMap<Key, Piece>,
     pub(super) attributes: HashMap<Key, Piece>,
     pub(super) attribute_groups: HashMap<Key, Piece>,
+    /// Complex type → those that extend it.
+    pub(super) extensions: HashMap<Key, Vec<Key>>,
     /// Head of a substitution group → its members.
     pub(super) members: HashMap<Key, Vec<Key>>,
     /// Global elements of the first file, in its order.
@@ -133,6 +135,11 @@ impl Loading<'_> {
                 schema.elements.entry(key).or_insert_with(|| piece.clone());
             }
             "complexType" | "simpleType" => {
+                let content = piece.child("complexContent").or_else(|| piece.child("simpleContent"));
+                let extension = content.and_then(|content| content.child("extension"));
+                if let Some(base) = extension.and_then(|extension| extension.key("base")) {
+                    schema.extensions.entry(base).or_default().push(key.clone());
+                }
                 schema.types.entry(key).or_insert_with(|| piece.clone());
             }
             "group" => {
