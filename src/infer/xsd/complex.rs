@@ -79,7 +79,7 @@ impl Schema {
             let name = tree.names.intern(namespace, &particle.key.1);
             if let Some(child) = tree.child(id, name, false) {
                 let mut declared = self.element(&particle.piece, particle.min, particle.most, particle.is_choice);
-                declared.notes.extend(particle.of.map(of_type));
+                declared.notes.extend(particle.of.as_deref().map(of_type));
                 tree.nodes[child].declared.get_or_insert(declared);
             }
         }
@@ -115,7 +115,7 @@ impl Schema {
             for (attribute, mut declared) in own.attributes {
                 if !content.attributes.iter().any(|(known, _)| *known == attribute) {
                     (declared.min, declared.default) = (0, None);
-                    declared.notes.push(of_type(key.1.clone()));
+                    declared.notes.push(of_type(&key.1));
                     content.attributes.push((attribute, declared));
                 }
             }
@@ -370,7 +370,7 @@ impl Schema {
     }
 }
 
-fn of_type(name: String) -> String {
+fn of_type(name: &str) -> String {
     format!("of the type {name}, where xsi:type says so")
 }
 
