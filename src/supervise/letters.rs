@@ -65,7 +65,7 @@ pub struct Letters(Option<Addr<LetterSupervisor>>);
 impl Letters {
     /// Starts the supervisor, when a table has a dead-letter topic. To be called on the root's arbiter.
     pub(super) fn start(parts: &Arc<Parts>, node: Shared<Node>) -> Self {
-        let wanted = parts.tables.iter().any(|table| table.quarantine.topic.is_some());
+        let wanted = parts.tables().tables().iter().any(|table| table.quarantine.topic.is_some());
         Self(wanted.then(|| LetterSupervisor::new(Arc::clone(parts), node).start()))
     }
 

@@ -62,6 +62,7 @@ impl Step for ParserStep {
             },
         };
         self.lease.hold(job.clone());
+        self.parser.take_up(&job.tables);
         let parsed = self.parser.parse_with_care(&job.raw, job.route.clone(), &self.lease.care(&job))?;
         Ok(self.hand_on(job.out, parsed))
     }

@@ -11,7 +11,7 @@ use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step};
 
 fn worker(jobs: &Receiver<ParseJob>, lease: &Lease, first: Option<ParseJob>, killers: &'static [i64]) -> ParserStep {
-    let parser = Parser::new(Arc::from(vec![ParserTable::compile(&library()).unwrap()]));
+    let parser = Parser::new(Arc::from([]));
     let parser = parser.with_probe(Box::new(move |message| assert!(!killers.contains(&message.offset), "killed")));
     ParserStep::new(parser, jobs.clone(), lease.clone(), first)
 }
@@ -19,7 +19,8 @@ fn worker(jobs: &Receiver<ParseJob>, lease: &Lease, first: Option<ParseJob>, kil
 fn job(payloads: &[&str]) -> (ParseJob, Receiver<ParsedBatch>) {
     let payloads: Vec<Option<&[u8]>> = payloads.iter().map(|payload| Some(payload.as_bytes())).collect();
     let (out, results) = bounded(1);
-    (ParseJob::new(batch(&payloads), Some(0), out), results)
+    let tables = Arc::from(vec![ParserTable::compile(&library()).unwrap()]);
+    (ParseJob::new(batch(&payloads), Some(0), tables, out), results)
 }
 
 fn channel() -> (Sender<ParseJob>, Receiver<ParseJob>) {
@@ -104,4 +105,27 @@ fn a_batch_that_fails_without_a_message_to_blame_is_given_up() {
     lease.hold(next);
     let fault = lease.take_abandoned().unwrap().into_retry().unwrap_err();
     assert_eq!(fault.event, "parser.batch");
+}
+
+#[test]
+fn each_batch_is_parsed_with_the_tables_that_it_brings() {
+    let (jobs, queue) = channel();
+    let lease = Lease::new();
+    let mut worker = worker(&queue, &lease, None, &[]);
+    let (old, results) = job(&[LIBRARY]);
+    let mut mapping = library();
+    mapping.columns.truncate(1);
+    let fewer: Arc<[ParserTable]> = Arc::from(vec![ParserTable::compile(&mapping).unwrap()]);
+    // Lanes that a reload concerns and lanes that it does not, in turns.
+    for round in 0..6 {
+        let mut next = old.clone();
+        if round % 2 == 1 {
+            next.tables = Arc::clone(&fewer);
+        }
+        let columns = next.tables[0].schema().fields().len();
+        jobs.send(next).unwrap();
+        assert_eq!(worker.step(), Ok(Progress::Worked));
+        let parsed = results.recv().unwrap();
+        assert_eq!((parsed.verdicts[0].outcome, parsed.tables[0].rows.num_columns()), (Outcome::Rows, columns));
+    }
 }
