@@ -44,7 +44,7 @@ fn is_prose(tree: &Tree, id: NodeId) -> bool {
 pub(super) fn text(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: String) -> Column {
     let (mut column, kind) = value(tree, id, place, parts, path);
     let node = tree.node(id);
-    let missing = nulls(tree, id, place.scope, kind);
+    let missing = nulls(tree, id, place.scope, is_trimmed(kind, &column.keys));
     let Some(declared) = &node.declared else { return column };
     if let Some(default) = &declared.default {
         // It stands for a missing attribute of an element that is there, and a mapping would set it without one too.
@@ -84,7 +84,7 @@ pub(super) fn whole(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>
         comments.push(many(tree, id, place.scope));
         keys.push(("repeat", "\"list\"".to_owned()));
     }
-    comments.extend(seen(tree, id, place.scope, Type::Xml));
+    comments.extend(seen(tree, id, place.scope, Type::Xml, true));
     let kind = if is_many { "list<xml>" } else { "xml" };
     let parts = if parts.is_empty() { vec![tree.local(id)] } else { parts };
     // How long one of them is was not counted.
@@ -148,7 +148,7 @@ fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: Str
         let (with, count) = (node.with_children, node.count);
         comments.push(format!("conflict: {with} of {count} hold elements instead of this text"));
     }
-    comments.extend(seen(tree, id, place.scope, kind));
+    comments.extend(seen(tree, id, place.scope, kind, is_trimmed(kind, &keys)));
     comments.extend(samples(tree, id));
     comments.extend(notes);
     if let Some(declared) = &node.declared {
@@ -172,15 +172,20 @@ fn mixed(mixed: u64, with: u64, takes_all: bool) -> String {
     }
 }
 
+/// Whether a column with these keys loses white space, so that a blank text is null.
+fn is_trimmed(kind: Type, keys: &[(&'static str, String)]) -> bool {
+    kind != Type::String || keys.iter().any(|(key, _)| *key == "trim")
+}
+
 /// Occurrences of the scope without a value here.
-fn nulls(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> u64 {
+fn nulls(tree: &Tree, id: NodeId, scope: NodeId, is_trimmed: bool) -> u64 {
     let (node, around) = (tree.node(id), tree.node(scope).count);
-    let with_value = node.values.count.saturating_sub(node.values.nulls(kind));
+    let with_value = node.values.count.saturating_sub(node.values.nulls(is_trimmed));
     around.saturating_sub(with_value)
 }
 
 /// Counts, null share, longest, forms.
-fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> Option<String> {
+fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type, is_trimmed: bool) -> Option<String> {
     let node = tree.node(id);
     if tree.node(ROOT).count == 0 {
         return None;
@@ -191,7 +196,7 @@ fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> Option<String> {
     let around = tree.node(scope).count;
     let mut said = vec![format!("seen {} times in {around} {}", node.count, tree.local(scope))];
     if node.most <= 1 {
-        let missing = nulls(tree, id, scope, kind);
+        let missing = nulls(tree, id, scope, is_trimmed);
         if kind != Type::Xml {
             said.push(format!("null {}", share(missing, around)));
         }

@@ -183,9 +183,9 @@ impl Values {
         self.forms.iter().sum()
     }
 
-    /// Texts that are null for a type.
-    pub(super) fn nulls(&self, kind: Type) -> u64 {
-        self.empty + if kind == Type::String { 0 } else { self.blank }
+    /// Texts that are null, where white space is taken away or kept.
+    pub(super) fn nulls(&self, is_trimmed: bool) -> u64 {
+        self.empty + if is_trimmed { self.blank } else { 0 }
     }
 
     /// The type that holds every text as it is, and why.

@@ -240,6 +240,20 @@ fn samples_that_break_the_schema_are_taken_and_told() {
 }
 
 #[test]
+fn a_blank_text_is_null_where_the_schema_takes_white_space_away() {
+    let declared = "<xs:element name='a' type='xs:token'/><xs:element name='b' type='xs:duration'/><xs:element name='c' type='xs:string'/>";
+    let sample = "<r><a> </a><b>\n</b><c> </c></r>";
+    let mapping = infer(Some(around(declared, "")), &[sample], None);
+    assert_takes(&mapping, &[sample], true);
+    for name in ["a", "b"] {
+        let (keys, comments) = column(&mapping, name);
+        assert!(!keys.contains("required") && comments.contains("null 100.0 %"), "{keys} {comments}");
+        assert!(comments.contains("conflict: the schema requires it, and 1 samples have none"), "{comments}");
+    }
+    assert!(column(&mapping, "c").0.ends_with("required = true"), "{mapping}");
+}
+
+#[test]
 fn what_stands_in_a_group_occurs_as_often_as_the_group() {
     let declared = "<xs:choice maxOccurs='unbounded'><xs:element name='a' type='xs:int'/><xs:element name='b' type='xs:int'/></xs:choice>\
         <xs:sequence minOccurs='0'><xs:element name='c' type='xs:int'/></xs:sequence>\
