@@ -100,6 +100,7 @@ impl Daemon {
             session,
             tallies: (0..=catalog.all().len()).map(|_| Shared::new(Tally::default())).collect(),
             tables: Arc::clone(catalog.tables()),
+            unrouted: settings.unrouted.clone(),
             catalog,
             drift: Drift::default(),
             rules: Arc::new(Rules::new(&settings.tables, Arc::clone(&parser_tables))?),

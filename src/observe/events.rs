@@ -231,12 +231,12 @@ pub fn promotion_empty(table: &str) {
     debug!(event = "promotion.empty", table, "nothing to promote");
 }
 
-/// Dead letters of a lane were acknowledged; every one below `to` was.
-pub fn letters_sent(source: &TopicPartition, dead_letter_topic: &str, to: i64, letters: usize) {
+/// Dead letters of a lane and table were acknowledged; every one below `to` was.
+pub fn letters_sent(source: &TopicPartition, table: &str, dead_letter_topic: &str, to: i64, letters: usize) {
     metrics().letters.get_or_create(&Topic { topic: dead_letter_topic.to_owned() }).inc_by(letters as u64);
     if letters > 0 {
         let (topic, partition) = (&*source.topic, source.partition);
-        info!(event = "letters.sent", topic, partition, to, letters, dead_letter_topic, "dead letters sent");
+        info!(event = "letters.sent", topic, partition, table, to, letters, dead_letter_topic, "dead letters sent");
     }
 }
 

@@ -18,12 +18,13 @@ use crate::flow::read::session::Session;
 use crate::flow::spool::Spool;
 use crate::flow::validate::Rules;
 use crate::lake::fence::Owner;
+use crate::lake::names::UNROUTED;
 use crate::model::batch::RawMessage;
 use crate::model::budget::MemoryBudget;
 use crate::model::catalog::Catalog;
 use crate::model::drift::Drift;
 use crate::model::offset::TopicPartition;
-use crate::model::table::Table;
+use crate::model::table::{Table, UnroutedSettings};
 use crate::storage::Storage;
 
 /// Called with the role of a stage, and its lane unless it is a parser, before each of its steps.
@@ -42,6 +43,8 @@ pub struct Parts {
     pub broker: Broker,
     /// The tables of the configuration; a [`crate::model::batch::TableIndex`] points into it.
     pub tables: Arc<[Table]>,
+    /// What happens about messages that no table takes.
+    pub unrouted: UnroutedSettings,
     /// The same with their child tables.
     pub catalog: Catalog,
     /// What was committed for each table of the catalog, in its order, and for messages that no table took.
@@ -91,6 +94,19 @@ impl Parts {
         let names: Vec<&str> =
             self.tables.iter().filter(|table| table.topics.takes(topic)).map(|table| &*table.name).collect();
         (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    /// Whose dead letters among the messages of `topic` go where: the names of tables, [`UNROUTED`] for messages that
+    /// none takes, each with its dead-letter topic.
+    pub fn dead_letter_topics(&self, topic: &str) -> Vec<(&str, &str)> {
+        let tables = self.tables.iter().filter(|table| table.topics.takes(topic));
+        let tables = tables.filter_map(|table| Some((&*table.name, table.quarantine.topic.as_deref()?)));
+        tables.chain(self.unrouted.topic.as_deref().map(|topic| (UNROUTED, topic))).collect()
+    }
+
+    /// Whether anything has a dead-letter topic.
+    pub fn has_dead_letter_topic(&self) -> bool {
+        self.unrouted.topic.is_some() || self.tables.iter().any(|table| table.quarantine.topic.is_some())
     }
 
     /// The first table that takes messages of `topic`, as an index and as itself: it says where the topic begins.

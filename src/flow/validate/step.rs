@@ -10,12 +10,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender};
 use super::conserve;
 use super::resequence::{Offered, Resequencer};
 use super::rules::Rules;
-use super::stop::FailureWindow;
+use super::stop::{FailureWindows, StopRules};
 use crate::clock::Clock;
 use crate::fault::{Domain, Fault};
-use crate::model::batch::{Outcome, ParsedBatch, ValidBatch};
+use crate::model::batch::{ParsedBatch, ValidBatch};
 use crate::model::drift::Drift;
-use crate::model::table::StopRule;
 use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
@@ -35,8 +34,8 @@ pub struct Validator {
     /// How many batches of this generation have been given to the parsers, counted before each is. When the input ends,
     /// this many must have come.
     pub issued: Arc<AtomicU64>,
-    /// When too many messages fail for the lane to go on; none: never.
-    pub stop_when: Option<StopRule>,
+    /// When too many messages fail for the lane to go on.
+    pub stop_when: StopRules,
 }
 
 /// Name of the fault of a lane whose stop rule was met.
@@ -49,7 +48,7 @@ pub struct ValidatorStep {
     output: Sender<ValidBatch>,
     resequencer: Resequencer<ParsedBatch>,
     unsent: VecDeque<ValidBatch>,
-    window: Option<FailureWindow>,
+    windows: FailureWindows,
     /// Set when the stop rule is met: the batch where it was is the last.
     stopped: Option<Fault>,
 }
@@ -57,9 +56,9 @@ pub struct ValidatorStep {
 impl ValidatorStep {
     /// A validator between two channels.
     pub fn new(validator: Validator, input: Receiver<ParsedBatch>, output: Sender<ValidBatch>) -> Self {
-        let window = validator.stop_when.map(FailureWindow::new);
+        let windows = FailureWindows::new(&validator.stop_when);
         let (resequencer, unsent) = (Resequencer::new(), VecDeque::new());
-        Self { validator, input, output, resequencer, unsent, window, stopped: None }
+        Self { validator, input, output, resequencer, unsent, windows, stopped: None }
     }
 
     fn hand_on(&mut self, batch: ValidBatch) -> Result<Progress, Exit> {
@@ -108,14 +107,13 @@ impl ValidatorStep {
     /// Whether too many messages have failed with this batch. It is handed on whole; what was read after it is read
     /// again when the lane goes on.
     fn judge(&mut self, batch: &ValidBatch) -> Option<Fault> {
-        let window = self.window.as_mut()?;
-        let has_failed = |outcome| matches!(outcome, Outcome::Quarantined | Outcome::Partial);
-        let last = batch.ledger.iter().find(|row| window.note(has_failed(row.outcome)))?;
+        let (windows, rules) = (&mut self.windows, &self.validator.rules);
+        let name = |table| rules.table_name(table);
+        let (last, account) = batch.ledger.iter().find_map(|row| Some((row.offset, windows.note(row, name)?)))?;
         let lane = batch.raw.source.in_kafka();
         let message = format!(
-            "{lane}: {}, the last at offset {}; when the mapping or the messages are put right: forebay resume {lane}",
-            window.account(),
-            last.offset
+            "{lane}: {account}, the last at offset {last}; when the mapping or the messages are put right: forebay \
+             resume {lane}"
         );
         Some(Fault { domain: Domain::External, ..Fault::halt(TOO_MANY_FAILED, message) })
     }

@@ -244,7 +244,7 @@ fn validator(bench: &Bench, issued: &Arc<AtomicU64>, from: i64) -> Validator {
         drift: Drift::default(),
         clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
         issued: Arc::clone(issued),
-        stop_when: None,
+        stop_when: StopRules::default(),
     }
 }
 
@@ -391,7 +391,8 @@ fn a_lane_stops_with_the_batch_in_which_too_many_messages_have_failed() {
     let (out, output) = bounded(10);
     let (input, batches) = unbounded();
     let rule = StopRule { failed_ppm: 500_000, of: 4 };
-    let with_rule = Validator { stop_when: Some(rule), ..validator(&lane.bench, &lane.issued, 0) };
+    let stop_when = StopRules { tables: BTreeMap::from([(0, rule)]), unrouted: None };
+    let with_rule = Validator { stop_when, ..validator(&lane.bench, &lane.issued, 0) };
     lane.step = ValidatorStep::new(with_rule, batches, out);
     (lane.input, lane.output) = (input, output);
     let good = "<library branch=\"L1\"/>";
@@ -409,7 +410,8 @@ fn a_lane_stops_with_the_batch_in_which_too_many_messages_have_failed() {
     drop(lane.step);
     assert_eq!(lane.output.iter().map(|batch| batch.raw.range.to()).collect::<Vec<_>>(), [3, 6, 9]);
     assert_eq!((fault.event, fault.verdict), (TOO_MANY_FAILED, crate::fault::Verdict::Halt));
-    let said = "library:3: 3 of the last 4 messages failed, and stop_when allows 0.5 of 4, the last at offset 6; ";
+    let said = "library:3: 3 of the last 4 messages of table books failed, and its stop_when allows 0.5 of 4, the last at \
+                offset 6; ";
     assert!(fault.message.starts_with(said), "{}", fault.message);
     assert!(fault.message.ends_with("forebay resume library:3"), "{}", fault.message);
 }
