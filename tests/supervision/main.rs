@@ -16,4 +16,5 @@ mod lake;
 mod letters;
 mod outages;
 mod panics;
+mod several;
 mod world;

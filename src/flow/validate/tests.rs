@@ -1,5 +1,6 @@
 //! The validator through its public face.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
