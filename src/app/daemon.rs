@@ -28,6 +28,7 @@ use crate::flow::validate::Rules;
 use crate::model::budget::MemoryBudget;
 use crate::model::catalog::Catalog;
 use crate::model::drift::Drift;
+use crate::model::room::RowRoom;
 use crate::model::table::TopicChoice;
 use crate::storage::{self, Storage};
 use crate::supervise::parts::{MessageProbe, Parts, TreeProbe};
@@ -107,6 +108,7 @@ impl Daemon {
             parser_tables,
             owner: identity::owner(settings.kafka.group(), options.take_over),
             budget: MemoryBudget::new(share(settings)),
+            room: RowRoom::new(settings.limits.memory, settings.run.parsers),
             encoders: EncoderMemory::new(share(settings)),
             spool,
             jobs: jobs_in,

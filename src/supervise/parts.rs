@@ -24,6 +24,7 @@ use crate::model::budget::MemoryBudget;
 use crate::model::catalog::Catalog;
 use crate::model::drift::Drift;
 use crate::model::offset::TopicPartition;
+use crate::model::room::RowRoom;
 use crate::model::table::{Table, UnroutedSettings};
 use crate::storage::Storage;
 
@@ -59,6 +60,8 @@ pub struct Parts {
     pub owner: Owner,
     /// What is read and not yet encoded.
     pub budget: MemoryBudget,
+    /// What is parsed and not yet encoded.
+    pub room: RowRoom,
     /// What is encoded and still in memory.
     pub encoders: EncoderMemory,
     /// Where encoded files wait for their commit.

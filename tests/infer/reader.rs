@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use forebay::config::mapping;
 use forebay::flow::parse::{Parser, ParserTable};
-use forebay::model::batch::{Outcome, RawBatch, RawMessage};
+use forebay::model::batch::{Outcome, Piece, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::mapping::Lineage;
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -44,6 +44,7 @@ fn takes(text: &str, documents: &[impl AsRef<[u8]>]) -> bool {
         source: TopicPartition::new("samples", 0),
         generation: 0,
         seq: 0,
+        piece: Piece::WHOLE,
         slot: None,
         range: OffsetRange::new(0, i64::try_from(documents.len()).unwrap()).unwrap(),
         permit: MemoryBudget::new(u64::MAX).take(bytes.len() as u64),

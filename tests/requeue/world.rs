@@ -25,11 +25,12 @@ use forebay::lake::fence::Owner;
 use forebay::lake::footer::{Zone, read_footer};
 use forebay::lake::parquet_reader::ParquetFile;
 use forebay::lake::{LaneLedger, StartPosition, acquire};
-use forebay::model::batch::{RawBatch, RawMessage, ValidBatch};
+use forebay::model::batch::{Piece, RawBatch, RawMessage, ValidBatch};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::catalog::Catalog;
 use forebay::model::mapping::{Column, Kind, Mapping, Name, Path, Take, Trim};
 use forebay::model::offset::{OffsetRange, TopicPartition};
+use forebay::model::room::RowRoom;
 use forebay::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, Table, TopicChoice};
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::{LakePath, Storage};
@@ -167,7 +168,17 @@ impl World {
         let messages: Vec<RawMessage> = messages.collect();
         let range = OffsetRange::new(from, from + payloads.len() as i64).unwrap();
         let permit = MemoryBudget::new(1).take(0);
-        RawBatch { source: self.source.clone(), generation: 1, seq: 0, range, bytes, messages, permit, slot: None }
+        RawBatch {
+            source: self.source.clone(),
+            generation: 1,
+            seq: 0,
+            range,
+            bytes,
+            messages,
+            permit,
+            piece: Piece::WHOLE,
+            slot: None,
+        }
     }
 
     /// Reads messages with a mapping, and commits them as one interval.
@@ -207,6 +218,7 @@ impl World {
             parser_tables,
             spool: self.spool.clone(),
             budget: MemoryBudget::new(64 << 20),
+            room: RowRoom::new(64 << 20, 1),
             encoders: EncoderMemory::new(64 << 20),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             row_group_bytes: 1 << 20,

@@ -87,12 +87,13 @@ impl Machine {
         self.scratch.unmapped.drift.take()
     }
 
-    /// Looks for the values of a column in a message.
-    pub(super) fn trace(&mut self, payload: &[u8], column: ColumnId) -> Trace {
+    /// Looks for the values of a column in a message, for some of its rows.
+    pub(super) fn trace(&mut self, payload: &[u8], column: ColumnId, wanted: &[i32]) -> Trace {
+        let trace = || Trace { column, wanted: wanted.to_vec(), values: Vec::new(), rows: Vec::new() };
         let mut rows = Rows::new(&self.program);
-        self.scratch.trace = Some(Trace { column, values: Vec::new(), rows: Vec::new() });
+        self.scratch.trace = Some(trace());
         self.flatten(payload, &mut rows);
-        self.scratch.trace.take().unwrap_or(Trace { column, values: Vec::new(), rows: Vec::new() })
+        self.scratch.trace.take().unwrap_or_else(trace)
     }
 
     fn read(&mut self, payload: &[u8], rows: &mut Rows) -> Result<Tally, Box<Found>> {

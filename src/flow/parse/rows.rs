@@ -6,6 +6,9 @@ use arrow::error::ArrowError;
 use super::columns::Buffers;
 use super::compile::{BufferId, Program, ScopeId, TableId};
 
+/// Bytes of the columns that a row of any table has besides the mapped ones.
+const LINEAGE_BYTES: usize = 40;
+
 /// Rows under construction. Whole messages are taken back by [`Rows::truncate`].
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -15,6 +18,10 @@ pub(super) struct Rows {
     pub(super) tables: Vec<TableRows>,
     /// Index of the current message in the batch.
     pub(super) current: u32,
+    /// Bytes that all rows may take.
+    pub(super) room: usize,
+    /// Whether the reading of a message was ended because they would have taken more.
+    pub(super) is_over: bool,
 }
 
 /// The rows of one table.
@@ -69,7 +76,15 @@ impl Rows {
             buffers: Buffers::new(&program.shapes),
             tables: program.tables.iter().map(|plan| table(&plan.buffers)).collect(),
             current: 0,
+            room: usize::MAX,
+            is_over: false,
         }
+    }
+
+    /// Bytes that the rows take.
+    pub(super) fn bytes(&self) -> usize {
+        let rows: usize = self.tables.iter().map(|table| table.message.len()).sum();
+        self.buffers.bytes() + rows * LINEAGE_BYTES
     }
 
     /// Complete rows of a table.

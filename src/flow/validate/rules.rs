@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter;
 use arrow::datatypes::Int32Type;
+use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
 use jiff::Timestamp;
 
@@ -59,7 +60,27 @@ struct Hit {
     what: String,
 }
 
-/// Where the values of columns are, found out once for each message and column.
+/// How many rows of a message, which follow each other, were told of.
+#[derive(Debug, Default)]
+struct Told {
+    message: u32,
+    rows: usize,
+}
+
+impl Told {
+    /// Whether one more row of this message is told of.
+    fn is_one_more(&mut self, message: u32) -> bool {
+        if self.message != message {
+            *self = Self { message, rows: 0 };
+        }
+        self.rows += 1;
+        self.rows <= MAX_VIOLATIONS
+    }
+}
+
+/// Rows of each message and column (by their places in the message, ascending) of which it is told where they are.
+type Wanted = BTreeMap<(u32, usize), Vec<i32>>;
+/// Where they are, found out once for each message and column.
 type Places = BTreeMap<(u32, usize), Located>;
 
 impl Rules {
@@ -84,29 +105,38 @@ impl Rules {
     ///
     /// An internal fault: rows of a table that there is not.
     pub fn apply(&self, parsed: ParsedBatch, now: Timestamp) -> Result<ValidBatch, Fault> {
-        let ParsedBatch { raw, mut verdicts, tables, permit, .. } = parsed;
+        let ParsedBatch { raw, mut verdicts, tables, permit, room, .. } = parsed;
         let mut places = Places::new();
         let mut kept: Vec<Vec<bool>> = Vec::with_capacity(tables.len());
         let mut spoiled = vec![false; raw.messages.len()];
         let mut lost = HashSet::new();
+        let has_children = tables.iter().any(|part| self.is_child(part.table));
         for part in &tables {
             let Some(rules) = self.of(part.table)? else {
                 kept.push(Vec::new());
                 continue;
             };
             let mut good = vec![true; part.message.len()];
-            for hit in rules.hits(part, &raw, now) {
-                good[hit.row] = false;
-                lost.insert((hit.message, self.row_index(part, hit.row)));
+            let hits = rules.hits(part, &raw, now, &mut good);
+            for (row, &message) in part.message.iter().enumerate().filter(|(row, _)| !good[*row]) {
+                if has_children {
+                    lost.insert((message, self.row_index(part, row)));
+                }
                 if rules.on_bad_message == OnBadMessage::Quarantine
-                    && let Some(spoiled) = spoiled.get_mut(hit.message as usize)
+                    && let Some(spoiled) = spoiled.get_mut(message as usize)
                 {
                     *spoiled = true;
                 }
+            }
+            let mut wanted = Wanted::new();
+            for hit in &hits {
+                wanted.entry((hit.message, hit.column)).or_default().push(self.row_index(part, hit.row));
+            }
+            for hit in hits {
                 if let Some(verdict) = verdicts.get_mut(hit.message as usize)
                     && verdict.violations.len() < MAX_VIOLATIONS
                 {
-                    verdict.violations.push(self.violation(part, &raw, hit, &mut places));
+                    verdict.violations.push(self.violation(part, &raw, hit, &wanted, &mut places));
                 }
             }
             kept.push(good);
@@ -118,7 +148,8 @@ impl Rules {
         }
         let tables = self.keep(tables, &mut kept, &spoiled, &mut verdicts)?;
         self.redact(&mut verdicts);
-        Ok(sort(raw, verdicts, tables, permit))
+        let (ledger, dead_letters) = sort(&raw, verdicts);
+        Ok(ValidBatch { raw, ledger, tables, dead_letters, permit, room })
     }
 
     /// What may be told of something that no column takes: of a table that does not keep payloads, only that it came.
@@ -165,11 +196,12 @@ impl Rules {
         if rules.is_none() && self.top(table).is_none() { Err(unknown()) } else { Ok(rules) }
     }
 
-    fn violation(&self, part: &TableRows, raw: &RawBatch, hit: Hit, places: &mut Places) -> Violation {
+    fn violation(&self, part: &TableRows, raw: &RawBatch, hit: Hit, wanted: &Wanted, places: &mut Places) -> Violation {
         let payload = raw.messages.get(hit.message as usize).and_then(|message| message.payload.as_ref());
-        let located = places.entry((hit.message, hit.column)).or_insert_with(|| {
-            match (self.parsers.get(usize::from(part.table)), payload) {
-                (Some(parser), Some(payload)) => parser.locate(raw.slice(payload), hit.column),
+        let key = (hit.message, hit.column);
+        let located = places.entry(key).or_insert_with(|| {
+            match (self.parsers.get(usize::from(part.table)), payload, wanted.get(&key)) {
+                (Some(parser), Some(payload), Some(rows)) => parser.locate(raw.slice(payload), hit.column, rows),
                 _ => Located::default(),
             }
         });
@@ -215,25 +247,32 @@ impl TableRules {
         })
     }
 
-    /// Rows that break a rule, by row.
-    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp) -> Vec<Hit> {
+    /// Marks the rows that break a rule as not good. What is told of them, by row: no more of a message and column than are
+    /// kept of a message.
+    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp, good: &mut [bool]) -> Vec<Hit> {
         let mut hits = Vec::new();
         for (column, name) in &self.record_id {
             let values = part.rows.column(*column);
             if values.null_count() == 0 {
                 continue;
             }
+            let mut told = Told::default();
             for (row, &message) in part.message.iter().enumerate().filter(|&(row, _)| values.is_null(row)) {
-                let what = format!("{name} identifies the record, and it is missing");
-                hits.push(Hit { row, message, column: *column, name: name.clone(), code: Code::RULE_REQUIRED, what });
+                good[row] = false;
+                if told.is_one_more(message) {
+                    let (what, name) = (format!("{name} identifies the record, and it is missing"), name.clone());
+                    hits.push(Hit { row, message, column: *column, name, code: Code::RULE_REQUIRED, what });
+                }
             }
         }
         if let Some(rule) = &self.date {
             let values = part.rows.column(rule.column);
-            let mut known = None;
+            let (mut known, mut told) = (None, Told::default());
             for (row, &message) in part.message.iter().enumerate() {
                 let timestamp_us = raw.messages.get(message as usize).and_then(|message| message.timestamp_us);
-                if let Some(what) = rule.judge(values, row, timestamp_us, now, &mut known) {
+                let Some(what) = rule.judge(values, row, timestamp_us, now, &mut known) else { continue };
+                good[row] = false;
+                if told.is_one_more(message) {
                     let name = rule.name.clone();
                     hits.push(Hit { row, message, column: rule.column, name, code: Code::RULE_DATE, what });
                 }
@@ -276,10 +315,10 @@ impl Rules {
                 result.push(part);
                 continue;
             }
-            let rows = filter_record_batch(&part.rows, &BooleanArray::from(good.clone()))
+            let message: Vec<u32> =
+                part.message.iter().zip(&*good).filter(|(_, good)| **good).map(|(message, _)| *message).collect();
+            let rows = without(part.rows, std::mem::take(good))
                 .map_err(|error| Fault::internal("validate.filter", format!("rows cannot be taken out: {error}")))?;
-            let message =
-                part.message.iter().zip(good).filter(|(_, good)| **good).map(|(message, _)| *message).collect();
             if rows.num_rows() > 0 {
                 result.push(TableRows { table: part.table, rows, message });
             }
@@ -288,13 +327,16 @@ impl Rules {
     }
 }
 
+/// The good ones of some rows. Column by column, each of which goes as soon as its good values are copied: they may be many.
+fn without(rows: RecordBatch, good: Vec<bool>) -> Result<RecordBatch, ArrowError> {
+    let good = BooleanArray::from(good);
+    let (schema, columns, _) = rows.into_parts();
+    let columns = columns.into_iter().map(|column| filter(&column, &good));
+    RecordBatch::try_new(schema, columns.collect::<Result<_, _>>()?)
+}
+
 /// Ledger rows for all messages, dead letters for the bad ones.
-fn sort(
-    raw: Arc<RawBatch>,
-    verdicts: Vec<Verdict>,
-    tables: Vec<TableRows>,
-    permit: crate::model::budget::MemoryPermit,
-) -> ValidBatch {
+fn sort(raw: &RawBatch, verdicts: Vec<Verdict>) -> (Vec<LedgerRow>, Vec<DeadLetter>) {
     let mut ledger = Vec::with_capacity(verdicts.len());
     let mut dead_letters = Vec::new();
     for ((number, message), verdict) in (0_u32..).zip(&raw.messages).zip(verdicts) {
@@ -310,5 +352,5 @@ fn sort(
             dead_letters.push(DeadLetter { table: verdict.table, message: number, violations: verdict.violations });
         }
     }
-    ValidBatch { raw, ledger, tables, dead_letters, permit }
+    (ledger, dead_letters)
 }

@@ -76,7 +76,7 @@ impl ValidatorStep {
         if parsed.raw.generation != self.validator.generation {
             return Ok(());
         }
-        if self.resequencer.offer(parsed.raw.seq, parsed) == Offered::Repeat {
+        if self.resequencer.offer(parsed.raw.seq, parsed.raw.piece, parsed) == Offered::Repeat {
             return Ok(());
         }
         while let Some(parsed) = self.resequencer.release() {
@@ -132,8 +132,8 @@ impl ValidatorStep {
     /// The input has ended. If batches are missing, the lane must not be taken for drained: what was read and has not
     /// come is read again by its next generation.
     fn end(&self) -> Exit {
-        let (came, issued) = (self.resequencer.next_seq(), self.validator.issued.load(Ordering::Acquire));
-        if came == issued && self.resequencer.waiting() == 0 {
+        let ((came, piece), issued) = (self.resequencer.next(), self.validator.issued.load(Ordering::Acquire));
+        if came == issued && piece == 0 && self.resequencer.waiting() == 0 {
             return Exit::Drained;
         }
         Exit::Failed(Fault::internal(

@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::flow::parse::tests::{batch, codes_of, column, library, mapping, name};
 use crate::flow::parse::{Parser, ParserTable};
-use crate::model::batch::{DRIFT_REST, DriftCount, DriftKind, Outcome, ParsedBatch, RawBatch, ValidBatch};
+use crate::model::batch::{DRIFT_REST, DriftCount, DriftKind, Outcome, ParsedBatch, Piece, RawBatch, ValidBatch};
 use crate::model::budget::MemoryBudget;
 use crate::model::drift::Drift;
 use crate::model::mapping::{Child, Kind, Mapping, OnBadMessage, Precision};
@@ -264,6 +264,7 @@ impl Lane {
         let raw = RawBatch {
             source: batch(&[]).source.clone(),
             generation,
+            piece: Piece::WHOLE,
             slot: None,
             seq,
             range: OffsetRange::new(from, from + 10).unwrap(),

@@ -101,6 +101,7 @@ fn requeuer(parts: &Parts) -> Requeuer {
         rules: Arc::clone(&parts.rules),
         spool: parts.spool.clone(),
         budget: parts.budget.clone(),
+        room: parts.room.clone(),
         encoders: parts.encoders.clone(),
         clock: Arc::clone(&parts.clock),
         row_group_bytes: ROW_GROUP_BYTES,

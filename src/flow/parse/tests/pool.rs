@@ -7,13 +7,14 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::*;
 use crate::flow::parse::{Lease, ParseJob, ParserStep, SHARED_ATTEMPTS};
 use crate::model::batch::Outcome;
+use crate::model::room::RowRoom;
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step};
 
 fn worker(jobs: &Receiver<ParseJob>, lease: &Lease, first: Option<ParseJob>, killers: &'static [i64]) -> ParserStep {
     let parser = Parser::new(Arc::from(vec![ParserTable::compile(&library()).unwrap()]));
     let parser = parser.with_probe(Box::new(move |message| assert!(!killers.contains(&message.offset), "killed")));
-    ParserStep::new(parser, jobs.clone(), lease.clone(), first)
+    ParserStep::new(parser, jobs.clone(), lease.clone(), RowRoom::new(256 << 20, 2), first)
 }
 
 fn job(payloads: &[&str]) -> (ParseJob, Receiver<ParsedBatch>) {
