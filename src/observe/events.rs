@@ -154,12 +154,19 @@ pub fn messages_read(topic: &str, messages: u64, bytes: u64) {
     metrics().bytes_read(topic).inc_by(bytes);
 }
 
-/// A message goes to quarantine. All are counted when their interval is committed; only some are logged.
-pub fn message_quarantined(source: &TopicPartition, offset: i64, table: Option<&str>, first: &Violation) {
+/// A message goes to quarantine. All are counted when their interval is committed; only some are logged: then `first` gives
+/// its first violation without anything of the payload.
+pub fn message_quarantined(
+    source: &TopicPartition,
+    offset: i64,
+    table: Option<&str>,
+    first: impl FnOnce() -> Violation,
+) {
     static SAMPLER: Mutex<Sampler> = Mutex::new(Sampler::new(20, Duration::from_secs(10)));
     let mut sampler = SAMPLER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let Some(unsaid) = sampler.admit(Instant::now()) else { return };
     drop(sampler);
+    let first = first();
     let (topic, partition, code) = (&*source.topic, source.partition, first.code.name());
     let (column, path, line, error) = (first.column.as_deref(), first.path.as_deref(), first.line, &*first.message);
     warn!(

@@ -16,5 +16,6 @@ mod lake;
 mod letters;
 mod outages;
 mod panics;
+mod pieces;
 mod several;
 mod world;

@@ -18,7 +18,7 @@ use crate::model::mapping::OnBadMessage;
 /// Bytes that a message may add to columns beyond its own text, for each byte of it: a value of the message is repeated
 /// in each of its rows, a default stands where nothing does, a struct has fields that its element does not have; and a
 /// message made for it could fill the memory of the daemon.
-const MAX_EXPANSION: usize = 128;
+const MAX_EXPANSION: usize = 200;
 const FREE_EXPANSION: usize = 1 << 16;
 const LONGEST_EXPANSION: usize = 1 << 30;
 

@@ -22,12 +22,10 @@ use crate::model::batch::{
 };
 use crate::model::mapping::OnBadMessage;
 use crate::model::table::{OnBadDate, PayloadKept, RowTable, Table, row_tables};
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::{Code, Violation, shortened};
 
 /// Violations kept of one message.
 const MAX_VIOLATIONS: usize = 100;
-/// Characters kept of a value.
-const MAX_VALUE: usize = 64;
 
 /// The rules of all tables. Shared by all lanes.
 #[derive(Debug)]
@@ -36,8 +34,10 @@ pub struct Rules {
     /// Every table that has rows, child tables too.
     all: Vec<RowTable>,
     parsers: Arc<[ParserTable]>,
-    /// For messages that no table takes: what the strictest table asks for.
-    unrouted: Option<Redaction>,
+    /// For messages that no table takes.
+    nobodys: Redaction,
+    /// Whether their payloads are kept: as the strictest table wants it.
+    keeps_nobodys: bool,
 }
 
 #[derive(Debug)]
@@ -46,8 +46,9 @@ struct TableRules {
     /// Columns that identify a record, with their names.
     record_id: Vec<(usize, String)>,
     on_bad_message: OnBadMessage,
-    /// Set when the table does not keep payloads.
-    redaction: Option<Redaction>,
+    /// What may be told of a message whose payload is not kept, and in logs of any.
+    names: Redaction,
+    keeps_payloads: bool,
 }
 
 /// A row that breaks a rule.
@@ -93,9 +94,9 @@ impl Rules {
         let too_many = || Fault::halt("config.tables", "there are more than 65,535 tables and child tables");
         let all = row_tables(tables).ok_or_else(too_many)?;
         let is_strict = |table: &Table| table.quarantine.payload != PayloadKept::Keep;
-        let unrouted = tables.iter().any(is_strict).then(Redaction::default);
+        let keeps_nobodys = !tables.iter().any(is_strict);
         let tables = tables.iter().map(TableRules::new).collect::<Result<_, _>>()?;
-        Ok(Self { tables, all, parsers, unrouted })
+        Ok(Self { tables, all, parsers, nobodys: Redaction::default(), keeps_nobodys })
     }
 
     /// Applies them to a batch and sorts good rows from dead letters. `now` stands for the Kafka timestamp of messages
@@ -155,7 +156,7 @@ impl Rules {
     /// What may be told of something that no column takes: of a table that does not keep payloads, only that it came.
     pub fn tell(&self, found: &DriftCount) -> DriftCount {
         let top = self.top(found.table).and_then(|top| self.tables.get(usize::from(top)));
-        if top.is_some_and(|rules| rules.redaction.is_none()) {
+        if top.is_some_and(|rules| rules.keeps_payloads) {
             return found.clone();
         }
         let (kind, path, example) = (DriftKind::Element, DRIFT_REST.to_owned(), String::new());
@@ -165,14 +166,24 @@ impl Rules {
     /// From here on nothing of a payload is told of messages whose table does not keep it: not in files, not in logs.
     fn redact(&self, verdicts: &mut [Verdict]) {
         for verdict in verdicts.iter_mut().filter(|verdict| !verdict.violations.is_empty()) {
-            let redaction = match verdict.table {
-                Some(table) => self.tables.get(usize::from(table)).and_then(|rules| rules.redaction.as_ref()),
-                None => self.unrouted.as_ref(),
-            };
-            if let Some(redaction) = redaction {
-                verdict.violations.iter_mut().for_each(|violation| redaction.apply(violation));
+            let (names, is_kept) = self.redaction(verdict.table);
+            if !is_kept {
+                verdict.violations.iter_mut().for_each(|violation| names.apply(violation));
             }
         }
+    }
+
+    /// What may be told of the messages of a table, or of nobody, and whether that is all.
+    fn redaction(&self, table: Option<TableIndex>) -> (&Redaction, bool) {
+        let rules = table.and_then(|table| self.tables.get(usize::from(table)));
+        rules.map_or((&self.nobodys, self.keeps_nobodys), |rules| (&rules.names, rules.keeps_payloads))
+    }
+
+    /// A violation for the log, which holds nothing of any payload.
+    pub fn for_log(&self, table: Option<TableIndex>, violation: &Violation) -> Violation {
+        let mut told = violation.clone();
+        self.redaction(table).0.apply(&mut told);
+        told
     }
 
     /// The name of a table; none for one that there is not.
@@ -214,7 +225,7 @@ impl Rules {
             path: position.and_then(|position| position.path.clone()),
             line: position.map(|position| position.line),
             byte_offset: position.map(|position| position.byte_offset),
-            value: value.map(|value| value.chars().take(MAX_VALUE).collect()),
+            value: value.map(|value| shortened(&value)),
             message: hit.what,
         }
     }
@@ -243,7 +254,8 @@ impl TableRules {
             date,
             record_id,
             on_bad_message: table.mapping.on_bad_message,
-            redaction: (table.quarantine.payload != PayloadKept::Keep).then(|| Redaction::new(&table.mapping)),
+            names: Redaction::new(&table.mapping),
+            keeps_payloads: table.quarantine.payload == PayloadKept::Keep,
         })
     }
 

@@ -123,8 +123,11 @@ impl ValidatorStep {
         for letter in &batch.dead_letters {
             let message = batch.raw.messages.get(letter.message as usize);
             if let (Some(message), Some(first)) = (message, letter.violations.first()) {
-                let table = letter.table.and_then(|table| self.validator.rules.table_name(table));
-                events::message_quarantined(&batch.raw.source, message.offset, table, first);
+                let rules = &self.validator.rules;
+                let table = letter.table.and_then(|table| rules.table_name(table));
+                events::message_quarantined(&batch.raw.source, message.offset, table, || {
+                    rules.for_log(letter.table, first)
+                });
             }
         }
     }
