@@ -18,20 +18,20 @@ use crate::site::{Disk, PATIENCE, Recipe, Site, until};
 use crate::stack::Stack;
 
 /// A message of a dead-letter topic.
-struct Letter {
-    key: String,
-    value: Vec<u8>,
+pub(crate) struct Letter {
+    pub(crate) key: String,
+    pub(crate) value: Vec<u8>,
     headers: BTreeMap<String, Vec<u8>>,
 }
 
 impl Letter {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| std::str::from_utf8(value).unwrap())
     }
 }
 
 /// Everything that is in a topic.
-fn consume(site: &Site, topic: &str) -> Vec<Letter> {
+pub(crate) fn consume(site: &Site, topic: &str) -> Vec<Letter> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &site.stack.kafka).set("group.id", "nobody").set("enable.partition.eof", "false");
     let consumer: BaseConsumer = config.set("isolation.level", "read_committed").create().unwrap();
@@ -60,15 +60,16 @@ fn consume(site: &Site, topic: &str) -> Vec<Letter> {
     letters
 }
 
-fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     format!("{name}-{}", &uuid::Uuid::new_v4().simple().to_string()[..12])
 }
 
+/// How far each lane and table is.
 fn dead_letters(site: &Site) -> Vec<Value> {
-    site.lanes().into_iter().map(|lane| lane["dead_letters"][0].clone()).collect()
+    site.lanes().iter().flat_map(|lane| lane["dead_letters"].as_array().cloned().unwrap_or_default()).collect()
 }
 
-fn wait_sent(site: &Site) {
+pub(crate) fn wait_sent(site: &Site) {
     until("all dead letters are sent", || {
         let letters = dead_letters(site);
         !letters.is_empty() && letters.iter().all(|letters| letters["lag"] == 0 && letters["fault"].is_null())
