@@ -89,6 +89,8 @@ pub enum Command {
     Demo(Demo),
     /// Tell every problem of the configuration and the mappings at once
     Check(Check),
+    /// Show what becomes of messages, by a mapping or as XML alone, without a daemon
+    Try(Try),
     /// Write a mapping from example messages, from an XML Schema, or from both
     Infer(Infer),
     /// Prove or disprove the promises from what is in the lake
@@ -164,6 +166,24 @@ pub struct Check {
     /// Try Kafka and storage too
     #[arg(long)]
     pub connect: bool,
+}
+
+/// `forebay try`
+#[derive(Debug, Clone, Args)]
+#[command(group = ArgGroup::new("by").args(["mapping", "well_formed"]).required(true))]
+pub struct Try {
+    /// Mapping that makes rows of the messages
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
+    /// Only say whether they are well-formed, by the limits that hold when a mapping names none
+    #[arg(long)]
+    pub well_formed: bool,
+    /// Each line of an INPUT is a message
+    #[arg(long)]
+    pub lines: bool,
+    /// Files, each of them one message; - is stdin [default: stdin, when it is not a terminal]
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
 }
 
 /// `forebay infer`

@@ -25,10 +25,11 @@ fn forebay(line: &str) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "run",
     "demo",
     "check",
+    "try",
     "infer",
     "audit",
     "status",
@@ -77,6 +78,8 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
         ("", "Usage"),
         ("prmote", "promote"),
         ("run --until-cought-up", "--until-caught-up"),
+        ("try", "--well-formed"),
+        ("try --well-formed --mapping m.toml", "--mapping"),
         ("requeue", "TABLE"),
         ("requeue books --code type.itn", "type.int"),
         ("requeue books --from yesterday", "--from"),

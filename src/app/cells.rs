@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 /// The value at `row` as JSON.
@@ -34,7 +35,7 @@ pub fn json(column: &dyn Array, row: usize) -> Value {
         DataType::LargeBinary => STANDARD.encode(column.as_binary::<i64>().value(row)).into(),
         DataType::Decimal128(..) => column.as_primitive::<Decimal128Type>().value_as_string(row).into(),
         DataType::Date32 => date(column.as_primitive::<Date32Type>().value(row)),
-        DataType::Timestamp(unit, _) => timestamp(column, row, *unit),
+        DataType::Timestamp(unit, zone) => timestamp(column, row, *unit, zone.is_some()),
         DataType::Dictionary(..) => {
             let dictionary = column.as_any_dictionary();
             json(dictionary.values().as_ref(), dictionary.normalized_keys()[row])
@@ -80,7 +81,8 @@ pub fn type_name(data_type: &DataType) -> String {
         DataType::Binary | DataType::LargeBinary => "binary".to_owned(),
         DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
         DataType::Date32 => "date".to_owned(),
-        DataType::Timestamp(..) => "timestamp".to_owned(),
+        DataType::Timestamp(_, Some(_)) => "timestamp".to_owned(),
+        DataType::Timestamp(_, None) => "timestamp_ntz".to_owned(),
         DataType::Dictionary(_, values) => type_name(values),
         DataType::List(member) => format!("list<{}>", type_name(member.data_type())),
         DataType::Struct(fields) => {
@@ -108,7 +110,8 @@ fn date(days: i32) -> Value {
     date.map_or_else(|_| format!("{days} days since 1970").into(), |date| date.to_string().into())
 }
 
-fn timestamp(column: &dyn Array, row: usize, unit: TimeUnit) -> Value {
+/// An instant, or without a zone what a calendar and a clock show.
+fn timestamp(column: &dyn Array, row: usize, unit: TimeUnit, is_instant: bool) -> Value {
     let (value, instant) = match unit {
         TimeUnit::Second => {
             let value = column.as_primitive::<TimestampSecondType>().value(row);
@@ -127,7 +130,11 @@ fn timestamp(column: &dyn Array, row: usize, unit: TimeUnit) -> Value {
             (value, Timestamp::from_nanosecond(i128::from(value)))
         }
     };
-    instant.map_or_else(|_| format!("{value} since 1970").into(), |instant| instant.to_string().into())
+    match instant {
+        Ok(instant) if is_instant => instant.to_string().into(),
+        Ok(instant) => TimeZone::UTC.to_datetime(instant).to_string().into(),
+        Err(_) => format!("{value} since 1970").into(),
+    }
 }
 
 fn other(column: &dyn Array, row: usize) -> Value {

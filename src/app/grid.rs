@@ -1,5 +1,7 @@
 //! Aligned columns for people.
 
+use super::glyphs::width_of;
+
 /// Widest cell of a grid, in characters; what is longer is cut.
 const WIDEST: usize = 60;
 
@@ -74,14 +76,14 @@ fn align<'a>(
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.text.chars().count()).max().unwrap_or(0)
+        cells.map(|cell| width_of(&cell.text)).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
     for line in &lines {
         let mut text = String::new();
         for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            let blanks = " ".repeat(width.saturating_sub(cell.text.chars().count()));
+            let blanks = " ".repeat(width.saturating_sub(width_of(&cell.text)));
             let gap = if column == 0 { "" } else { "  " };
             let (before, after) = if right(column) { (blanks.as_str(), "") } else { ("", blanks.as_str()) };
             let shown = if colours { cell.paint.on(&cell.text) } else { cell.text.clone() };

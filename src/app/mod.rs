@@ -6,6 +6,7 @@ pub mod cells;
 pub mod daemon;
 pub mod demo;
 pub mod drift;
+mod glyphs;
 pub mod grid;
 mod identity;
 mod infer;
@@ -17,6 +18,7 @@ pub mod say;
 pub mod serve;
 pub mod show;
 pub mod steering;
+mod trial;
 
 use crate::cli::{self, Cli, Command};
 use crate::exit::ExitCode;
@@ -29,6 +31,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Run(order) => return serve::run(order, global),
         Command::Check(order) => return look::check(order, global),
         Command::Audit => audit::run(global),
+        Command::Try(order) => trial::run(order, global),
         Command::Infer(order) => infer::run(order, global),
         Command::Demo(order) => demo::run(order, global),
         Command::Show(order) => look::show(order, global),

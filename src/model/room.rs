@@ -151,14 +151,11 @@ mod tests {
     fn who_waits_is_woken() {
         let room = RowRoom::new(1 << 20, 1);
         let share = room.hold(1 << 30, None);
-        let waiting = {
-            let room = room.clone();
-            std::thread::spawn(move || {
-                while !room.has_room() {
-                    room.wait(Duration::from_secs(60))
-                }
-            })
-        };
+        let waiting = std::thread::spawn(move || {
+            while !room.has_room() {
+                room.wait(Duration::from_secs(60));
+            }
+        });
         drop(share);
         waiting.join().unwrap();
     }

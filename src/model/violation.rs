@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 /// Name of a kind of violation: `xml.*`, `limit.*`, `dtd.*`, `shape.*`, `type.*`, `rule.*`.
 ///
 /// The list is closed: [`Code::ALL`] is what the documentation shows and what metrics may be labelled with.
@@ -101,8 +103,14 @@ impl fmt::Display for Code {
     }
 }
 
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
+
 /// One thing that is wrong with a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// What kind.
     pub code: Code,

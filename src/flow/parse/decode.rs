@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use encoding_rs::{CoderResult, Decoder, DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 use super::attributes;
 use super::chars::is_space;
@@ -63,7 +63,7 @@ const CHUNK: usize = 2048;
 
 /// How bytes become characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Charset {
+pub(super) enum Charset {
     Utf8,
     /// Bytes below 0x80 only.
     Ascii,
@@ -77,7 +77,8 @@ enum Charset {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
     charset: Charset,
-    mark: usize,
+    /// Bytes of the byte order mark.
+    pub(super) mark: usize,
 }
 
 const PLAIN: Form = Form { charset: Charset::Utf8, mark: 0 };
@@ -120,7 +121,7 @@ pub(super) fn decode(payload: &[u8], limit: u64) -> Result<Cow<'_, str>, Box<Fou
 
 /// As much of the text of a payload as can be read: what the places of violations refer to.
 pub(super) fn readable(payload: &[u8], limit: u64) -> (Cow<'_, str>, Form) {
-    let form = form(payload).unwrap_or(PLAIN);
+    let form = likely_form(payload);
     let body = &payload[form.mark..];
     if matches!(form.charset, Charset::Utf8 | Charset::Ascii) {
         let whole = body.utf8_chunks().next().map_or("", |chunk| chunk.valid());
@@ -173,6 +174,11 @@ impl Form {
             Charset::WithControls(_, name) => name,
         }
     }
+}
+
+/// How a payload is read, or would be if it said something that can be.
+pub(super) fn likely_form(payload: &[u8]) -> Form {
+    form(payload).unwrap_or(PLAIN)
 }
 
 /// What the first bytes and the XML declaration say.
@@ -300,7 +306,7 @@ fn transcode(charset: Charset, body: &[u8], length: usize) -> String {
 }
 
 /// A decoder in the middle of its work.
-enum Decoding {
+pub(super) enum Decoding {
     /// The characters of an encoding of single bytes.
     Table(Box<[Option<char>; 256]>),
     Stream(Decoder),
@@ -323,6 +329,31 @@ impl Decoding {
                 }
                 Self::Table(table)
             }
+        }
+    }
+
+    /// A decoder for the bytes after the byte order mark of such a payload.
+    pub(super) fn of(form: Form) -> Self {
+        Self::new(form.charset)
+    }
+
+    /// Decodes more bytes in place of what `out` holds, only to show them: U+FFFD stands for what the encoding does not
+    /// have.
+    pub(super) fn show(&mut self, mut bytes: &[u8], is_last: bool, out: &mut String) {
+        out.clear();
+        match self {
+            Self::Table(table) => {
+                let known = |&byte| table[usize::from(byte)].unwrap_or(char::REPLACEMENT_CHARACTER);
+                out.extend(bytes.iter().map(known));
+            }
+            Self::Stream(decoder) => loop {
+                out.reserve(bytes.len() * 3 + 16);
+                let (result, read, _) = decoder.decode_to_string(bytes, out, is_last);
+                bytes = &bytes[read..];
+                if result == CoderResult::InputEmpty {
+                    return;
+                }
+            },
         }
     }
 

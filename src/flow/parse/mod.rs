@@ -48,6 +48,7 @@ mod decode;
 mod doctype;
 mod drift;
 mod elements;
+mod excerpt;
 mod fields;
 mod flatten;
 mod found;
@@ -64,6 +65,7 @@ mod route;
 mod rows;
 mod scopes;
 mod scratch;
+mod steady;
 mod text;
 mod unmapped;
 mod vocabulary;
@@ -71,11 +73,13 @@ mod walk;
 mod well_formed;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe, Room};
+pub use excerpt::{Excerpt, excerpts};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
 pub use route::Route;
-pub use well_formed::WellFormed;
+pub use steady::parse_steadily;
+pub use well_formed::{WellFormed, too_long};
 
 #[cfg(test)]
 pub(in crate::flow) mod tests;

@@ -56,15 +56,27 @@ impl WellFormed {
 
 /// The text of a payload, as far as that is known before it is read: there is some, not too much, in a known encoding.
 pub(super) fn admit<'p>(payload: &'p [u8], limits: &Limits) -> Result<Cow<'p, str>, Box<Found>> {
-    let limit = limits.bytes.min(MAX_PAYLOAD);
-    if payload.len() as u64 > limit {
-        let what = format!("the payload has {} bytes, and limits.bytes allows {limit}", payload.len());
-        return Err(Found::fatal(Code::LIMIT_BYTES, 0, what));
-    }
+    longest(payload.len() as u64, limits)?;
     if payload.is_empty() {
         return Err(Found::fatal(Code::XML_EMPTY, 0, "the payload is empty"));
     }
-    decode(payload, limit)
+    decode(payload, limits.bytes.min(MAX_PAYLOAD))
+}
+
+/// What is wrong with a payload of so many bytes, where these limits do not allow them: whoever knows the length of a
+/// message need not hold its bytes.
+pub fn too_long(bytes: u64, limits: &Limits) -> Option<Violation> {
+    let found = longest(bytes, limits).err()?;
+    Some(locate::violation(&[], *found, limits))
+}
+
+fn longest(bytes: u64, limits: &Limits) -> Checked {
+    let limit = limits.bytes.min(MAX_PAYLOAD);
+    if bytes > limit {
+        let what = format!("the payload has {bytes} bytes, and limits.bytes allows {limit}");
+        return Err(Found::fatal(Code::LIMIT_BYTES, 0, what));
+    }
+    Ok(())
 }
 
 /// What a message says goes nowhere.
@@ -84,4 +96,19 @@ impl Sink for Nothing {
 
     #[inline]
     fn close(&mut self, _at: usize, _after: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_that_is_too_long_is_told_as_the_bytes_would_be() {
+        let limits = Limits { bytes: 8, ..Limits::default() };
+        for payload in [&b"<a>12345</a>"[..], b"\xEF\xBB\xBF<abcd/>", b"\xFE\xFF\0<\0a\0/\0>", b"\n\n\n\n\n\n\n\n\n"] {
+            let judged = WellFormed::new(limits, Dtd::Refuse).check(payload).unwrap_err();
+            assert_eq!(too_long(payload.len() as u64, &limits), Some(*judged));
+        }
+        assert_eq!(too_long(8, &limits), None);
+    }
 }

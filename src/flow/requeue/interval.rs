@@ -2,9 +2,7 @@
 //! changes anything.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::RecordBatch;
 
@@ -18,7 +16,7 @@ use crate::flow::buffer::file::SpooledFile;
 use crate::flow::buffer::pressure::EncoderMemory;
 use crate::flow::buffer::quarantine::quarantine_schema;
 use crate::flow::buffer::sums::BatchSums;
-use crate::flow::parse::{Care, NO_MESSAGE, Parser, ParserTable, Room, Route};
+use crate::flow::parse::{Parser, ParserTable, Room, Route, parse_steadily};
 use crate::flow::spool::{Spool, SpoolFile};
 use crate::flow::validate::{self, Rules};
 use crate::lake::PendingInterval;
@@ -168,8 +166,7 @@ impl Requeuer {
         }
     }
 
-    /// Messages through the parser and the rules; none when there is no room for their rows. One that makes the parser panic
-    /// is left out, as in the pool.
+    /// Messages through the parser and the rules; none when there is no room for their rows.
     fn read(
         &self,
         parser: &mut Parser,
@@ -177,24 +174,8 @@ impl Requeuer {
         route: &Route,
         turn: Option<Turn>,
     ) -> Result<Option<ValidBatch>, Fault> {
-        let mut poisoned: Vec<u32> = Vec::new();
-        let room = Some(Room { batch: self.room.piece(), first: turn.as_ref().map(|_| self.room.message()) });
-        let mut parsed = loop {
-            let progress = AtomicU32::new(NO_MESSAGE);
-            let is_isolated = !poisoned.is_empty();
-            let care = Care { poisoned: &poisoned, is_isolated, progress: Some(&progress), room };
-            let run = catch_unwind(AssertUnwindSafe(|| parser.parse_with_care(raw, route.clone(), &care)));
-            if let Ok(parsed) = run {
-                break parsed?;
-            }
-            *parser = self.parser();
-            let at = progress.load(Ordering::Acquire);
-            if at == NO_MESSAGE || poisoned.contains(&at) {
-                let message = format!("the parser failed at {} of {}, at no message of it", raw.range, raw.source);
-                return Err(Fault::internal("requeue.parser", message));
-            }
-            poisoned.push(at);
-        };
+        let room = Room { batch: self.room.piece(), first: turn.as_ref().map(|_| self.room.message()) };
+        let mut parsed = parse_steadily(parser, || self.parser(), raw, route, Some(room))?;
         if parsed.verdicts.len() < raw.messages.len() {
             return Ok(None);
         }
