@@ -156,6 +156,6 @@ fn many_messages_that_are_a_few_rows_too_wide_go_through() {
     let nulls = Rows { limit: 300_000, defaults: 0, nulls: 200, shared: 0, children: false };
     run("200 columns, 100 kB", &nulls, MB / 10, 12, Fate::Rows);
     run("200 columns, 10 kB", &nulls, MB / 100, 120, Fate::Rows);
-    let values = Rows { limit: 300_000, defaults: 50, nulls: 100, shared: 50, children: false };
+    let values = Rows { limit: 300_000, defaults: 25, nulls: 150, shared: 25, children: false };
     run("200 columns with values, 10 kB", &values, MB / 100, 60, Fate::Rows);
 }

@@ -289,7 +289,8 @@ fn a_lane_stops_when_too_many_messages_fail_and_goes_on_when_it_is_told_to() {
     let lane = site.lane(0).unwrap();
     let fault = lane["last_fault"].as_str().unwrap();
     assert!(
-        fault.contains("of the last 10 messages failed") && fault.contains(&format!("forebay resume {topic}:0")),
+        fault.contains("of the last 10 messages of table books failed")
+            && fault.contains(&format!("forebay resume {topic}:0")),
         "{fault}"
     );
     let halted = site.events("lane.halted");
