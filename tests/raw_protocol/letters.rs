@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use super::behaviour::order;
 use super::faulty;
-use super::world::{END, UNDO, World};
+use super::world::{END, START, UNDO, World};
 
 const TABLE: &str = "books";
 const TOPIC: &str = "dead";
@@ -121,6 +121,14 @@ fn script(world: &World, storage: &Arc<dyn Storage>, topic: &Topics) -> Result<(
     world.commit_next_on(&mut lane, 1, "again")?;
     topic.deliver(world, &lane, 9)?;
     lane.undo(UNDO)?;
+    topic.deliver(world, &lane, 9)?;
+    // Somebody revises what was sent, and dies before he has sent all of it again.
+    let mut lane = world.acquire(storage, "second")?;
+    let head = lane.head();
+    world.revise(&mut lane, 0, head, "second")?;
+    topic.deliver(world, &lane, 1)?;
+    let mut lane = world.acquire(storage, "third")?;
+    world.commit_next_on(&mut lane, 1, "third")?;
     topic.deliver(world, &lane, 9)
 }
 
@@ -205,6 +213,17 @@ fn what_is_known_to_be_sent_is_not_sent_again() {
     // Another topic has got nothing yet: it gets all that is in quarantine.
     let lane = world.acquire(&clean(&world), "d").unwrap();
     assert_eq!(LetterBox::open(lane.letters(TABLE, "elsewhere")).unwrap().unsent().unwrap().len(), 3);
+    drop(lane);
+
+    // What was revised is sent again, once.
+    let mut lane = world.acquire(&clean(&world), "e").unwrap();
+    world.revise(&mut lane, START + 3, START + 6, "e").unwrap();
+    for _ in 0..2 {
+        topic.deliver(&world, &lane, 9).unwrap();
+        topic.check(&world, &lane).unwrap();
+        assert_eq!(topic.len(), 4);
+        lane = world.acquire(&clean(&world), "f").unwrap();
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -214,6 +233,8 @@ enum Event {
     Rewind(i64),
     Undo,
     NewOwner,
+    /// A new owner that revises all before it does anything else, or some of it.
+    Revise(i64),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -223,6 +244,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (1..8_i64).prop_map(Event::Rewind),
         1 => Just(Event::Undo),
         2 => Just(Event::NewOwner),
+        2 => (1..12_i64).prop_map(Event::Revise),
     ]
 }
 
@@ -242,6 +264,11 @@ proptest! {
                 Event::Rewind(back) => drop(lane.rewind(order(lane.head() - back))),
                 Event::Undo => drop(lane.undo(UNDO)),
                 Event::NewOwner => lane = world.acquire(&clean(&world), "b").unwrap(),
+                Event::Revise(back) => {
+                    lane = world.acquire(&clean(&world), "c").unwrap();
+                    let head = lane.head();
+                    world.revise(&mut lane, head - back, head, "c").unwrap();
+                }
             }
         }
         topic.deliver(&world, &lane, 99).unwrap();
