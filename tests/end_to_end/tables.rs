@@ -370,23 +370,48 @@ fn messages_of_one_topic_reach_their_tables_and_child_tables_once() {
     wait_sent(&site);
     daemon.stop();
 
-    // A table comes that takes some of what nobody took.
-    fs::write(site.dir.join("strays.toml"), STRAYS).unwrap();
+    // A table comes that takes some of what nobody took, and finds it bad: it is in quarantine of that table now, and a
+    // letter of that table.
+    let strays_dead = unique("dead");
+    site.create_topic(&strays_dead, 1);
+    fs::write(site.dir.join("strays.toml"), STRAYS.replace("type =", "required = true\ntype =")).unwrap();
     let strays = format!(
-        "[[table]]\nname = \"strays\"\ntopics = [\"{topic}\"]\nmapping = \"strays.toml\"\nwhen = {{ root = \"s:stray\" }}\n"
+        "[[table]]\nname = \"strays\"\ntopics = [\"{topic}\"]\nmapping = \"strays.toml\"\nwhen = {{ root = \"s:stray\" }}\n\
+         [table.quarantine]\ntopic = \"{strays_dead}\"\n"
     );
     let text = fs::read_to_string(site.config()).unwrap();
     fs::write(site.config(), format!("{text}\n{strays}")).unwrap();
+    let is_stray = |message: &Expected| message.ledger.2 == Some("shape.unrouted");
+    let strays: BTreeSet<String> = sent
+        .expected
+        .iter()
+        .filter(|(_, message)| is_stray(message))
+        .map(|((partition, offset), _)| format!("{topic}:{partition}:{offset}"))
+        .collect();
+    assert!(!strays.is_empty());
+    let running = |site: &Site| site.lanes().iter().filter(|lane| lane["state"] == "running").count() == 2;
+    let sum = |done: &Value, what: &str| -> usize {
+        let lanes = done["lanes"].as_array().unwrap();
+        lanes.iter().map(|lane| usize::try_from(lane[what].as_u64().unwrap()).unwrap()).sum()
+    };
     let daemon = site.start();
-    until("both lanes run", || site.lanes().iter().filter(|lane| lane["state"] == "running").count() == 2);
-    let is_stray = |message: &&Expected| message.ledger.2 == Some("shape.unrouted");
-    let count = sent.expected.values().filter(is_stray).count();
-    assert!(count > 0);
+    until("both lanes run", || running(&site));
     let done = site.json(&["requeue", "_unrouted"]);
-    let released: u64 = done["lanes"].as_array().unwrap().iter().map(|lane| lane["released"].as_u64().unwrap()).sum();
-    assert_eq!(released, count as u64, "{done}");
-    assert_eq!(shown(&site, "raw.strays", &[]).len(), count);
-    assert_eq!(shown(&site, "quarantine._unrouted", &[]).len(), unrouted - count);
+    assert_eq!((sum(&done, "released"), sum(&done, "renewed")), (0, strays.len()), "{done}");
+    assert_eq!(shown(&site, "quarantine._unrouted", &[]).len(), unrouted - strays.len());
+    assert_eq!(shown(&site, "quarantine.strays", &[]).len(), strays.len());
+    wait_sent(&site);
+    assert_eq!(sent.letters(&site, &strays_dead, "strays"), strays);
+    daemon.stop();
+
+    // It is put right.
+    fs::write(site.dir.join("strays.toml"), STRAYS.replace("version = 1", "version = 2")).unwrap();
+    let daemon = site.start();
+    until("both lanes run", || running(&site));
+    let done = site.json(&["requeue", "strays"]);
+    assert_eq!(sum(&done, "released"), strays.len(), "{done}");
+    assert_eq!(shown(&site, "raw.strays", &[]).len(), strays.len());
+    assert_eq!(site.run(&["show", "quarantine.strays"]).code, Some(1), "nothing is left there");
     assert_eq!(site.run(&["audit"]).code, Some(0));
     daemon.stop();
 }
