@@ -12,6 +12,8 @@ use super::cells;
 use super::grid::{Cell, grid};
 use crate::cli::{Show, Target, Zone};
 use crate::fault::Fault;
+use crate::lake::columns::schema_of;
+use crate::lake::log::TableLog;
 use crate::lake::parquet_reader::ParquetFile;
 use crate::storage::{Entry, LakePath, Storage};
 
@@ -30,7 +32,7 @@ pub fn show(storage: &Arc<dyn Storage>, order: &Show, as_json: bool, out: &mut d
         let what = format!("{} holds no file in {}", name_of(&order.target), storage.url());
         return Err(answer("show.nothing-there", what));
     };
-    let columns = Columns::choose(order, &first)?;
+    let columns = Columns::choose(order, known_columns(storage, order, &root, &first)?)?;
     if order.schema {
         return columns.show(as_json, out).map_err(|error| unwritable(&error));
     }
@@ -87,6 +89,62 @@ fn unwritable(error: &io::Error) -> Fault {
     Fault::retry("show.output", format!("cannot write the rows: {error}"))
 }
 
+/// What the rows of a zone have: of a Processed table what its log says, of others what the newest and the first file
+/// have, so that columns which a mapping got or lost in between are among them.
+fn known_columns(
+    storage: &Arc<dyn Storage>,
+    order: &Show,
+    root: &LakePath,
+    first: &ShownFile,
+) -> Result<Vec<Column>, Fault> {
+    let mut fields = Vec::new();
+    let logged = || TableLog::look(storage, &order.target.name)?.state();
+    // A log that cannot be read is for the audit to tell: the rows are there to be looked at all the same.
+    if order.target.zone == Zone::Processed
+        && let Ok(Some(state)) = logged()
+    {
+        fields.extend(schema_of(&state.columns)?.fields().iter().cloned());
+    } else if let Some(newest) = newest_file(&**storage, root)? {
+        let newest = ParquetFile::open(Arc::clone(storage), newest.path, newest.bytes)?;
+        fields.extend(newest.schema().fields().iter().cloned());
+    }
+    for field in first.file.schema().fields() {
+        if !fields.iter().any(|known| known.name() == field.name()) {
+            fields.push(Arc::clone(field));
+        }
+    }
+    let of_files = fields.iter().map(|field| Column {
+        name: field.name().clone(),
+        kind: cells::type_name(field.data_type()),
+        is_number: field.data_type().is_numeric(),
+    });
+    let of_path = first.partition.iter().map(|(name, _)| Column {
+        name: name.clone(),
+        kind: "string".to_owned(),
+        is_number: false,
+    });
+    Ok(of_files.chain(of_path).collect())
+}
+
+/// The newest Parquet file of the last folder that has any.
+fn newest_file(storage: &dyn Storage, dir: &LakePath) -> Result<Option<Entry>, Fault> {
+    let mut entries = storage.list_or_empty(dir)?;
+    entries.retain(is_data);
+    entries.sort_by(|a, b| b.path.cmp(&a.path));
+    for dir in entries.iter().filter(|entry| entry.is_dir) {
+        if let Some(newest) = newest_file(storage, &dir.path)? {
+            return Ok(Some(newest));
+        }
+    }
+    let files = entries.into_iter().filter(|entry| !entry.is_dir && entry.path.name().ends_with(".parquet"));
+    Ok(files.max_by_key(|entry| entry.modified))
+}
+
+/// As every engine does: what begins with `_` or `.` is not data.
+fn is_data(entry: &Entry) -> bool {
+    !entry.path.name().starts_with(['_', '.'])
+}
+
 /// The Parquet files below a directory in the order of their paths, listed as they are needed.
 struct Files {
     storage: Arc<dyn Storage>,
@@ -103,8 +161,7 @@ impl Files {
 
     fn enter(&mut self, dir: &LakePath) -> Result<(), Fault> {
         let mut entries = self.storage.list_or_empty(dir)?;
-        // As every engine does: what begins with `_` or `.` is not data.
-        entries.retain(|entry| !entry.path.name().starts_with(['_', '.']));
+        entries.retain(is_data);
         entries.sort_by(|a, b| b.path.cmp(&a.path));
         self.todo.extend(entries);
         Ok(())
@@ -183,19 +240,8 @@ struct Columns {
 }
 
 impl Columns {
-    /// All columns of the first file and its path, or those that were asked for.
-    fn choose(order: &Show, first: &ShownFile) -> Result<Self, Fault> {
-        let fields = first.file.schema().fields().iter().map(|field| Column {
-            name: field.name().clone(),
-            kind: cells::type_name(field.data_type()),
-            is_number: field.data_type().is_numeric(),
-        });
-        let path = first.partition.iter().map(|(name, _)| Column {
-            name: name.clone(),
-            kind: "string".to_owned(),
-            is_number: false,
-        });
-        let all: Vec<Column> = fields.chain(path).collect();
+    /// Those that were asked for, or all.
+    fn choose(order: &Show, all: Vec<Column>) -> Result<Self, Fault> {
         let names = || all.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
         let known = |name: &str| match all.iter().any(|column| column.name == name) {
             true => Ok(()),

@@ -1,5 +1,5 @@
-//! The stages, one folder each in the order of the flow, and what they share: how batches are handed over, and the
-//! local spool.
+//! The stages, one folder each in the order of the flow, and what they share: the dates of rows, how batches are handed
+//! over, and the local spool.
 
 pub mod read;
 
@@ -15,5 +15,6 @@ pub mod promote;
 
 pub mod letters;
 
+pub mod dates;
 pub mod handover;
 pub mod spool;

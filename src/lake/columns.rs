@@ -1,58 +1,46 @@
 //! Columns of a Processed table as its plans and its log spell them.
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+mod fit;
+mod spelling;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
 
+pub use fit::{fit, fits, united};
+pub use spelling::type_name;
+
 /// Path partition of a Processed table, and a column of its log.
 pub const DATE_PARTITION: &str = "dt";
 
-/// One column: its name, and its type as the mapping file writes it.
+/// One column: its name, and its type as a mapping would write it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnSpec {
     /// Name in files and log.
     pub name: String,
-    /// `string`, `bool`, `int8` … `int64`, `float32`, `float64`, `decimal(p,s)`, `date`, `timestamp`.
+    /// `string`, `bool`, `int8` … `int64`, `float32`, `float64`, `decimal(p,s)`, `date`, `timestamp`, `timestamp_ntz`,
+    /// `binary`, `list<T>`, `struct<name:T,…>`; times are in microseconds.
     #[serde(rename = "type")]
     pub kind: String,
 }
 
 impl ColumnSpec {
-    /// The column that an Arrow field is, whether or not it is dictionary-encoded in memory.
+    /// The column in which a Processed table holds what an Arrow field does: times in microseconds, everything nullable.
     ///
     /// # Errors
     ///
     /// A type that no table of ours holds.
     pub fn of(field: &Field) -> Result<Self, Fault> {
-        let plain = match field.data_type() {
-            DataType::Dictionary(_, values) => values.as_ref(),
-            other => other,
+        let Some(held) = spelling::held(field.data_type()) else {
+            let (name, kind) = (field.name(), type_name(field.data_type()));
+            let message = format!(
+                "column {name} is {kind}, which a Processed table cannot hold; see `forebay check` for what to take"
+            );
+            return Err(Fault::halt("promote.schema", message));
         };
-        let kind = match plain {
-            DataType::Utf8 => "string".to_owned(),
-            DataType::Boolean => "bool".to_owned(),
-            DataType::Int8 => "int8".to_owned(),
-            DataType::Int16 => "int16".to_owned(),
-            DataType::Int32 => "int32".to_owned(),
-            DataType::Int64 => "int64".to_owned(),
-            DataType::Float32 => "float32".to_owned(),
-            DataType::Float64 => "float64".to_owned(),
-            DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
-            DataType::Date32 => "date".to_owned(),
-            DataType::Timestamp(TimeUnit::Microsecond, Some(_)) => "timestamp".to_owned(),
-            _ => {
-                return Err(Fault::halt(
-                    "promote.schema",
-                    format!(
-                        "column {} has a type that a Processed table cannot hold; change it in the mapping",
-                        field.name()
-                    ),
-                ));
-            }
-        };
-        Ok(Self { name: field.name().clone(), kind })
+        Ok(Self { name: field.name().clone(), kind: type_name(&held) })
     }
 
     /// Its Arrow type, plain.
@@ -61,34 +49,12 @@ impl ColumnSpec {
     ///
     /// A type that this version does not know: the plan was written by a newer one.
     pub fn data_type(&self) -> Result<DataType, Fault> {
-        let unknown = || {
-            Fault::halt(
-                "promote.schema",
-                format!(
-                    "column {} has type {}, which this version does not know; update forebay",
-                    self.name, self.kind
-                ),
-            )
-        };
-        Ok(match self.kind.as_str() {
-            "string" => DataType::Utf8,
-            "bool" => DataType::Boolean,
-            "int8" => DataType::Int8,
-            "int16" => DataType::Int16,
-            "int32" => DataType::Int32,
-            "int64" => DataType::Int64,
-            "float32" => DataType::Float32,
-            "float64" => DataType::Float64,
-            "date" => DataType::Date32,
-            "timestamp" => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            decimal => {
-                let inner = decimal.strip_prefix("decimal(").and_then(|rest| rest.strip_suffix(')'));
-                let (precision, scale) = inner.and_then(|inner| inner.split_once(',')).ok_or_else(unknown)?;
-                DataType::Decimal128(
-                    precision.trim().parse().map_err(|_| unknown())?,
-                    scale.trim().parse().map_err(|_| unknown())?,
-                )
-            }
+        spelling::read(&self.kind).ok_or_else(|| {
+            let message = format!(
+                "column {} has type {}, which this version does not know; update forebay",
+                self.name, self.kind
+            );
+            Fault::halt("promote.schema", message)
         })
     }
 }
@@ -112,28 +78,32 @@ pub fn schema_of(specs: &[ColumnSpec]) -> Result<SchemaRef, Fault> {
     Ok(Schema::new(fields.collect::<Result<Vec<_>, Fault>>()?).into())
 }
 
-/// What the table has after `wanted` is added to what it `has`: old columns keep their place, new ones follow.
+/// What the table has after `wanted` is added to what it `has`: old columns keep their place, new ones follow. A column
+/// that is not wanted any more stays, and is null in new rows.
 ///
 /// # Errors
 ///
-/// A column whose type would change.
+/// A column whose type, or the case of whose name, would change.
 pub fn grown(table: &str, has: &[ColumnSpec], wanted: &[ColumnSpec]) -> Result<Vec<ColumnSpec>, Fault> {
     let mut all = has.to_vec();
     for column in wanted {
-        match has.iter().find(|old| old.name.eq_ignore_ascii_case(&column.name)) {
-            Some(old) if old == column => {}
-            Some(old) => {
-                return Err(Fault::halt(
-                    "promote.schema",
-                    format!(
-                        "column {} of table {table} is {} {} in Processed and {} {} in the mapping; \
-                         give the column another name or the table",
-                        column.name, old.kind, old.name, column.kind, column.name
-                    ),
-                ));
-            }
-            None => all.push(column.clone()),
-        }
+        let Some(old) = has.iter().find(|old| old.name.eq_ignore_ascii_case(&column.name)) else {
+            all.push(column.clone());
+            continue;
+        };
+        let ColumnSpec { name, kind } = old;
+        let what = if *name != column.name {
+            format!("column {name} of table {table} is called {} in the mapping; call it {name} there", column.name)
+        } else if *kind != column.kind {
+            let is = &column.kind;
+            format!(
+                "column {name} of table {table} is {kind} in Processed and {is} in the mapping; keep {kind}, and add a \
+                 column of another name beside it"
+            )
+        } else {
+            continue;
+        };
+        return Err(Fault::halt("promote.schema", what));
     }
     Ok(all)
 }
@@ -147,13 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn every_type_comes_back_from_its_text() {
-        let kinds = ["string", "bool", "int8", "int16", "int32", "int64", "float32", "float64", "decimal(10,2)"];
-        for kind in kinds.into_iter().chain(["date", "timestamp"]) {
-            let field = Field::new("c", spec("c", kind).data_type().unwrap(), true);
-            assert_eq!(ColumnSpec::of(&field).unwrap(), spec("c", kind));
-        }
-        assert!(spec("c", "decimal(x)").data_type().is_err());
+    fn a_type_that_no_table_holds_is_told_by_its_column() {
+        let time = Field::new("at", DataType::Time64(arrow::datatypes::TimeUnit::Nanosecond), true);
+        let fault = ColumnSpec::of(&time).unwrap_err();
+        assert!(fault.message.starts_with("column at is time(ns), which"), "{fault}");
+        assert!(spec("at", "time").data_type().is_err());
     }
 
     #[test]
@@ -161,7 +129,10 @@ mod tests {
         let has = [spec("a", "int64"), spec("gone", "string")];
         let all = grown("t", &has, &[spec("b", "date"), spec("a", "int64")]).unwrap();
         assert_eq!(all, [spec("a", "int64"), spec("gone", "string"), spec("b", "date")]);
-        assert!(grown("t", &has, &[spec("a", "string")]).is_err());
-        assert!(grown("t", &has, &[spec("A", "int64")]).is_err());
+        let refusal = |name: &str, kind: &str| grown("t", &has, &[spec(name, kind)]).unwrap_err().message;
+        assert!(
+            refusal("a", "string").starts_with("column a of table t is int64 in Processed and string in the mapping")
+        );
+        assert!(refusal("A", "int64").starts_with("column a of table t is called A in the mapping"));
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! A commit that did not clearly succeed is neither done nor failed: a fresh snapshot is asked for the number of the last
 //! promotion (`txn` action) before anything is decided. The version of the log and the number of a promotion are two
-//! numbers, since others may commit metadata. Nobody else may add or remove files: every plan knows the table's files
+//! numbers, since others may commit metadata. New columns come in the entry of the first files that have them. Nobody else may add or remove files: every plan knows the table's files
 //! before it, and a log that shows others stops the table with a hint.
 
+mod schema;
 mod stats;
 
 use std::collections::{HashMap, HashSet};
@@ -14,7 +15,7 @@ use arrow::array::{Array, StringArray};
 use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::expressions::Scalar;
-use delta_kernel::schema::{DataType as LogType, PrimitiveType, SchemaRef as LogSchema, StructField, StructType};
+use delta_kernel::schema::{DataType as LogType, SchemaRef as LogSchema, StructField, StructType};
 use delta_kernel::transaction::create_table::create_table;
 use delta_kernel::transaction::data_layout::DataLayout;
 use delta_kernel::transaction::{CommitResult, Transaction, UpdateTableOperation};
@@ -26,6 +27,7 @@ use jiff::civil::Date;
 use tokio::runtime::Runtime;
 use url::Url;
 
+use self::schema::Readiness;
 use super::columns::{ColumnSpec, DATE_PARTITION};
 use super::names::{Home, processed_dir};
 use super::object_adapter::LakeStore;
@@ -191,12 +193,8 @@ impl TableLog {
 
     fn state_of(&self, snapshot: &SnapshotRef) -> Result<LogState, Fault> {
         let seq = snapshot.get_app_id_version(&self.app, self.engine()).map_err(|error| self.fault(&error))?;
-        let mut columns = Vec::new();
-        for field in snapshot.schema().fields() {
-            if field.name() != DATE_PARTITION {
-                columns.push(self.column(field)?);
-            }
-        }
+        let schema = snapshot.schema();
+        let columns = schema.fields().filter(|field| field.name() != DATE_PARTITION).map(schema::column).collect();
         let mut live = Vec::new();
         for batch in self.scan(snapshot)? {
             let visited = batch.visit_scan_files(Vec::new(), |found: &mut Vec<LiveFile>, file| {
@@ -236,17 +234,22 @@ impl TableLog {
             return Ok(Attempt::Done(None));
         }
         self.check_files(&state, plan)?;
-        let missing: Vec<_> = plan.columns.iter().filter(|column| !state.columns.contains(column)).collect();
-        let data = !(plan.add.is_empty() && plan.remove.is_empty());
-        if data && !missing.is_empty() {
-            let names = missing.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(Fault::halt(
-                "promote.schema",
-                format!("the table log of {} lacks the columns {names}; was its schema changed by hand?", self.table),
-            ));
+        let missing = self.missing(&state, plan)?;
+        let kinds = missing.iter().map(|column| column.data_type()).collect::<Result<Vec<_>, _>>()?;
+        match schema::readiness(&snapshot, &kinds, jiff::Timestamp::now().as_millisecond()) {
+            Readiness::Ready => {}
+            Readiness::Entry(entry) => return self.put_entry(snapshot.version() + 1, entry),
+            Readiness::Foreign => {
+                let message = format!(
+                    "the table log of {} cannot hold timestamp_ntz: its protocol was changed by hand; enable the table \
+                     feature timestampNtz with the engine that did, or take timestamp in the mapping",
+                    self.table
+                );
+                return Err(Fault::halt("promote.schema", message));
+            }
         }
-        let operation = if missing.is_empty() { UpdateTableOperation::Merge } else { UpdateTableOperation::AlterTable };
-        let mut builder = snapshot.clone().update_table(operation, ENGINE, data);
+        let data = !(plan.add.is_empty() && plan.remove.is_empty());
+        let mut builder = snapshot.clone().update_table(UpdateTableOperation::Merge, ENGINE, data);
         for column in missing {
             builder = builder.add_column(self.field(column)?);
         }
@@ -254,6 +257,39 @@ impl TableLog {
         let mut transaction = built.map_err(|error| self.fault(&error))?;
         self.remove(&snapshot, &mut transaction, plan)?;
         self.add_and_commit(transaction, plan)
+    }
+
+    /// The columns that the log lacks: they come with the first files that have them, in the same entry.
+    fn missing<'p>(&self, state: &LogState, plan: &'p Plan) -> Result<Vec<&'p ColumnSpec>, Fault> {
+        let mut missing = Vec::new();
+        for column in &plan.columns {
+            match state.columns.iter().find(|known| known.name.eq_ignore_ascii_case(&column.name)) {
+                None => missing.push(column),
+                Some(known) if known == column => {}
+                Some(known) => {
+                    let message = format!(
+                        "the table log of {} has column {} of type {}, and {} of type {} is promoted; was its schema \
+                         changed by hand?",
+                        self.table, known.name, known.kind, column.name, column.kind
+                    );
+                    return Err(Fault::halt("promote.schema", message));
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Puts an entry of its own into the log; whatever came of it, the log is looked at again.
+    fn put_entry(&self, version: u64, entry: String) -> Result<Attempt, Fault> {
+        let url = self.url.join(&format!("_delta_log/{version:020}.json"));
+        let url = url.map_err(|error| Fault::internal("promote.log", error.to_string()))?;
+        match self.engine().storage_handler().put(&url, entry.into(), false) {
+            Ok(()) | Err(KernelError::FileAlreadyExists(_)) => {
+                let what = format!("the table log of {} was told of timestamp_ntz, again and again", self.table);
+                Ok(Attempt::Look(Fault::retry("promote.log", what)))
+            }
+            Err(error) => self.unclear(&error),
+        }
     }
 
     fn create(&self, plan: &Plan) -> Result<Attempt, Fault> {
@@ -367,50 +403,11 @@ impl TableLog {
 
     /// A column of the log. All are nullable: a column that was added later is null in older rows.
     fn field(&self, column: &ColumnSpec) -> Result<StructField, Fault> {
-        use arrow::datatypes::DataType as Arrow;
-        let kind = match column.data_type()? {
-            Arrow::Boolean => LogType::BOOLEAN,
-            Arrow::Int8 => LogType::BYTE,
-            Arrow::Int16 => LogType::SHORT,
-            Arrow::Int32 => LogType::INTEGER,
-            Arrow::Int64 => LogType::LONG,
-            Arrow::Float32 => LogType::FLOAT,
-            Arrow::Float64 => LogType::DOUBLE,
-            Arrow::Date32 => LogType::DATE,
-            Arrow::Timestamp(..) => LogType::TIMESTAMP,
-            Arrow::Decimal128(precision, scale) => match u8::try_from(scale) {
-                Ok(scale) => LogType::decimal(precision, scale).map_err(|error| self.fault(&error))?,
-                Err(_) => {
-                    return Err(Fault::halt(
-                        "promote.schema",
-                        format!("column {} of {}: the table log holds no negative scale", column.name, self.table),
-                    ));
-                }
-            },
-            _ => LogType::STRING,
-        };
+        let kind = schema::log_type(&column.data_type()?).ok_or_else(|| {
+            let what = format!("column {} of {}: the table log holds no {}", column.name, self.table, column.kind);
+            Fault::halt("promote.schema", what)
+        })?;
         Ok(StructField::nullable(&column.name, kind))
-    }
-
-    fn column(&self, field: &StructField) -> Result<ColumnSpec, Fault> {
-        let kind = match field.data_type() {
-            LogType::Primitive(kind) => match kind {
-                PrimitiveType::String => "string".to_owned(),
-                PrimitiveType::Boolean => "bool".to_owned(),
-                PrimitiveType::Byte => "int8".to_owned(),
-                PrimitiveType::Short => "int16".to_owned(),
-                PrimitiveType::Integer => "int32".to_owned(),
-                PrimitiveType::Long => "int64".to_owned(),
-                PrimitiveType::Float => "float32".to_owned(),
-                PrimitiveType::Double => "float64".to_owned(),
-                PrimitiveType::Date => "date".to_owned(),
-                PrimitiveType::Timestamp => "timestamp".to_owned(),
-                PrimitiveType::Decimal(decimal) => format!("decimal({},{})", decimal.precision(), decimal.scale()),
-                other => other.to_string(),
-            },
-            other => other.to_string(),
-        };
-        Ok(ColumnSpec { name: field.name().clone(), kind })
     }
 }
 

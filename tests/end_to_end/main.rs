@@ -20,3 +20,4 @@ mod steering;
 mod stopping;
 mod tables;
 mod topics;
+mod types;

@@ -2,10 +2,11 @@ use std::sync::Arc;
 
 use forebay::fault::Verdict;
 use forebay::lake::names::{Home, processed_dir};
-use forebay::model::mapping::{Kind, Lineage, Mapping};
+use forebay::model::mapping::{Lineage, Mapping};
 use forebay::storage::{Content, Storage};
 
-use super::world::{TABLE, World, mapping};
+use super::values::mapping;
+use super::world::{TABLE, World};
 
 #[test]
 fn promotions_give_what_one_great_promotion_would() {
@@ -55,26 +56,6 @@ fn nothing_new_changes_nothing() {
     world.commit(0, 5);
     assert_eq!(promoter.promote().unwrap().seq, Some(2));
     world.check_oracle();
-}
-
-#[test]
-fn a_new_column_comes_before_its_data() {
-    let mut world = World::new(true);
-    world.commit(0, 6);
-    world.promote();
-    world.table.mapping = Arc::new(mapping(&[("genre", Kind::String)]));
-    world.commit(0, 6);
-    let report = world.promote();
-    assert_eq!(report.seq, Some(3), "schema and data are two promotions");
-    world.check_oracle();
-    // A column that the mapping drops again stays in the table.
-    world.table.mapping = Arc::new(mapping(&[]));
-    world.commit(1, 6);
-    world.promote();
-    world.check_oracle();
-    world.table.mapping = Arc::new(mapping(&[("genre", Kind::Int64)]));
-    let fault = world.promoter().unwrap().promote().unwrap_err();
-    assert_eq!(fault.verdict, Verdict::Halt, "{fault}");
 }
 
 #[test]

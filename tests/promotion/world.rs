@@ -23,7 +23,7 @@ use forebay::lake::{
     LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
 use forebay::model::batch::{LedgerRow, Outcome};
-use forebay::model::mapping::{Column, Kind, LINEAGE, Mapping, Path, Precision, Take};
+use forebay::model::mapping::LINEAGE;
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::table::{
     DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, QuarantineSettings, RawSettings, Retire, StartingOffsets,
@@ -37,6 +37,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
 use super::memory::MemoryStorage;
+use super::values::{mapping, sample};
 
 pub(crate) const TABLE: &str = "books";
 const DAY: i64 = 86_400_000_000;
@@ -92,22 +93,6 @@ pub(crate) fn owner() -> Owner {
         taken_at: Timestamp::UNIX_EPOCH,
         takes_over: false,
     }
-}
-
-pub(crate) fn column(name: &str, kind: Kind, required: bool) -> Column {
-    let path = Path { from_root: false, steps: Vec::new(), take: Take::Text };
-    Column { required, ..Column::new(name, path, kind) }
-}
-
-pub(crate) fn mapping(extra: &[(&str, Kind)]) -> Mapping {
-    let mut columns = vec![
-        column("id", Kind::Int64, true),
-        column("version", Kind::Int32, false),
-        column("added", Kind::Timestamp(Precision::Micro), false),
-        column("value", Kind::String, false),
-    ];
-    columns.extend(extra.iter().map(|(name, kind)| column(name, kind.clone(), false)));
-    Mapping::new("books.toml", columns)
 }
 
 impl World {
@@ -194,12 +179,12 @@ impl World {
         let from = ledger.head();
         let generation = self.generation[lane];
         let rows = (from..from + len).flat_map(|offset| self.rows_of(lane, offset, generation)).collect::<Vec<_>>();
-        let mut pending = self.interval(lane, from, from + len, &rows);
+        let mut pending = self.interval(from, from + len, &rows);
         let committed = ledger.commit(&mut pending).unwrap();
         self.read.insert((lane, from, committed.name.epoch.0), (from + len, generation));
     }
 
-    pub(crate) fn interval(&self, lane: usize, from: i64, to: i64, rows: &[Row]) -> PendingInterval {
+    pub(crate) fn interval(&self, from: i64, to: i64, rows: &[Row]) -> PendingInterval {
         let mut ledger = LedgerWriter::create(self.spool_path(), [Arc::from(TABLE)].into()).unwrap();
         for offset in from..to {
             let rows = rows.iter().filter(|row| row.offset == offset).count() as u32;
@@ -207,7 +192,6 @@ impl World {
             let row = LedgerRow { offset, timestamp_us: None, outcome, table: Some(0), rows, code: None };
             ledger.append(&[row]).unwrap();
         }
-        let _ = lane;
         let data = if rows.is_empty() {
             Vec::new()
         } else {
@@ -236,8 +220,7 @@ impl World {
             "kafka_offset" => Arc::new(rows.iter().map(|row| Some(row.offset)).collect::<Int64Array>()) as _,
             "kafka_timestamp" => times(&|row| row.timestamp),
             "row_index" => Arc::new(rows.iter().map(|row| Some(row.row_index)).collect::<Int32Array>()) as _,
-            // Any further column holds the offset's text.
-            _ => Arc::new(rows.iter().map(|row| Some(row.offset.to_string())).collect::<StringArray>()) as _,
+            _ => sample(field, rows),
         });
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
         let path = self.spool_path();
@@ -321,7 +304,7 @@ impl World {
         for old in live.iter().cycle().skip(first).take(count.min(live.len())) {
             let (from, to) = (old.name.range.from(), old.name.range.to());
             let rows: Vec<Row> = (from..to).flat_map(|offset| self.rows_of(lane, offset, generation)).collect();
-            let mut pending = self.interval(lane, from, to, &rows);
+            let mut pending = self.interval(from, to, &rows);
             // Whether or not it gets committed: nothing else can have that epoch.
             self.read.insert((lane, from, ledger.epoch().0), (to, generation));
             answer = ledger.revise(&mut pending, old, "test").map(drop);
@@ -463,6 +446,7 @@ impl World {
 
     pub(crate) fn check_oracle(&self) {
         assert_eq!(self.check_table(), self.oracle());
+        self.check_values();
     }
 }
 

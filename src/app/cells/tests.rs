@@ -30,6 +30,7 @@ fn values_are_shown_without_loss() {
     let times = TimestampMicrosecondArray::from(vec![0, 1_760_553_720_000_001]).with_timezone("UTC");
     assert_eq!(shown(times), [json!("1970-01-01T00:00:00Z"), json!("2025-10-15T18:42:00.000001Z")]);
     let local = TimestampMicrosecondArray::from(vec![0, 1_760_553_720_000_001]);
+    assert_eq!(type_name(local.data_type()), "timestamp_ntz");
     assert_eq!(shown(local), [json!("1970-01-01T00:00:00"), json!("2025-10-15T18:42:00.000001")]);
     assert_eq!(shown(BinaryArray::from(vec![&b"\x00\xff"[..]])), [json!("AP8=")]);
     let words: DictionaryArray<Int32Type> = [Some("a"), None, Some("b")].into_iter().collect();

@@ -85,7 +85,8 @@ fn rows_are_shown_in_order_as_a_table() {
 #[test]
 fn json_lines_keep_what_json_cannot_hold_and_the_order_of_columns() {
     let text = lake().show("raw.books --limit 1 --json").unwrap();
-    let expected = r#"{"id":0,"title":"title 0","price":"0.05","payload":"YQA=","dt":"2026-10-01","hr":"04"}"#;
+    let expected =
+        r#"{"id":0,"title":"title 0","price":"0.05","payload":"YQA=","note":null,"dt":"2026-10-01","hr":"04"}"#;
     assert_eq!(text, format!("{expected}\n"));
 }
 
@@ -105,6 +106,22 @@ fn a_file_without_a_column_shows_nothing_there() {
     lake.put("processed/books/dt=2026-10-03/a.parquet", 1..2, false);
     let text = lake.show("processed.books --columns note,id --json").unwrap();
     assert_eq!(text, "{\"note\":\"new\",\"id\":0}\n{\"note\":null,\"id\":1}\n");
+}
+
+#[test]
+fn columns_that_came_later_are_shown_and_null_before() {
+    let text = lake().show("raw.books --columns id,note --json").unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!((lines[0], lines[4]), (r#"{"id":0,"note":null}"#, r#"{"id":4,"note":"new"}"#));
+    assert!(lake().show("raw.books --schema").unwrap().contains("note     string\n"));
+    // And what a mapping has lost since.
+    let lake = Lake::new();
+    lake.put("raw/books/dt=2026-10-02/hr=01/a.parquet", 0..1, true);
+    lake.put("raw/books/dt=2026-10-02/hr=02/a.parquet", 1..2, false);
+    assert_eq!(
+        lake.show("raw.books --columns note,id --where note=new --json").unwrap(),
+        "{\"note\":\"new\",\"id\":0}\n"
+    );
 }
 
 #[test]

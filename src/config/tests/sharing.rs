@@ -202,7 +202,16 @@ fn what_promotion_goes_by_is_one_exact_value() {
         );
         assert!(said.len() == 1 && said[0].starts_with(&wanted), "{said:?}");
     }
-    let said = change("path = \"added\"\ntype = \"timestamp\"", "path = \"added\"\ntype = \"list<date>\"");
+    for kind in ["int8", "bool", "decimal(38,0)", "date", "timestamp(ms)", "timestamp_ntz", "int64\"\nrepeat = \"count"]
+    {
+        let said = change(id, &format!("path = \"record_id\"\ntype = \"{kind}\""));
+        assert_eq!(said, Vec::<String>::new(), "{kind}");
+    }
+    let dated = "path = \"added\"\ntype = \"timestamp\"";
+    for kind in ["date", "timestamp(ms)", "timestamp_ntz(us)", "timestamp_ntz\"\nrepeat = \"last"] {
+        assert_eq!(change(dated, &format!("path = \"added\"\ntype = \"{kind}\"")), Vec::<String>::new(), "{kind}");
+    }
+    let said = change(dated, "path = \"added\"\ntype = \"list<date>\"");
     assert!(said.len() == 1 && said[0].contains("column added is neither a date nor a timestamp"), "{said:?}");
 }
 

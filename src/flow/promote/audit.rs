@@ -17,6 +17,7 @@ use super::sources::{Lane, RawFile, raw_files, read_lanes};
 use super::winners::order;
 use crate::fault::{Fault, Verdict};
 use crate::lake::audit::{Invariant, Violation};
+use crate::lake::columns::{ColumnSpec, specs_of};
 use crate::lake::log::{LiveFile, LogState, TableLog};
 use crate::lake::mutate;
 use crate::lake::names::{Home, ledger_root, processed_dir};
@@ -176,7 +177,11 @@ impl<'a> Auditor<'a> {
             }
             Err(fault) => return Err(fault),
         };
-        let mut keys = KeyReader::new(self.table, settings, &plan.columns)?;
+        // A key that today's mapping has and no promotion has had yet is null in every promoted row.
+        let mut columns = plan.columns.clone();
+        let is_new = |column: &ColumnSpec| !plan.columns.iter().any(|known| known.name == column.name);
+        columns.extend(specs_of(&self.table.mapping.raw_schema())?.into_iter().filter(is_new));
+        let mut keys = KeyReader::new(self.table, settings, &columns)?;
         let mut numbers = Lanes::default();
         let mut raw: Vec<(RawFile, u32)> = Vec::new();
         for lane in &lanes {

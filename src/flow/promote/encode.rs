@@ -11,7 +11,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::input::dictionary_type;
+use super::input::{Slice, dictionary_type};
 use super::scan::internal;
 use crate::fault::Fault;
 
@@ -24,8 +24,8 @@ pub struct Encodings {
     repeating: HashSet<String>,
 }
 
-/// Values of a column that are looked at.
-pub const SAMPLE_ROWS: usize = 4096;
+/// The rows that are looked at.
+pub const SAMPLE: Slice = Slice { rows: 4096, bytes: 8 << 20 };
 
 impl Encodings {
     /// For a table with this plain schema, of which `sample` shows some rows (or none, where there are none).
@@ -42,7 +42,8 @@ impl Encodings {
             .set_created_by(format!("forebay {}", env!("CARGO_PKG_VERSION")))
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_statistics_enabled(EnabledStatistics::Chunk);
-        for field in table.fields() {
+        // Lists and structs are left to the writer, which gives a dictionary up where it does not pay.
+        for field in table.fields().iter().filter(|field| !field.data_type().is_nested()) {
             let column = sample.and_then(|sample| sample.column_by_name(field.name()));
             if column.map_or(Ok(true), repeats)? {
                 repeating.insert(field.name().clone());

@@ -1,7 +1,8 @@
 //! Parquet files of the lake, read by whole column chunks, those near each other with one look at the storage: a look at
 //! HDFS costs a connection.
 //!
-//! Memory: the encoded chunks of the columns asked for, of one row group at a time, and the small gaps between them.
+//! Memory: the encoded chunks of the columns asked for, of one row group at a time, the small gaps between them, and the
+//! rows of one [`Slice`].
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,11 +15,12 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::winners::RowSet;
 use crate::fault::Fault;
+use crate::lake::columns::{ColumnSpec, fits, type_name};
 use crate::lake::footer::read_metadata;
 use crate::storage::{LakePath, Storage, StorageError};
 
@@ -43,6 +45,15 @@ pub enum Wanted<'a> {
     Only(&'a RowSet),
 }
 
+/// How much is decoded at once: at most so many rows, and about so many bytes of them, but a row at least.
+#[derive(Debug, Clone, Copy)]
+pub struct Slice {
+    /// Rows.
+    pub rows: usize,
+    /// Bytes, by what the file says of itself.
+    pub bytes: u64,
+}
+
 impl Input {
     /// Reads the footer of a file.
     ///
@@ -57,6 +68,36 @@ impl Input {
         let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
         let reader = ChunkFile::new(Arc::clone(storage), path.clone(), bytes);
         Ok(Self { path: path.clone(), reader, metadata, plain, rows })
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &LakePath {
+        &self.path
+    }
+
+    /// Asks whether what the file has of these columns can be read as they are in the table. A column that it lacks is
+    /// null in its rows.
+    ///
+    /// # Errors
+    ///
+    /// The column that it has otherwise.
+    pub fn check(&self, columns: &[ColumnSpec]) -> Result<(), Fault> {
+        for column in columns {
+            let named = |field: &&Arc<Field>| field.name().eq_ignore_ascii_case(&column.name);
+            let Some(field) = self.plain.fields().iter().find(named) else { continue };
+            let (name, path) = (&column.name, &self.path);
+            let what = if field.name() != name {
+                format!("column {name} of the table is called {} in {path}", field.name())
+            } else if !fits(field.data_type(), &column.data_type()?) {
+                format!("column {name} is {} in the table and {} in {path}", column.kind, type_name(field.data_type()))
+            } else {
+                continue;
+            };
+            let help =
+                "give it another name in the mapping, or read those offsets again with today's (`forebay rewind`)";
+            return Err(Fault::halt("promote.schema", format!("{what}; {help}")));
+        }
+        Ok(())
     }
 
     /// Rows in the file.
@@ -75,7 +116,7 @@ impl Input {
         columns: &[&str],
         dictionary: &dyn Fn(&str) -> bool,
         wanted: Wanted<'_>,
-        batch_rows: usize,
+        slice: Slice,
         mut take: impl FnMut(u32, RecordBatch) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let metadata = self.arrow_metadata(dictionary)?;
@@ -91,7 +132,7 @@ impl Input {
                 },
             };
             let mut at = before;
-            for batch in self.reader(&metadata, group, columns, selection, batch_rows)? {
+            for batch in self.reader(&metadata, group, columns, selection, slice)? {
                 let batch = batch.map_err(|error| unreadable(&self.path, &error))?;
                 let rows = batch.num_rows() as u32;
                 take(at, batch)?;
@@ -101,18 +142,18 @@ impl Input {
         Ok(())
     }
 
-    /// The first rows, at most so many, as they are in the file; none of an empty file.
+    /// The first rows, a slice of them, as they are in the file; none of an empty file.
     ///
     /// # Errors
     ///
     /// Storage, or a damaged file.
-    pub fn sample(&self, rows: usize) -> Result<Option<RecordBatch>, Fault> {
+    pub fn sample(&self, slice: Slice) -> Result<Option<RecordBatch>, Fault> {
         let columns: Vec<&str> = self.plain.fields().iter().map(|field| field.name().as_str()).collect();
         if self.rows == 0 {
             return Ok(None);
         }
         let metadata = self.arrow_metadata(&|_| false)?;
-        let mut reader = self.reader(&metadata, 0, &columns, None, rows)?;
+        let mut reader = self.reader(&metadata, 0, &columns, None, slice)?;
         reader.next().transpose().map_err(|error| unreadable(&self.path, &error))
     }
 
@@ -129,17 +170,24 @@ impl Input {
         group: usize,
         columns: &[&str],
         selection: Option<RowSelection>,
-        batch_rows: usize,
+        slice: Slice,
     ) -> Result<ParquetRecordBatchReader, Fault> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.reader.clone(), metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), self.indices(columns));
         let chunks = self.metadata.row_group(group).columns().iter().enumerate();
-        let chunks = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, chunk)| {
+        let chunks: Vec<_> = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, chunk)| chunk).collect();
+        // What a dictionary holds once is there for every row of it when it is decoded.
+        let bytes = |chunk: &&ColumnChunkMetaData| {
+            chunk.uncompressed_size().max(chunk.unencoded_byte_array_data_bytes().unwrap_or(0)).unsigned_abs()
+        };
+        let each = chunks.iter().map(bytes).sum::<u64>() / u64::from(self.group_rows(group)).max(1);
+        let rows = usize::try_from(slice.bytes / each.max(1)).unwrap_or(usize::MAX).clamp(1, slice.rows.max(1));
+        let ranges = chunks.iter().map(|chunk| {
             let (from, length) = chunk.byte_range();
             from..from.saturating_add(length)
         });
-        self.reader.fetch(chunks.collect())?;
-        let builder = builder.with_projection(mask).with_batch_size(batch_rows).with_row_groups(vec![group]);
+        self.reader.fetch(ranges.collect())?;
+        let builder = builder.with_projection(mask).with_batch_size(rows).with_row_groups(vec![group]);
         let builder = match selection {
             Some(selection) => builder.with_row_selection(selection),
             None => builder,
@@ -275,5 +323,47 @@ impl ChunkReader for ChunkFile {
             return Err(ParquetError::EOF(format!("{} ends before byte {}", self.inner.path, start + length as u64)));
         }
         Ok(bytes.slice(..length))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use parquet::arrow::ArrowWriter;
+
+    use super::*;
+    use crate::storage::Content;
+    use crate::storage::local::LocalStorage;
+
+    #[test]
+    fn of_long_rows_few_are_decoded_at_once() {
+        // One long text for all rows: in the file it stands once.
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(10_000); 300]));
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..300));
+        let rows = RecordBatch::try_from_iter([("id", ids), ("text", texts)]).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).unwrap();
+        writer.write(&rows).unwrap();
+        let bytes = writer.into_inner().unwrap();
+        assert!(bytes.len() < 50_000);
+        let dir = tempfile::tempdir().unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(LocalStorage::open(dir.path()).unwrap());
+        let path = LakePath::root().join("a.parquet");
+        storage.create(&path, Content::Bytes(&bytes)).unwrap();
+        let input = Input::open(&storage, &path, bytes.len() as u64).unwrap();
+        let read = |columns: &[&str], bytes: u64| {
+            let mut batches = Vec::new();
+            let slice = Slice { rows: 128, bytes };
+            let take = |first, batch: RecordBatch| {
+                batches.push((first, batch.num_rows()));
+                Ok(())
+            };
+            input.read(columns, &|_| false, Wanted::All, slice, take).unwrap();
+            batches
+        };
+        assert_eq!(read(&["id"], 1 << 20), [(0, 128), (128, 128), (256, 44)]);
+        let sizes: Vec<usize> = read(&["id", "text"], 1 << 20).into_iter().map(|(_, rows)| rows).collect();
+        assert_eq!((sizes.iter().sum::<usize>(), sizes.iter().max()), (300, Some(&104)));
+        assert_eq!(read(&["text"], 1).len(), 300);
+        assert_eq!(input.sample(Slice { rows: 4096, bytes: 100_000 }).unwrap().unwrap().num_rows(), 9);
     }
 }

@@ -173,7 +173,8 @@ impl<'a> Parts<'a> {
 fn stats_of(metadata: &ParquetMetaData) -> Vec<ColumnStats> {
     let columns = metadata.file_metadata().schema_descr().columns();
     let mut stats = Vec::new();
-    for (index, column) in columns.iter().enumerate() {
+    // What lies inside a list or a struct has a name of its own there, which may be that of a column.
+    for (index, column) in columns.iter().enumerate().filter(|(_, column)| column.path().parts().len() == 1) {
         let mut merged = ColumnStats { column: column.name().to_owned(), nulls: 0, bounds: None };
         let mut is_known = true;
         for group in metadata.row_groups() {
@@ -201,4 +202,43 @@ fn stats_of(metadata: &ParquetMetaData) -> Vec<ColumnStats> {
         }
     }
     stats
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, ListArray, StructArray, TimestampMicrosecondArray};
+    use arrow::buffer::OffsetBuffer;
+    use arrow::datatypes::{Field, Schema};
+
+    use super::*;
+
+    #[test]
+    fn what_lies_inside_a_struct_or_a_list_says_nothing_of_the_column_of_its_name() {
+        let numbers = |values: [i64; 2]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
+        let inner = StructArray::from(vec![(
+            Arc::new(Field::new("id", arrow::datatypes::DataType::Int64, true)),
+            numbers([-9, 99]),
+        )]);
+        let element = Arc::new(Field::new("element", arrow::datatypes::DataType::Int64, true));
+        let list = ListArray::new(element, OffsetBuffer::from_lengths([2, 0]), numbers([-7, 77]), None);
+        let wall = TimestampMicrosecondArray::from(vec![Some(5), None]);
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("inner", Arc::new(inner)),
+            ("id", numbers([3, 4])),
+            ("list", Arc::new(list)),
+            ("wall", Arc::new(wall)),
+        ];
+        let fields = columns.iter().map(|(name, values)| Field::new(*name, values.data_type().clone(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let rows = RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, values)| values).collect());
+        let spool = tempfile::tempdir().unwrap();
+        let encodings = Encodings::choose(&schema, None).unwrap();
+        let mut parts = Parts::new(spool.path(), &encodings, 1, Epoch(1), 1 << 20);
+        parts.write(&None, &rows.unwrap()).unwrap();
+        let stats = parts.finish().unwrap().remove(0).planned.stats;
+        let of = |column: &str, nulls, bounds| ColumnStats { column: column.into(), nulls, bounds };
+        assert_eq!(stats, [of("id", 0, Some((3, 4))), of("wall", 1, Some((5, 5)))]);
+    }
 }

@@ -177,7 +177,6 @@ impl Promoter {
     fn run(&self, session: &mut Session) -> Result<PromotionReport, Fault> {
         let mut report = PromotionReport::empty();
         let live = self.live(session)?;
-        self.grow(session, &mut report)?;
         let cursors = session.last.as_ref().map(Plan::cursors).unwrap_or_default();
         let lanes = read_lanes(&*self.storage, &self.table, &cursors)?;
         for lane in &lanes {
@@ -211,18 +210,6 @@ impl Promoter {
                 format!("the table log of {} is gone: restore {}/_delta_log", self.table.name, session.holding.root()),
             )),
         }
-    }
-
-    /// New columns are a plan and a log entry of their own, before the data.
-    fn grow(&self, session: &mut Session, report: &mut PromotionReport) -> Result<(), Fault> {
-        let Some(last) = &session.last else { return Ok(()) };
-        let all = grown(&self.table.name, &last.columns, &self.columns)?;
-        if all == last.columns {
-            return Ok(());
-        }
-        let mut plan = Plan::after(Some(last), &self.table.name, session.holding.tenure.epoch.0);
-        plan.columns = all;
-        self.carry_out(session, plan, report)
     }
 
     fn next_plan(&self, session: &Session) -> Result<Plan, Fault> {
@@ -268,6 +255,10 @@ impl Promoter {
         (report.ids_new, report.ids_changed, report.ids_removed) = (ids_new, ids_changed, ids_removed);
         report.rows_by_date = rewritten.rows_by_date;
         (plan.add, plan.remove) = (rewritten.add, rewritten.remove);
+        if let (Some(last), true) = (&session.last, plan.add.is_empty()) {
+            // New columns come with the first files that have them, not before.
+            plan.columns.clone_from(&last.columns);
+        }
         Ok(())
     }
 

@@ -5,25 +5,26 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{UInt32Array, new_null_array};
+use arrow::array::{Array, AsArray, UInt32Array, new_null_array};
 use arrow::compute::take_record_batch;
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 
-use super::dates::{DayOf, EpochDay, day_text};
 use super::decide::{SourceFile, SourceKind};
-use super::encode::{Encodings, SAMPLE_ROWS};
-use super::input::{Input, Wanted};
+use super::encode::{Encodings, SAMPLE};
+use super::input::{Input, Slice, Wanted};
 use super::parts::{Parts, SpooledPart};
-use super::scan::{fit, internal};
+use super::scan::internal;
 use super::stage::Stager;
 use crate::fault::Fault;
-use crate::lake::columns::{ColumnSpec, schema_of};
+use crate::flow::dates::{DayOf, EpochDay, GoodDays, day_text};
+use crate::lake::columns::{ColumnSpec, fit, schema_of};
 use crate::lake::plan::PlannedFile;
-use crate::model::table::ProcessedSettings;
+use crate::model::table::{OnBadDate, ProcessedSettings};
 use crate::storage::Storage;
 
-/// Rows decoded at once.
-const BATCH_ROWS: usize = 32_768;
+/// Most rows decoded at once.
+const SLICE_ROWS: usize = 32_768;
 
 /// Files of this size are never merged into others.
 const SMALL_BYTES: u64 = 64 << 20;
@@ -69,14 +70,14 @@ impl Rewriter<'_> {
         let table = schema_of(self.columns)?;
         let first = files.iter().find(|file| !file.chosen.is_empty());
         let sample = match first {
-            Some(file) => Input::open(self.storage, &file.path, file.bytes)?.sample(SAMPLE_ROWS)?,
+            Some(file) => Input::open(self.storage, &file.path, file.bytes)?.sample(SAMPLE)?,
             None => None,
         };
         let encodings = Encodings::choose(&table, sample.as_ref())?;
         let epoch = self.stager.epoch();
         let mut parts = Parts::new(self.spool, &encodings, self.seq, epoch, self.budget);
         let mut rewritten = Rewritten::default();
-        let mut days = DayOf::new(self.settings)?;
+        let mut days = Days::new(self.settings)?;
         let is_raw = |file: &&SourceFile| !matches!(file.kind, SourceKind::Promoted { .. }) && !file.chosen.is_empty();
         for file in files.iter().filter(is_raw) {
             self.write_raw(file, &encodings, &mut days, &mut parts, &mut rewritten)?;
@@ -103,15 +104,17 @@ impl Rewriter<'_> {
     ) -> Result<(), Fault> {
         let columns: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
         let input = Input::open(self.storage, &file.path, file.bytes)?;
+        input.check(self.columns)?;
         let repeating = |column: &str| encodings.is_repeating(column);
-        input.read(&columns, &repeating, wanted, BATCH_ROWS, |first, batch| take(first, conform(&batch, encodings)?))
+        let slice = Slice { rows: SLICE_ROWS, bytes: self.budget / 4 };
+        input.read(&columns, &repeating, wanted, slice, |first, batch| take(first, conform(&batch, encodings)?))
     }
 
     fn write_raw(
         &mut self,
         file: &SourceFile,
         encodings: &Encodings,
-        days: &mut DayOf,
+        days: &mut Days,
         parts: &mut Parts<'_>,
         rewritten: &mut Rewritten,
     ) -> Result<(), Fault> {
@@ -122,7 +125,7 @@ impl Rewriter<'_> {
         let mut done = Vec::new();
         self.read(file, encodings, wanted, |first, batch| {
             let dates = column(&batch, &self.settings.date)?;
-            let dates = days.days(&dates, &column(&batch, self.timestamp)?)?;
+            let dates = days.of(&dates, &column(&batch, self.timestamp)?)?;
             let is_wanted = |row: usize| !is_dense || file.chosen.contains(first + row as u32);
             let (order, runs) = by_day(&dates, is_wanted);
             let sorted = take_record_batch(&batch, &UInt32Array::from(order)).map_err(internal)?;
@@ -168,6 +171,33 @@ impl Rewriter<'_> {
 
     fn stage(&mut self, done: Vec<SpooledPart>, is_last: bool) -> Result<(), Fault> {
         self.stager.add(self.storage, done, is_last)
+    }
+}
+
+/// Tells the path partition of each row.
+struct Days {
+    day_of: DayOf,
+    /// With `quarantine` the bounds were asked when the message was validated.
+    bounds: Option<GoodDays>,
+}
+
+impl Days {
+    fn new(settings: &ProcessedSettings) -> Result<Self, Fault> {
+        let is_bucket = settings.on_bad_date == OnBadDate::Bucket;
+        let bounds = is_bucket.then(|| GoodDays::new(settings)).transpose()?;
+        Ok(Self { day_of: DayOf::new(settings)?, bounds })
+    }
+
+    /// The day of every row; none for a row without a good date.
+    fn of(&mut self, dates: &dyn Array, sent: &dyn Array) -> Result<Vec<Option<EpochDay>>, Fault> {
+        let mut days = self.day_of.days(dates)?;
+        let sent = sent.as_primitive_opt::<TimestampMicrosecondType>();
+        for (row, day) in days.iter_mut().enumerate() {
+            let sent = sent.filter(|sent| sent.is_valid(row)).map(|sent| sent.value(row));
+            let bounds = self.bounds.as_mut().map(|bounds| bounds.of(sent, None));
+            *day = day.filter(|day| bounds.is_none_or(|(first, last)| first <= *day && *day <= last));
+        }
+        Ok(days)
     }
 }
 
@@ -254,7 +284,7 @@ fn column(batch: &RecordBatch, name: &str) -> Result<arrow::array::ArrayRef, Fau
 /// The batch with the columns of the files that are written: those it has not are null.
 fn conform(batch: &RecordBatch, encodings: &Encodings) -> Result<RecordBatch, Fault> {
     let columns = encodings.schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-        Some(array) => fit(field.name(), array, field.data_type()),
+        Some(array) => fit(array, field.data_type()).map_err(internal),
         None => Ok(new_null_array(field.data_type(), batch.num_rows())),
     });
     let columns = columns.collect::<Result<Vec<_>, Fault>>()?;
@@ -264,9 +294,33 @@ fn conform(batch: &RecordBatch, encodings: &Encodings) -> Result<RecordBatch, Fa
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{Date32Array, TimestampMicrosecondArray};
+
     use super::*;
     use crate::flow::promote::winners::RowSet;
     use crate::storage::LakePath;
+
+    #[test]
+    fn bad_dates_go_to_their_bucket() {
+        use crate::model::table::{DateBound, Retire};
+        let settings = |on_bad_date| ProcessedSettings {
+            record_id: vec![],
+            version: None,
+            date: "added".into(),
+            date_zone: "UTC".into(),
+            on_bad_date,
+            date_min: DateBound::Date(jiff::civil::date(1970, 1, 1)),
+            date_max: DateBound::Relative(1),
+            retire: Retire::Immediate,
+        };
+        let sent = Some(20_000 * 86_400_000_000);
+        let sent = TimestampMicrosecondArray::from(vec![sent, sent, sent, None]).with_timezone("UTC");
+        let dates = Date32Array::from(vec![Some(-1), Some(20_001), Some(20_002), Some(20_002)]);
+        let mut days = Days::new(&settings(OnBadDate::Bucket)).unwrap();
+        assert_eq!(days.of(&dates, &sent).unwrap(), [None, Some(20_001), None, Some(20_002)]);
+        let mut days = Days::new(&settings(OnBadDate::Quarantine)).unwrap();
+        assert_eq!(days.of(&dates, &sent).unwrap(), [Some(-1), Some(20_001), Some(20_002), Some(20_002)]);
+    }
 
     #[test]
     fn rows_are_grouped_by_day_and_keep_their_order() {

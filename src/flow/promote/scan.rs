@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, new_null_array};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use arrow::row::{RowConverter, Rows, SortField};
 
-use super::input::{Input, Wanted, dictionary_type};
+use super::input::{Input, Slice, Wanted};
 use super::keys::{Key, Lineage, RowPlace};
 use crate::fault::Fault;
-use crate::lake::columns::ColumnSpec;
+use crate::lake::columns::{ColumnSpec, fit};
 use crate::model::offset::TopicPartition;
 use crate::model::table::{ProcessedSettings, Table};
+use crate::storage::LakePath;
 
-/// Rows decoded at once.
-const BATCH_ROWS: usize = 16_384;
+/// What is decoded at once.
+const SLICE: Slice = Slice { rows: 16_384, bytes: 8 << 20 };
 
 /// The Kafka partitions that rows come from, numbered as they are met.
 #[derive(Debug, Default)]
@@ -116,6 +116,8 @@ impl KeyReader {
         lanes: &mut Lanes,
         mut take: impl FnMut(&Key<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
+        input.check(&self.id)?;
+        input.check(self.version.as_slice())?;
         let mut columns: Vec<&str> = self.id.iter().chain(&self.version).map(|column| column.name.as_str()).collect();
         columns.extend(self.names[2..].iter().map(|name| &**name));
         if lane.is_none() {
@@ -125,21 +127,22 @@ impl KeyReader {
         let names: Vec<&str> = columns.iter().map(String::as_str).collect();
         let topic_name = Arc::clone(&self.names[0]);
         let topic = |name: &str| name == &*topic_name;
-        input.read(&names, &topic, Wanted::All, BATCH_ROWS, |first, batch| {
-            self.batch(&batch, first, file, lane, lanes, &mut take)
+        input.read(&names, &topic, Wanted::All, SLICE, |first, batch| {
+            self.batch(input.path(), &batch, RowPlace { file, row: first }, lane, lanes, &mut take)
         })
     }
 
     fn batch(
         &mut self,
+        path: &LakePath,
         batch: &RecordBatch,
-        first: u32,
-        file: u32,
+        first: RowPlace,
         lane: Option<u32>,
         lanes: &mut Lanes,
         take: &mut impl FnMut(&Key<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let ids = key_columns(batch, &self.id)?;
+        check_ids(&self.id, &ids, path)?;
         let ids = match &mut self.id_codec {
             Codec::Int64 => Ids::Int64(ids[0].as_primitive::<Int64Type>().clone()),
             Codec::Rows(converter) => Ids::Rows(converter.convert_columns(&ids).map_err(internal)?),
@@ -151,12 +154,11 @@ impl KeyReader {
             }
             _ => None,
         };
-        let lineage = LineageColumns::of(batch, &self.names)?;
-        let mut own = lane.is_none().then(|| RowLanes::of(batch, &self.names)).transpose()?;
+        let lineage = LineageColumns::of(batch, &self.names, path)?;
+        let mut own = lane.is_none().then(|| RowLanes::of(batch, &self.names, path)).transpose()?;
         for row in 0..batch.num_rows() {
             let whole;
             let id: &[u8] = match &ids {
-                Ids::Int64(ids) if ids.is_null(row) => &[],
                 Ids::Int64(ids) => {
                     whole = ids.value(row).to_le_bytes();
                     &whole
@@ -169,7 +171,7 @@ impl KeyReader {
                 (None, None) => 0,
             };
             let version = versions.as_ref().map_or(&[][..], |versions| versions.row(row).data());
-            let place = RowPlace { file, row: first + row as u32 };
+            let place = RowPlace { file: first.file, row: first.row + row as u32 };
             take(&Key { place, lineage: lineage.at(row, lane), id, version })?;
         }
         Ok(())
@@ -183,24 +185,26 @@ enum Ids {
 
 struct LineageColumns<'a> {
     offsets: &'a arrow::array::Int64Array,
-    times: Option<&'a arrow::array::TimestampMicrosecondArray>,
+    times: &'a arrow::array::TimestampMicrosecondArray,
     indices: &'a arrow::array::Int32Array,
 }
 
 impl<'a> LineageColumns<'a> {
-    fn of(batch: &'a RecordBatch, names: &[Arc<str>; 5]) -> Result<Self, Fault> {
-        let [offsets, times, indices] = [2, 3, 4].map(|column| batch.column_by_name(&names[column]));
-        let offsets = offsets.and_then(|array| array.as_primitive_opt::<Int64Type>());
-        let indices = indices.and_then(|array| array.as_primitive_opt::<Int32Type>());
+    fn of(batch: &'a RecordBatch, names: &[Arc<str>; 5], path: &LakePath) -> Result<Self, Fault> {
+        let column = |name: usize| batch.column_by_name(&names[name]);
+        let lacks = |name: usize| no_lineage(&names[name], path);
+        let offsets = column(2).and_then(|array| array.as_primitive_opt::<Int64Type>());
+        let times = column(3).and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+        let indices = column(4).and_then(|array| array.as_primitive_opt::<Int32Type>());
         Ok(Self {
-            offsets: offsets.filter(|offsets| offsets.null_count() == 0).ok_or_else(no_lineage)?,
-            times: times.and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>()),
-            indices: indices.filter(|indices| indices.null_count() == 0).ok_or_else(no_lineage)?,
+            offsets: offsets.filter(|offsets| offsets.null_count() == 0).ok_or_else(|| lacks(2))?,
+            times: times.ok_or_else(|| lacks(3))?,
+            indices: indices.filter(|indices| indices.null_count() == 0).ok_or_else(|| lacks(4))?,
         })
     }
 
     fn at(&self, row: usize, lane: u32) -> Lineage {
-        let timestamp = self.times.filter(|times| times.is_valid(row)).map(|times| times.value(row));
+        let timestamp = self.times.is_valid(row).then(|| self.times.value(row));
         Lineage { timestamp, lane, offset: self.offsets.value(row), row_index: self.indices.value(row) }
     }
 }
@@ -214,14 +218,15 @@ struct RowLanes<'a> {
 }
 
 impl<'a> RowLanes<'a> {
-    fn of(batch: &'a RecordBatch, names: &[Arc<str>; 5]) -> Result<Self, Fault> {
+    fn of(batch: &'a RecordBatch, names: &[Arc<str>; 5], path: &LakePath) -> Result<Self, Fault> {
+        let lacks = |name: usize| no_lineage(&names[name], path);
         let topics = batch.column_by_name(&names[0]).and_then(|array| array.as_dictionary_opt::<Int32Type>());
-        let topics = topics.filter(|topics| topics.null_count() == 0).ok_or_else(no_lineage)?;
+        let topics = topics.filter(|topics| topics.null_count() == 0).ok_or_else(|| lacks(0))?;
         let partitions = batch.column_by_name(&names[1]).and_then(|array| array.as_primitive_opt::<Int32Type>());
         Ok(Self {
-            topics: topics.values().as_string_opt::<i32>().ok_or_else(no_lineage)?,
+            topics: topics.values().as_string_opt::<i32>().ok_or_else(|| lacks(0))?,
             keys: topics.keys(),
-            partitions: partitions.ok_or_else(no_lineage)?,
+            partitions: partitions.ok_or_else(|| lacks(1))?,
             last: None,
         })
     }
@@ -248,30 +253,25 @@ fn key_columns(batch: &RecordBatch, columns: &[ColumnSpec]) -> Result<Vec<ArrayR
             let kind = column.data_type()?;
             match batch.column_by_name(&column.name) {
                 None => Ok(new_null_array(&kind, batch.num_rows())),
-                Some(array) if *array.data_type() == kind => Ok(Arc::clone(array)),
-                Some(array) => fit(&column.name, array, &kind),
+                Some(array) => fit(array, &kind).map_err(internal),
             }
         })
         .collect()
 }
 
-/// An array in the type of the table: text may be dictionary-encoded or not, anything else must be as it is.
-///
-/// # Errors
-///
-/// A column of another type.
-pub fn fit(name: &str, array: &ArrayRef, kind: &DataType) -> Result<ArrayRef, Fault> {
-    let is_text = |kind: &DataType| *kind == DataType::Utf8 || *kind == dictionary_type();
-    if array.data_type() == kind {
-        return Ok(Arc::clone(array));
+/// Every row needs its record id: rows of no id would count as versions of one record.
+fn check_ids(columns: &[ColumnSpec], ids: &[ArrayRef], path: &LakePath) -> Result<(), Fault> {
+    match columns.iter().zip(ids).find(|(_, values)| values.null_count() > 0) {
+        None => Ok(()),
+        Some((column, _)) => Err(Fault::halt(
+            "promote.record-id",
+            format!(
+                "{path} has rows without {}, which record_id names; name what every row has, or read those offsets again \
+                 with today's mapping (`forebay rewind`)",
+                column.name
+            ),
+        )),
     }
-    if is_text(array.data_type()) && is_text(kind) {
-        return cast(array, kind).map_err(internal);
-    }
-    Err(Fault::halt(
-        "promote.schema",
-        format!("column {name} of a file has another type than the table; see `forebay audit`"),
-    ))
 }
 
 fn converter(columns: &[ColumnSpec]) -> Result<RowConverter, Fault> {
@@ -279,8 +279,12 @@ fn converter(columns: &[ColumnSpec]) -> Result<RowConverter, Fault> {
     RowConverter::new(fields.collect::<Result<Vec<_>, Fault>>()?).map_err(internal)
 }
 
-fn no_lineage() -> Fault {
-    Fault::halt("promote.lineage", "a file lacks the lineage columns that every row must have; see `forebay audit`")
+fn no_lineage(name: &str, path: &LakePath) -> Fault {
+    let message = format!(
+        "{path} has no column {name} that says where its rows come from; was [table.lineage] changed? give the columns the \
+         names that the files have"
+    );
+    Fault::halt("promote.lineage", message)
 }
 
 /// A mistake of ours, as the columns' library words it.

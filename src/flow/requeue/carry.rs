@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch, new_null_array};
-use arrow::compute::{SortColumn, cast, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch};
+use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
 use super::message::slice_rows;
@@ -14,7 +14,7 @@ use super::select::{column, unfit};
 use crate::fault::Fault;
 use crate::flow::spool::{Spool, SpoolFile, io_fault};
 use crate::lake::LakeError;
-use crate::lake::columns::ColumnSpec;
+use crate::lake::columns::{self, type_name, united};
 use crate::lake::footer::DataFile;
 use crate::lake::ledger::{CheckedFile, Spooled};
 use crate::lake::parquet_reader::ParquetFile;
@@ -62,24 +62,20 @@ pub(super) fn copy(storage: &dyn Storage, file: &DataFile, spool: &Spool) -> Res
 pub(super) fn unite(new: &Schema, old: &Schema) -> Result<SchemaRef, String> {
     let mut fields = Vec::with_capacity(new.fields().len());
     for field in new.fields() {
-        let kind = plain(field.data_type());
-        let other = old.column_with_name(field.name()).map(|(_, other)| other);
-        if let Some(other) = other.filter(|other| !kind.equals_datatype(plain(other.data_type()))) {
-            let (name, old, new) = (field.name(), kind_name(other), kind_name(field));
+        let Some((_, other)) = old.column_with_name(field.name()) else {
+            fields.push(Field::new(field.name(), plain(field.data_type()).clone(), true));
+            continue;
+        };
+        let Some(kind) = united(plain(field.data_type()), plain(other.data_type())) else {
+            let (name, old, new) = (field.name(), type_name(other.data_type()), type_name(field.data_type()));
             return Err(format!("column {name} is {old} there and {new} in today's mapping"));
-        }
-        let is_nullable = field.is_nullable() || other.is_none_or(Field::is_nullable);
-        fields.push(Field::new(field.name(), kind.clone(), is_nullable));
+        };
+        fields.push(Field::new(field.name(), kind, field.is_nullable() || other.is_nullable()));
     }
     for field in old.fields().iter().filter(|field| new.column_with_name(field.name()).is_none()) {
         fields.push(Field::new(field.name(), plain(field.data_type()).clone(), true));
     }
     Ok(Arc::new(Schema::new(fields)))
-}
-
-/// The type of a column as a mapping spells it.
-fn kind_name(field: &Field) -> String {
-    ColumnSpec::of(field).map_or_else(|_| "of another type".to_owned(), |spec| spec.kind)
 }
 
 fn plain(kind: &DataType) -> &DataType {
@@ -91,13 +87,12 @@ fn plain(kind: &DataType) -> &DataType {
 
 /// Rows in the columns of another schema that [`unite`] has made of theirs.
 pub(super) fn fit(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Fault> {
-    let columns = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
+    let parts = schema.fields().iter().map(|field| match rows.column_by_name(field.name()) {
         None => Ok(new_null_array(field.data_type(), rows.num_rows())),
-        Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-        Some(column) => cast(column, field.data_type()),
+        Some(column) => columns::fit(column, field.data_type()),
     });
-    let columns = columns.collect::<Result<Vec<_>, _>>();
-    columns.and_then(|columns| RecordBatch::try_new(Arc::clone(schema), columns)).map_err(|error| internal(&error))
+    let parts = parts.collect::<Result<Vec<_>, _>>();
+    parts.and_then(|parts| RecordBatch::try_new(Arc::clone(schema), parts)).map_err(|error| internal(&error))
 }
 
 /// The rows of an old file on their way into a new one, by ascending offset.
@@ -205,7 +200,7 @@ pub(super) fn internal(error: &arrow::error::ArrowError) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Int64Array;
+    use arrow::array::{ArrayRef, Int64Array, StringArray, StructArray};
     use proptest::prelude::*;
 
     use super::*;
@@ -230,6 +225,20 @@ mod tests {
         assert_eq!(*both, want);
         let other = schema(&[("id", DataType::Int32, false)]);
         assert_eq!(unite(&other, &old).unwrap_err(), "column id is int64 there and int32 in today's mapping");
+    }
+
+    #[test]
+    fn structs_fit_when_their_fields_have_the_same_names() {
+        let of = |name: &str, null: bool| DataType::Struct(vec![Field::new(name, DataType::Utf8, null)].into());
+        let (old, new) = (schema(&[("s", of("city", false), false)]), schema(&[("s", of("city", true), true)]));
+        assert_eq!(*unite(&new, &old).unwrap(), new);
+        let city: ArrayRef = Arc::new(StringArray::from(vec!["Lyon"]));
+        let column = StructArray::new(vec![Field::new("city", DataType::Utf8, false)].into(), vec![city], None);
+        let rows = RecordBatch::try_new(Arc::new(old.clone()), vec![Arc::new(column)]).unwrap();
+        let fitted = fit(&rows, &Arc::new(new)).unwrap();
+        assert_eq!(fitted.column(0).as_struct().column(0).as_string::<i32>().value(0), "Lyon");
+        let renamed = unite(&schema(&[("s", of("town", true), true)]), &old).unwrap_err();
+        assert_eq!(renamed, "column s is struct<city:string> there and struct<town:string> in today's mapping");
     }
 
     fn rows(offsets: &[i64]) -> RecordBatch {

@@ -1,13 +1,11 @@
 //! The date rule: every row that is to be promoted needs a date within bounds.
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType};
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
+use arrow::array::{Array, ArrayRef};
+use jiff::Timestamp;
 
 use crate::fault::Fault;
-use crate::model::table::{DateBound, ProcessedSettings, Table};
+use crate::flow::dates::{DayOf, GoodDays, day_text, has_days};
+use crate::model::table::{ProcessedSettings, Table};
 
 /// The rule of one table.
 #[derive(Debug)]
@@ -16,28 +14,8 @@ pub(super) struct DateRule {
     pub(super) column: usize,
     /// Its name.
     pub(super) name: String,
-    unit: Unit,
-    zone: TimeZone,
-    min: DateBound,
-    max: DateBound,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Unit {
-    Day,
-    Microsecond,
-}
-
-/// Good dates of messages whose Kafka timestamps lie on one day: `lowest <= value < end` in the column's unit.
-#[derive(Debug, Clone)]
-pub(super) struct Bounds {
-    /// Kafka timestamps they hold for.
-    valid_from: i64,
-    valid_to: i64,
-    lowest: i64,
-    end: i64,
-    first: Date,
-    last: Date,
+    days: DayOf,
+    good: GoodDays,
 }
 
 impl DateRule {
@@ -51,78 +29,40 @@ impl DateRule {
         let schema = table.mapping.raw_schema();
         let name = settings.date.clone();
         let column = schema.index_of(&name).map_err(|_| refuse(format!("date names {name}, which is no column")))?;
-        let unit = match schema.field(column).data_type() {
-            DataType::Date32 => Unit::Day,
-            DataType::Timestamp(TimeUnit::Microsecond, _) => Unit::Microsecond,
-            _ => return Err(refuse(format!("date names {name}, which is neither a date nor a timestamp"))),
-        };
-        let zone = TimeZone::get(&settings.date_zone)
-            .map_err(|_| refuse(format!("date_zone {} is no known time zone", settings.date_zone)))?;
-        Ok(Self { column, name, unit, zone, min: settings.date_min, max: settings.date_max })
+        if !has_days(schema.field(column).data_type()) {
+            return Err(refuse(format!("date names {name}, which is neither a date nor a timestamp")));
+        }
+        let in_table = |fault: Fault| fault.while_doing(format_args!("table {}", table.name));
+        let days = DayOf::new(settings).map_err(in_table)?;
+        Ok(Self { column, name, days, good: GoodDays::new(settings).map_err(in_table)? })
     }
 
-    /// What is wrong with the date of a row, as a sentence; `None` when it is good. `known` keeps the bounds from one
-    /// message to the next.
+    /// The rows whose date is bad, each with what is wrong with it as a sentence. `sent_us` tells the Kafka timestamp of
+    /// a row's message; `now` stands for one that is not known, or beyond the calendar.
+    ///
+    /// # Errors
+    ///
+    /// A fault of ours.
     pub(super) fn judge(
         &self,
         column: &ArrayRef,
-        row: usize,
-        timestamp_us: Option<i64>,
+        sent_us: impl Fn(usize) -> Option<i64>,
         now: Timestamp,
-        known: &mut Option<Bounds>,
-    ) -> Option<String> {
-        if column.is_null(row) {
-            return Some(format!("the date of the row ({}) is missing", self.name));
+    ) -> Result<Vec<(usize, String)>, Fault> {
+        let (mut days, mut good) = (self.days.clone(), self.good.clone());
+        let mut bad = Vec::new();
+        for (row, day) in days.days(column)?.into_iter().enumerate() {
+            let (first, last) = good.of(sent_us(row), Some(now.as_microsecond()));
+            let text = |day| day_text(day).unwrap_or_default();
+            let what = match day {
+                Some(day) if day < first => format!("before {}", text(first)),
+                Some(day) if day > last => format!("after {}", text(last)),
+                Some(_) => continue,
+                None if column.is_null(row) => "missing".to_owned(),
+                None => "beyond the calendar".to_owned(),
+            };
+            bad.push((row, format!("the date of the row ({}) is {what}", self.name)));
         }
-        let value = match self.unit {
-            Unit::Day => i64::from(column.as_primitive::<Date32Type>().value(row)),
-            Unit::Microsecond => column.as_primitive::<TimestampMicrosecondType>().value(row),
-        };
-        let received = timestamp_us.unwrap_or_else(|| now.as_microsecond());
-        let bounds = match known {
-            Some(bounds) if bounds.valid_from <= received && received < bounds.valid_to => bounds,
-            _ => known.insert(self.bounds(received, now)),
-        };
-        if value < bounds.lowest {
-            return Some(format!("the date of the row ({}) is before {}", self.name, bounds.first));
-        }
-        (value >= bounds.end).then(|| format!("the date of the row ({}) is after {}", self.name, bounds.last))
+        Ok(bad)
     }
-
-    fn bounds(&self, received_us: i64, now: Timestamp) -> Bounds {
-        // A Kafka timestamp beyond the calendar is no timestamp.
-        let received = Timestamp::from_microsecond(received_us);
-        let today = self.zone.to_datetime(received.as_ref().copied().unwrap_or(now)).date();
-        let bound = |bound: DateBound| match bound {
-            DateBound::Date(date) => date,
-            DateBound::Relative(days) => moved(today, days),
-        };
-        let (first, last) = (bound(self.min), bound(self.max));
-        let (lowest, end) = match self.unit {
-            Unit::Day => (day_number(first), day_number(last).saturating_add(1)),
-            Unit::Microsecond => (self.start_of(first), last.tomorrow().map_or(i64::MAX, |day| self.start_of(day))),
-        };
-        let (valid_from, valid_to) = match received {
-            Ok(_) => (self.start_of(today), today.tomorrow().map_or(i64::MAX, |day| self.start_of(day))),
-            Err(_) => (received_us, received_us.saturating_add(1)),
-        };
-        Bounds { valid_from, valid_to, lowest, end, first, last }
-    }
-
-    /// First microsecond of a day in the zone.
-    fn start_of(&self, day: Date) -> i64 {
-        let start = day.to_zoned(self.zone.clone()).map(|zoned| zoned.timestamp().as_microsecond());
-        start.unwrap_or(if day.year() > 0 { i64::MAX } else { i64::MIN })
-    }
-}
-
-fn moved(day: Date, days: i32) -> Date {
-    let end = if days > 0 { Date::MAX } else { Date::MIN };
-    Span::new().try_days(days).ok().and_then(|span| day.checked_add(span).ok()).unwrap_or(end)
-}
-
-/// Days since 1970-01-01.
-fn day_number(day: Date) -> i64 {
-    let since = day.since((jiff::Unit::Day, jiff::civil::date(1970, 1, 1)));
-    since.map_or(if day.year() > 0 { i64::MAX } else { i64::MIN }, |span| i64::from(span.get_days()))
 }

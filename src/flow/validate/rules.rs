@@ -104,7 +104,7 @@ impl Rules {
     ///
     /// # Errors
     ///
-    /// An internal fault: rows of a table that there is not.
+    /// An internal fault: rows that do not fit the tables.
     pub fn apply(&self, parsed: ParsedBatch, now: Timestamp) -> Result<ValidBatch, Fault> {
         let ParsedBatch { raw, mut verdicts, tables, permit, room, .. } = parsed;
         let mut places = Places::new();
@@ -118,7 +118,7 @@ impl Rules {
                 continue;
             };
             let mut good = vec![true; part.message.len()];
-            let hits = rules.hits(part, &raw, now, &mut good);
+            let hits = rules.hits(part, &raw, now, &mut good)?;
             for (row, &message) in part.message.iter().enumerate().filter(|(row, _)| !good[*row]) {
                 if has_children {
                     lost.insert((message, self.row_index(part, row)));
@@ -261,7 +261,7 @@ impl TableRules {
 
     /// Marks the rows that break a rule as not good. What is told of them, by row: no more of a message and column than are
     /// kept of a message.
-    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp, good: &mut [bool]) -> Vec<Hit> {
+    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp, good: &mut [bool]) -> Result<Vec<Hit>, Fault> {
         let mut hits = Vec::new();
         for (column, name) in &self.record_id {
             let values = part.rows.column(*column);
@@ -278,20 +278,19 @@ impl TableRules {
             }
         }
         if let Some(rule) = &self.date {
-            let values = part.rows.column(rule.column);
-            let (mut known, mut told) = (None, Told::default());
-            for (row, &message) in part.message.iter().enumerate() {
-                let timestamp_us = raw.messages.get(message as usize).and_then(|message| message.timestamp_us);
-                let Some(what) = rule.judge(values, row, timestamp_us, now, &mut known) else { continue };
+            let mut told = Told::default();
+            let message = |row: usize| part.message.get(row).copied().unwrap_or(u32::MAX);
+            let sent = |row: usize| raw.messages.get(message(row) as usize).and_then(|message| message.timestamp_us);
+            for (row, what) in rule.judge(part.rows.column(rule.column), sent, now)? {
                 good[row] = false;
-                if told.is_one_more(message) {
-                    let name = rule.name.clone();
-                    hits.push(Hit { row, message, column: rule.column, name, code: Code::RULE_DATE, what });
+                if told.is_one_more(message(row)) {
+                    let (name, column) = (rule.name.clone(), rule.column);
+                    hits.push(Hit { row, message: message(row), column, name, code: Code::RULE_DATE, what });
                 }
             }
         }
         hits.sort_by_key(|hit| hit.row);
-        hits
+        Ok(hits)
     }
 }
 

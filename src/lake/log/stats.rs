@@ -86,7 +86,9 @@ fn one(kind: &DataType, value: Option<i64>) -> Option<ArrayRef> {
         DataType::Int32 => Arc::new(Int32Array::from(vec![value.and_then(|value| i32::try_from(value).ok())])),
         DataType::Int64 => Arc::new(Int64Array::from(vec![value])),
         DataType::Date32 => Arc::new(Date32Array::from(vec![value.and_then(|value| i32::try_from(value).ok())])),
-        DataType::Timestamp(..) => Arc::new(TimestampMicrosecondArray::from(vec![value]).with_timezone("UTC")),
+        DataType::Timestamp(_, zone) => {
+            Arc::new(TimestampMicrosecondArray::from(vec![value]).with_timezone_opt(zone.clone()))
+        }
         _ => return None,
     })
 }
