@@ -111,6 +111,8 @@ pub enum Command {
     AcceptTopic(AcceptTopic),
     /// Promote RAW to Processed now instead of at the next tick
     Promote(Promote),
+    /// Read configuration and mappings again: the daemon goes on with them, or as before if anything is wrong
+    Reload,
     /// Commit what is in flight, and end the daemon
     Drain,
     /// Read the log files

@@ -10,6 +10,7 @@ mod rules;
 
 use std::collections::HashSet;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ const MAX_COUNTED: usize = 1 << 30;
 #[derive(Clone)]
 pub struct Schema {
     validator: Arc<XsdValidator>,
+    digest: u64,
 }
 
 /// What a message has that its schema does not allow, or the other way round.
@@ -52,12 +54,19 @@ impl Schema {
     ///
     /// What is wrong with it, a sentence for a person.
     pub fn load(file: &Path) -> Result<Self, String> {
-        check_parts(file, file, &mut HashSet::new())?;
+        let mut digest = DefaultHasher::new();
+        check_parts(file, file, &mut HashSet::new(), &mut digest)?;
         let text = read(file)?;
         let document = parse_schema(file, &text)?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let validator = XsdValidator::from_schema_with_base_path(&document, Some(folder));
-        Ok(Self { validator: Arc::new(validator.map_err(|error| no_schema(file, &error.to_string()))?) })
+        let validator = Arc::new(validator.map_err(|error| no_schema(file, &error.to_string()))?);
+        Ok(Self { validator, digest: digest.finish() })
+    }
+
+    /// Tells a schema from one whose files had other content, in this process.
+    pub fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// What of a well-formed message is against the schema, `most` at most, in the order of the message as far as that
@@ -107,7 +116,7 @@ fn is_of_schema(name: &QName<'_>, local: &[&str]) -> bool {
 }
 
 /// Sees to it that every part of a schema is there: uppsala passes over what is not, and then no message would do.
-fn check_parts(whole: &Path, file: &Path, seen: &mut HashSet<PathBuf>) -> Result<(), String> {
+fn check_parts(whole: &Path, file: &Path, seen: &mut HashSet<PathBuf>, digest: &mut impl Hasher) -> Result<(), String> {
     let canonical = file.canonicalize().map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
     let home = whole.canonicalize().map_err(|error| format!("{} cannot be read: {error}", whole.display()))?;
     if home.parent().is_some_and(|home| !canonical.starts_with(home)) {
@@ -116,7 +125,9 @@ fn check_parts(whole: &Path, file: &Path, seen: &mut HashSet<PathBuf>) -> Result
     if !seen.insert(canonical) {
         return Ok(());
     }
-    let document = parse_schema(file, &read(file)?)?;
+    let text = read(file)?;
+    text.hash(digest);
+    let document = parse_schema(file, &text)?;
     let Some(root) = document.document_element() else { return Ok(()) };
     for part in document.children(root).into_iter().filter_map(|child| document.element(child)) {
         let location = part.get_attribute("schemaLocation");
@@ -127,7 +138,7 @@ fn check_parts(whole: &Path, file: &Path, seen: &mut HashSet<PathBuf>) -> Result
             let what = format!("it takes {location}, and nothing is fetched: put a copy beside it and name that");
             return Err(no_schema(file, &what));
         }
-        check_parts(whole, &file.with_file_name(location), seen)
+        check_parts(whole, &file.with_file_name(location), seen, digest)
             .map_err(|error| format!("{error} (which {} takes)", file.display()))?;
     }
     Ok(())

@@ -25,7 +25,7 @@ fn forebay(line: &str) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "run",
     "demo",
     "check",
@@ -39,6 +39,7 @@ const COMMANDS: [&str; 20] = [
     "rewind",
     "requeue",
     "promote",
+    "reload",
     "drain",
     "logs",
     "show",
@@ -105,7 +106,9 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
 
 #[test]
 fn a_configuration_that_is_not_there_is_78_and_for_check_a_no() {
-    for command in ["run", "audit", "status", "pause", "promote", "drain", "logs", "show raw.books", "topic delete t"] {
+    for command in
+        ["run", "audit", "status", "pause", "promote", "reload", "drain", "logs", "show raw.books", "topic delete t"]
+    {
         let said = forebay(&format!("{command} --config nowhere.toml"));
         assert_eq!(said.code, Some(78), "{command}: {}", said.err);
         assert!(said.err.contains("nowhere.toml") && said.out.is_empty(), "{command}: {}{}", said.out, said.err);
@@ -124,12 +127,26 @@ fn without_a_daemon_a_command_is_to_be_tried_again() {
         "rewind library:0 --to 0",
         "requeue books",
         "promote books",
+        "reload",
         "drain",
         "drift books",
     ] {
         let said = forebay(&format!("{command} --socket nobody.sock"));
         assert_eq!(said.code, Some(75), "{command}: {}", said.err);
         assert!(said.err.contains("no daemon listens at nobody.sock"), "{command}: {}", said.err);
+    }
+}
+
+#[test]
+fn a_broken_configuration_still_says_where_the_daemon_listens() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("forebay.toml");
+    let nobody = dir.path().join("nobody.sock");
+    std::fs::write(&config, format!("[control]\nsocket = {:?}\n[lakes]\n", nobody.to_str().unwrap())).unwrap();
+    for command in ["reload", "status"] {
+        let said = forebay(&format!("{command} --config {}", config.display()));
+        assert_eq!(said.code, Some(75), "{command}: {}", said.err);
+        assert!(said.err.contains("nobody.sock"), "{command}: {}", said.err);
     }
 }
 

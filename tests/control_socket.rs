@@ -11,9 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forebay::clock::SystemClock;
 use forebay::control::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DaemonState, DriftTables, Lane, LaneState, Lanes, Node,
-    PromoteRequest, RequeueRequest, Requeued, RewindRequest, RewindTarget, Rewound, Selection, Status, TableView,
-    Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DaemonState, DriftTables, Lane, LaneState, Lanes, MappingView,
+    Node, PromoteRequest, Reloaded, RequeueRequest, Requeued, RewindRequest, RewindTarget, Rewound, Selection, Status,
+    TableView, Tables, Time,
 };
 use forebay::control::authority::Authority;
 use forebay::control::client::{Client, ClientError};
@@ -26,8 +26,14 @@ use serde_json::{Value, json};
 /// A daemon with one lane that can be paused.
 struct FakeDaemon {
     paused: Mutex<bool>,
+    /// What the next reload meets.
+    problems: Mutex<Vec<String>>,
     /// Promotions wait for this.
     promotions: tokio::sync::Semaphore,
+}
+
+fn mapping(version: u32) -> MappingView {
+    MappingView { name: "books.toml".to_owned(), version, behind: Default::default() }
 }
 
 fn time() -> Time {
@@ -84,6 +90,7 @@ impl Steering for FakeDaemon {
             lanes: self.lanes().lanes,
             tables: vec![TableView {
                 name: "books".to_owned(),
+                mapping: Some(mapping(1)),
                 rows: 3,
                 files: 1,
                 quarantined: [("xml.syntax".to_owned(), 2)].into(),
@@ -145,6 +152,17 @@ impl Steering for FakeDaemon {
     async fn promote(&self, _: PromoteRequest) -> Result<Change<Tables>, Problem> {
         self.promotions.acquire().await.unwrap().forget();
         Ok(Change { before: Tables::default(), after: Tables::default() })
+    }
+
+    async fn reload(&self) -> Result<Reloaded, Problem> {
+        let problems = std::mem::take(&mut *self.problems.lock().unwrap());
+        if !problems.is_empty() {
+            return Err(Problem::configuration(problems));
+        }
+        let before = self.status().await?.tables;
+        let after = vec![TableView { mapping: Some(mapping(2)), ..before[0].clone() }];
+        let (before, after) = (Tables { tables: before }, Tables { tables: after });
+        Ok(Reloaded { before, after, changed: vec!["books".to_owned()], lanes: self.lanes().lanes })
     }
 
     async fn drain(&self) -> Result<Change<Daemon>, Problem> {
@@ -211,7 +229,11 @@ impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("control.sock");
-        let daemon = Arc::new(FakeDaemon { paused: Mutex::new(false), promotions: tokio::sync::Semaphore::new(0) });
+        let daemon = Arc::new(FakeDaemon {
+            paused: Mutex::new(false),
+            problems: Mutex::default(),
+            promotions: tokio::sync::Semaphore::new(0),
+        });
         let records = Arc::new(Records::default());
         let authority = Authority { own_uid: own_uid(), ..Authority::default() };
         let server = ControlServer::start(&socket, control(&daemon, &records, authority)).unwrap();
@@ -300,6 +322,29 @@ fn a_change_answers_with_both_states_and_leaves_a_record_with_its_caller() {
     assert_eq!(records[0].request, json!({ "lanes": ["library:0"] }));
     assert_eq!(records[0].after["lanes"][0]["state"], "paused");
     assert_eq!((records[2].status, records[2].error.as_deref()), (404, Some("no lane is selected")));
+    bench.server.stop();
+}
+
+#[test]
+fn a_reload_answers_with_both_versions_or_with_all_that_is_wrong() {
+    let bench = Bench::new();
+    *bench.daemon.problems.lock().unwrap() = vec!["forebay.toml:3: a".to_owned(), "forebay.toml:9: b".to_owned()];
+    let refused = problem(&bench.socket, "POST", "/v1/reload", "");
+    assert_eq!((refused.status, refused.name(), refused.problems.len()), (422, "configuration", 2));
+    let (status, _, body) = http(&bench.socket, "POST", "/v1/reload", "");
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let version = |state: &str| body[state]["tables"][0]["mapping"]["version"].clone();
+    assert_eq!((status, version("before"), version("after")), (200, json!(1), json!(2)), "{body}");
+    assert_eq!((&body["changed"], &body["lanes"][0]["state"]), (&json!(["books"]), &json!("running")));
+    assert_eq!(problem(&bench.socket, "GET", "/v1/reload", "").name(), "method-not-allowed");
+    assert_eq!(problem(&bench.socket, "POST", "/v1/reload", r#"{"table":"books"}"#).name(), "bad-request");
+    let records = bench.records.wait_for(3);
+    assert_eq!(records[0].error.as_deref(), Some("forebay.toml:3: a; forebay.toml:9: b"));
+    assert_eq!((records[1].status, &records[1].command), (200, &"/v1/reload".to_owned()));
+    assert_eq!(records[1].after["tables"][0]["mapping"]["version"], 2);
+    *bench.daemon.problems.lock().unwrap() = vec!["forebay.toml:3: a".to_owned(), "forebay.toml:9: b".to_owned()];
+    let said = bench.client().post::<_, Reloaded>("/v1/reload", &json!({})).unwrap_err().to_string();
+    assert_eq!(said, "the configuration is refused, nothing has changed:\nforebay.toml:3: a\nforebay.toml:9: b");
     bench.server.stop();
 }
 

@@ -13,8 +13,8 @@ use super::say;
 use crate::cli::{self, Global};
 use crate::config;
 use crate::control::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DriftTable, LaneChoice, Lanes, PromoteRequest, RequeueRequest,
-    Requeued, RewindRequest, RewindTarget, Rewound, Selection, Status, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DriftTable, LaneChoice, Lanes, PromoteRequest, Reloaded,
+    RequeueRequest, Requeued, RewindRequest, RewindTarget, Rewound, Selection, Status, Tables, Time,
 };
 use crate::control::client::Client;
 use crate::exit::ExitCode;
@@ -80,6 +80,10 @@ pub(super) fn promote(order: &cli::Promote, global: &Global) -> Result<ExitCode,
     command::<_, Change<Tables>>(global, "/v1/promote", &request, Look::promoted)
 }
 
+pub(super) fn reload(global: &Global) -> Result<ExitCode, Fault> {
+    command::<_, Reloaded>(global, "/v1/reload", &serde_json::json!({}), Look::reloaded)
+}
+
 pub(super) fn drain(global: &Global) -> Result<ExitCode, Fault> {
     command::<_, Change<Daemon>>(global, "/v1/drain", &serde_json::json!({}), Look::drained)
 }
@@ -113,14 +117,13 @@ fn client(global: &Global) -> Result<Client, Fault> {
     Ok(Client::new(&socket(global)?)?)
 }
 
-/// The socket that was named, or that of the configuration. A configuration that cannot be read here, for want of
-/// permission, still leaves the default.
+/// The socket that was named, or that of the configuration, whatever else may be wrong with that.
 fn socket(global: &Global) -> Result<PathBuf, Fault> {
     if let Some(socket) = &global.socket {
         return Ok(socket.clone());
     }
-    match config::load(&global.config, config::environment()) {
-        Ok(settings) => Ok(settings.control.socket),
+    match config::load_control(&global.config, config::environment()) {
+        Ok(control) => Ok(control.socket),
         Err(problems) => {
             let first = problems.first().map(ToString::to_string).unwrap_or_default();
             Err(Fault::halt("config.unreadable", format!("{first}; correct it, or name the socket with --socket")))

@@ -19,15 +19,11 @@ use crate::fault::Fault;
 use crate::flow::buffer::pressure::EncoderMemory;
 use crate::flow::handover::POOL_JOBS;
 use crate::flow::letters::post;
-use crate::flow::parse::ParserTable;
 use crate::flow::promote::due::Schedule;
 use crate::flow::read::session::{Session, SessionEvent};
 use crate::flow::read::settings::Settings as ClientSettings;
 use crate::flow::spool::Spool;
-use crate::flow::validate::Rules;
 use crate::model::budget::MemoryBudget;
-use crate::model::catalog::Catalog;
-use crate::model::drift::Drift;
 use crate::model::room::RowRoom;
 use crate::model::table::TopicChoice;
 use crate::storage::{self, Storage};
@@ -36,7 +32,8 @@ use crate::supervise::policy::RestartLimits;
 use crate::supervise::promotion::{PromoteNow, PromotionSettings};
 use crate::supervise::reaper::Reaper;
 use crate::supervise::root::{DrainAll, FromSession, GetSnapshot, RootSettings, RootSupervisor, Snapshot, TakeDown};
-use crate::supervise::view::{Shared, Tally};
+use crate::supervise::tables::TableSet;
+use crate::supervise::view::Shared;
 
 /// How long the parts may take to end once the tree has come to rest.
 const TAKE_DOWN: Duration = Duration::from_secs(5);
@@ -86,26 +83,15 @@ impl Daemon {
         let topics = Vec::from_iter(topics);
         let spool_dir = settings.limits.spool.dir.join("lanes");
         let spool = Spool::open(&spool_dir, settings.limits.spool.size)?;
-        let too_many = || Fault::halt("config.tables", "there are more than 65,535 tables and child tables");
-        let catalog = Catalog::new(settings.tables.clone()).ok_or_else(too_many)?;
-        let parser_tables = settings
-            .tables
-            .iter()
-            .map(|table| ParserTable::compile(&table.mapping))
-            .collect::<Result<Arc<[_]>, _>>()?;
+        let tables = TableSet::first(&settings.tables)?;
         let schedule = schedule(settings)?;
         let session = Session::start(&client, &topics, events_in)?;
         let parts = Arc::new(Parts {
             storage,
             broker: session.broker(),
             session,
-            tallies: (0..=catalog.all().len()).map(|_| Shared::new(Tally::default())).collect(),
-            tables: Arc::clone(catalog.tables()),
+            tables: Shared::new(Arc::new(tables)),
             unrouted: settings.unrouted.clone(),
-            catalog,
-            drift: Drift::default(),
-            rules: Arc::new(Rules::new(&settings.tables, Arc::clone(&parser_tables))?),
-            parser_tables,
             owner: identity::owner(settings.kafka.group(), options.take_over),
             budget: MemoryBudget::new(share(settings)),
             room: RowRoom::new(settings.limits.memory, settings.run.parsers),

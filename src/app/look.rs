@@ -15,13 +15,12 @@ use crate::fault::Fault;
 use crate::flow::read::broker::Broker;
 use crate::observe::read::{LogPrint, print_logs};
 use crate::storage::Storage;
+use crate::supervise::fit;
 
 /// `forebay check`: every problem at once.
 pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
     let report = check::report(&global.config, config::environment(), |settings| {
-        let client = daemon::client_settings(settings, &Options::default()).consumer();
-        let mut problems: Vec<Problem> =
-            client.err().into_iter().map(|fault| settings.problem("kafka", fault.message, None)).collect();
+        let mut problems = client_problems(settings);
         if order.connect && problems.is_empty() {
             problems.extend(connect(settings));
         }
@@ -34,14 +33,35 @@ pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
     if Report::is_good(&report) { ExitCode::Done } else { ExitCode::No }
 }
 
+/// What the Kafka client says of its settings.
+pub(super) fn client_problems(settings: &Settings) -> Vec<Problem> {
+    let client = daemon::client_settings(settings, &Options::default()).consumer();
+    client.err().into_iter().map(|fault| settings.problem("kafka", fault.message, None)).collect()
+}
+
 /// Tries Kafka and the lake.
 fn connect(settings: &Settings) -> Vec<Problem> {
     let kafka = Broker::connect(&daemon::client_settings(settings, &Options::default()))
         .and_then(|broker| broker.cluster_id().map(|_| broker))
         .map_err(|fault| settings.problem("kafka.bootstrap.servers", fault.message, None));
     let lake = daemon::probe_lake(settings).map_err(|fault| settings.problem("lake.root", fault.message, None));
+    let clashes = if lake.is_ok() { clashes(settings) } else { Vec::new() };
     let missing = kafka.as_ref().map(|broker| missing_topics(settings, broker)).unwrap_or_default();
-    kafka.err().into_iter().chain(missing).chain(lake.err()).collect()
+    kafka.err().into_iter().chain(missing).chain(lake.err()).chain(clashes).collect()
+}
+
+/// Mappings that do not fit what their tables have in the lake; nothing where there is no lake yet.
+fn clashes(settings: &Settings) -> Vec<Problem> {
+    let Ok(storage) = daemon::open_lake_to_look(settings) else { return Vec::new() };
+    let mut problems = Vec::new();
+    for (index, table) in settings.tables.iter().enumerate() {
+        let key = format!("table[{index}].mapping");
+        match fit::clashes(&*storage, table) {
+            Ok(found) => problems.extend(found.into_iter().map(|clash| settings.problem(&key, clash, None))),
+            Err(fault) => problems.push(settings.problem("lake.root", fault.message, None)),
+        }
+    }
+    problems
 }
 
 /// Dead-letter topics that cannot be found.

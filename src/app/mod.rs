@@ -12,6 +12,7 @@ mod identity;
 mod infer;
 mod look;
 mod produce;
+pub mod reload;
 pub mod render;
 mod requeue;
 pub mod say;
@@ -44,6 +45,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Requeue(order) => ask::requeue(order, global),
         Command::AcceptTopic(order) => ask::accept_topic(order, global),
         Command::Promote(order) => ask::promote(order, global),
+        Command::Reload => ask::reload(global),
         Command::Drain => ask::drain(global),
         Command::Produce(order) => produce::produce(order, global),
         Command::Topic(order) => produce::topic(order, global),

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::grid::{Cell, Paint, painted_grid};
 use crate::control::api::{
-    AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, RequeueElsewhere, Requeued,
-    RequeuedLane, Rewound, Status, TableView, Tables, Time,
+    AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, Reloaded, RequeueElsewhere,
+    Requeued, RequeuedLane, Rewound, Status, TableView, Tables, Time,
 };
 
 /// How answers are shown.
@@ -81,12 +81,14 @@ impl Look {
 
     /// The tables, one a line, and below them why messages are in quarantine and what failed.
     pub fn tables(self, tables: &[TableView]) -> String {
-        let heading = ["table", "rows", "files", "quarantined", "last promotion"];
+        let heading = ["table", "mapping", "rows", "files", "quarantined", "last promotion"];
         let line = |table: &TableView| -> Vec<Cell> {
+            let mapping = table.mapping.as_ref();
             let quarantined: u64 = table.quarantined.values().sum();
             let paint = if quarantined > 0 { Paint::Unusual } else { Paint::Plain };
             vec![
                 table.name.clone().into(),
+                mapping.map_or_else(|| "-".to_owned(), |of| format!("{} v{}", of.name, of.version)).into(),
                 table.rows.to_string().into(),
                 table.files.to_string().into(),
                 Cell::new(quarantined.to_string(), paint),
@@ -94,8 +96,11 @@ impl Look {
             ]
         };
         let lines: Vec<Vec<Cell>> = tables.iter().map(line).collect();
-        let mut out = painted_grid(&heading, &lines, &|column| (1..=3).contains(&column), self.colours);
+        let mut out = painted_grid(&heading, &lines, &|column| (2..=4).contains(&column), self.colours);
         for table in tables {
+            for (lane, version) in table.mapping.iter().flat_map(|mapping| &mapping.behind) {
+                out.push_str(&format!("{} mapping: {lane} still reads with version {version}\n", table.name));
+            }
             if !table.quarantined.is_empty() {
                 let codes: Vec<_> = table.quarantined.iter().map(|(code, count)| format!("{code} {count}")).collect();
                 out.push_str(&format!("{} quarantined: {}\n", table.name, codes.join(", ")));
@@ -246,6 +251,34 @@ impl Look {
             }
         }
         if out.is_empty() { "no table has a processed zone\n".to_owned() } else { out }
+    }
+
+    /// What `reload` changed.
+    pub fn reloaded(self, reloaded: &Reloaded) -> String {
+        let mut out = String::new();
+        let version = |tables: &Tables, name: &str| {
+            let table = tables.tables.iter().find(|table| table.name == name);
+            table.and_then(|table| table.mapping.as_ref()).map(|mapping| (mapping.name.clone(), mapping.version))
+        };
+        for name in &reloaded.changed {
+            let said = match (version(&reloaded.before, name), version(&reloaded.after, name)) {
+                (before, Some((mapping, now))) if before.as_ref().is_some_and(|before| before.1 != now) => {
+                    let was = before.map_or(0, |before| before.1);
+                    format!("{mapping}, version {was} → {now}")
+                }
+                _ => "its settings have changed".to_owned(),
+            };
+            out.push_str(&format!("{name}: {said}\n"));
+        }
+        if out.is_empty() {
+            return "nothing has changed\n".to_owned();
+        }
+        for lane in &reloaded.lanes {
+            let state = self.paint(paint_lane(lane.state), lane.state.name());
+            let fault = lane.last_fault.as_ref().map(|fault| format!(": {}", self.paint(Paint::Bad, fault)));
+            out.push_str(&format!("{}: {state}{}\n", lane.name(), fault.unwrap_or_default()));
+        }
+        out
     }
 
     /// What `drain` began.

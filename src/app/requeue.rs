@@ -50,7 +50,7 @@ pub(super) async fn requeue(
 
 fn selection(parts: &Parts, request: &RequeueRequest) -> Result<Selection, Problem> {
     let table = request.table.clone();
-    if table != UNROUTED && !parts.tables.iter().any(|known| *known.name == *table) {
+    if table != UNROUTED && !parts.tables().tables().iter().any(|known| *known.name == *table) {
         return Err(Problem::not_found(format!("there is no table {table}")));
     }
     let code = request.code.as_deref().map(|name| {

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures::executor::block_on;
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::daemon::{Daemon, Options};
+use super::reload::Reloader;
 use super::say;
 use super::steering::DaemonSteering;
 use crate::cli::{Global, Run};
@@ -63,13 +65,15 @@ pub fn run(order: &Run, global: &Global) -> ExitCode {
 
 fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault> {
     let signals = watch_signals()?;
+    let hangup = watch_hangup()?;
     let options = Options { until_caught_up: order.until_caught_up, take_over: order.take_over, ..Options::default() };
     let daemon = Daemon::start(settings, &options)?;
     metrics().watch_memory(daemon.parts().budget.clone());
     let spool = daemon.parts().spool.clone();
     let limit = spool.limit();
     metrics().watch_spool(move || spool.used(), limit);
-    let steering: Arc<dyn Steering> = Arc::new(DaemonSteering::new(&daemon, settings));
+    let reloader = Reloader::new(&daemon, settings, &global.config);
+    let steering: Arc<dyn Steering> = Arc::new(DaemonSteering::new(&daemon, settings, reloader.clone()));
     let control = match start_control(settings, global, Arc::clone(&steering)) {
         Ok(control) => control,
         Err(fault) => {
@@ -79,19 +83,39 @@ fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault>
         }
     };
     notify(&[NotifyState::Ready]);
-    attend(&daemon, &signals, &*steering, settings.run.drain);
+    attend(&daemon, &signals, &|| reload_at(&hangup, &daemon, &reloader), &*steering, settings.run.drain);
     let result = daemon.wait();
     control.stop();
     result
 }
 
-/// Looks after the watchdog and the signals until the daemon has ended.
-fn attend(daemon: &Daemon, signals: &AtomicBool, steering: &dyn Steering, drain_deadline: Duration) {
+/// Reloads when SIGHUP came. The log tells what came of it.
+fn reload_at(hangup: &AtomicBool, daemon: &Daemon, reloader: &Reloader) {
+    if !hangup.swap(false, Ordering::AcqRel) {
+        return;
+    }
+    let reloader = reloader.clone();
+    let thread = std::thread::Builder::new().name("sighup".to_owned()).spawn(move || {
+        // The outcome is in the log already.
+        let _ = block_on(reloader.reload());
+    });
+    match thread {
+        Ok(thread) => daemon.parts().reaper.join(thread),
+        Err(error) => {
+            let message = format!("no thread to reload: {error}; send the signal again");
+            events::fault("Daemon", None, 0, &Fault::retry("process.no-thread", message));
+        }
+    }
+}
+
+/// Looks after the watchdog and the signals until the daemon has ended; `look` is called in each round.
+fn attend(daemon: &Daemon, signals: &AtomicBool, look: &dyn Fn(), steering: &dyn Steering, drain_deadline: Duration) {
     let watchdog = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
     let mut last_sign = Instant::now();
     let mut draining: Option<(Instant, Instant)> = None;
     while !daemon.has_ended() {
         std::thread::sleep(ROUND);
+        look();
         if signals.load(Ordering::Acquire) && draining.is_none() {
             notify(&[NotifyState::Stopping]);
             events::drain_started("signal", drain_deadline);
@@ -142,6 +166,14 @@ pub(super) fn watch_signals() -> Result<Arc<AtomicBool>, Fault> {
             }
         })
         .map_err(failed)?;
+    Ok(raised)
+}
+
+/// SIGHUP raises the flag.
+fn watch_hangup() -> Result<Arc<AtomicBool>, Fault> {
+    let raised = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, Arc::clone(&raised))
+        .map_err(|error| Fault::internal("process.signals", format!("cannot watch signals: {error}")))?;
     Ok(raised)
 }
 

@@ -9,12 +9,13 @@ use jiff::Timestamp;
 
 use super::daemon::Daemon;
 use super::drift;
+use super::reload::{Refused, Reloaded, Reloader};
 use super::requeue;
 use crate::config::Settings;
 use crate::control::api::{
     self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, DeadLetters, DriftTables, Lane, LaneState, Lanes,
-    Node, PromoteRequest, Promotion, RequeueRequest, Requeued, RewindRequest, Rewound, Selection, Status, TableView,
-    Tables, Time,
+    MappingView, Node, PromoteRequest, Promotion, RequeueRequest, Requeued, RewindRequest, Rewound, Selection, Status,
+    TableView, Tables, Time,
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
@@ -22,7 +23,9 @@ use crate::fault::{Fault, Verdict};
 use crate::lake::fence::{Owner, owner_of};
 use crate::lake::names::{Home, UNROUTED};
 use crate::lake::{Accepted, accept_topic, newest_lineage};
+use crate::model::mapping::Mapping;
 use crate::model::offset::TopicPartition;
+use crate::model::table::Table;
 use crate::observe::{events, metrics};
 use crate::supervise::lane::{Direction, MovePlan, RewindOrder, RewindTarget, preview_rewind};
 use crate::supervise::parts::Parts;
@@ -40,12 +43,13 @@ pub struct DaemonSteering {
     started_at: Timestamp,
     group: String,
     lake: String,
+    reloader: Reloader,
     pulse: std::sync::Mutex<(u64, std::time::Instant)>,
 }
 
 impl DaemonSteering {
-    /// Steers `daemon`, which runs with `settings`.
-    pub fn new(daemon: &Daemon, settings: &Settings) -> Self {
+    /// Steers `daemon`, which runs with `settings`, and reloads them with `reloader`.
+    pub fn new(daemon: &Daemon, settings: &Settings, reloader: Reloader) -> Self {
         let parts = Arc::clone(daemon.parts());
         Self {
             root: daemon.root().clone(),
@@ -54,6 +58,7 @@ impl DaemonSteering {
             parts,
             group: settings.kafka.group().to_owned(),
             lake: settings.lake.root.clone(),
+            reloader,
         }
     }
 
@@ -62,9 +67,11 @@ impl DaemonSteering {
     }
 
     fn tables_of(&self, snapshot: &Snapshot) -> Tables {
-        let names = self.parts.catalog.all().iter().map(|table| table.name.to_string());
+        let tables = self.parts.tables();
+        let names = tables.catalog.all().iter().map(|table| table.name.to_string());
         let view = |(index, (name, tally)): (u16, (String, &view::Shared<view::Tally>))| {
             let tally = tally.get();
+            let settings = tables.catalog.settings(index);
             TableView {
                 rows: tally.rows,
                 files: tally.files,
@@ -73,12 +80,13 @@ impl DaemonSteering {
                     .into_iter()
                     .map(|(code, count)| (code.name().to_owned(), count))
                     .collect(),
-                unmapped: self.parts.drift.total(index),
+                unmapped: tables.drift.total(index),
+                mapping: settings.map(|table| mapping(table, &snapshot.lanes)),
                 last_promotion: snapshot.promotions.iter().find(|view| view.table == name).and_then(promotion),
                 name,
             }
         };
-        let all = (0..).zip(names.chain([UNROUTED.to_owned()]).zip(&self.parts.tallies)).map(view);
+        let all = (0..).zip(names.chain([UNROUTED.to_owned()]).zip(&tables.tallies)).map(view);
         Tables { tables: all.filter(|table| table.name != UNROUTED || !table.quarantined.is_empty()).collect() }
     }
 
@@ -150,7 +158,8 @@ impl Steering for DaemonSteering {
     }
 
     async fn drift(&self) -> Result<DriftTables, Problem> {
-        Ok(drift::answer(&self.parts.catalog, &self.parts.drift))
+        let tables = self.parts.tables();
+        Ok(drift::answer(&tables.catalog, &tables.drift))
     }
 
     async fn supervision(&self) -> Result<Node, Problem> {
@@ -207,7 +216,7 @@ impl Steering for DaemonSteering {
 
     async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem> {
         let AcceptTopicRequest { topic, reason } = request;
-        if self.parts.table_of(&topic).is_none() {
+        if self.parts.tables().of_topic(&topic).next().is_none() {
             return Err(Problem::not_found(format!("no table takes messages of {topic}")));
         }
         let before = lanes_of(&self.snapshot().await?);
@@ -234,6 +243,19 @@ impl Steering for DaemonSteering {
         let answer = self.root.send(PromoteNow(request.tables)).await.map_err(|_| gone())?;
         answer.map_err(|fault| problem(&fault))?;
         Ok(Change { before, after: self.tables().await? })
+    }
+
+    async fn reload(&self) -> Result<api::Reloaded, Problem> {
+        let before = self.tables().await?;
+        let Reloaded { changed, lanes } = self.reloader.reload().await.map_err(|refused| match refused {
+            Refused::Problems(problems) => Problem::configuration(problems.iter().map(ToString::to_string).collect()),
+            Refused::Fault(fault) => problem(&fault),
+        })?;
+        let snapshot = self.snapshot().await?;
+        let is_meant =
+            |lane: &Lane| lanes.iter().any(|source| *source.topic == lane.topic && source.partition == lane.partition);
+        let lanes = lanes_of(&snapshot).lanes.into_iter().filter(is_meant).collect();
+        Ok(api::Reloaded { before, after: self.tables_of(&snapshot), changed, lanes })
     }
 
     async fn drain(&self) -> Result<Change<api::Daemon>, Problem> {
@@ -265,6 +287,16 @@ impl Steering for DaemonSteering {
     fn readiness(&self) -> Result<(), String> {
         self.health()
     }
+}
+
+/// The mapping of a table, and which of the lanes that feed it read with an earlier version of it.
+fn mapping(table: &Table, lanes: &[LaneView]) -> MappingView {
+    let Mapping { name, version, .. } = &*table.mapping;
+    let behind = lanes.iter().filter_map(|lane| {
+        let reads_with = lane.mappings.get(&*table.name).filter(|reads_with| *reads_with != version)?;
+        Some((format!("{}:{}", lane.topic, lane.partition), *reads_with))
+    });
+    MappingView { name: name.clone(), version: *version, behind: behind.collect() }
 }
 
 pub(super) fn gone() -> Problem {

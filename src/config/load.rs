@@ -60,6 +60,18 @@ pub fn load_kafka(path: &Path, env: impl Iterator<Item = (String, String)>) -> R
     if problems.is_empty() { Ok(kafka) } else { Err(problems) }
 }
 
+/// Reads `[control]` alone: for whoever talks to a daemon, which may run with another configuration than that of the file.
+///
+/// # Errors
+///
+/// Everything that is wrong with the file as TOML and with that section.
+pub fn load_control(path: &Path, env: impl Iterator<Item = (String, String)>) -> Result<ControlSettings, Vec<Problem>> {
+    let document = Document::read(path, env).map_err(|problem| vec![problem])?;
+    let control = read_control(document.root().section("control"));
+    let (problems, _) = document.finish();
+    if problems.is_empty() { Ok(control) } else { Err(problems) }
+}
+
 fn read(document: &Document, credentials: Option<&Path>) -> Option<Settings> {
     let file = document.root();
     let kafka = kafka::read(&file.section("kafka"), credentials);

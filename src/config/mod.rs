@@ -11,6 +11,7 @@
 //!
 //! Paths in `forebay.toml` begin at the working directory, those of mappings and secrets at the folder of the file.
 
+mod changes;
 pub mod check;
 mod document;
 mod kafka;
@@ -25,7 +26,8 @@ mod table;
 mod tests;
 mod units;
 
-pub use load::{environment, load, load_kafka};
+pub use changes::{refusals, version_help};
+pub use load::{environment, load, load_control, load_kafka};
 pub use model::{
     ControlSettings, KafkaSettings, LakeSettings, LimitSettings, LogSettings, PromoteSettings, RunSettings, Settings,
     SpoolSettings, SuperviseSettings,

@@ -15,10 +15,10 @@ use crate::model::table::{
 };
 
 const SHIPPED: &str = include_str!("../../config/forebay.toml");
-const BOOKS: &str = include_str!("../../config/tables/books.toml");
+pub(super) const BOOKS: &str = include_str!("../../config/tables/books.toml");
 
 /// The least that a configuration has to say.
-const MINIMAL: &str = r#"
+pub(super) const MINIMAL: &str = r#"
 [kafka]
 "bootstrap.servers" = "127.0.0.1:9092"
 "group.id" = "forebay"
@@ -35,10 +35,10 @@ date = "added"
 "#;
 
 /// A folder with a configuration and the mapping of the books.
-struct Sandbox(tempfile::TempDir);
+pub(super) struct Sandbox(tempfile::TempDir);
 
 impl Sandbox {
-    fn new(config: &str, mapping: &str) -> Self {
+    pub(super) fn new(config: &str, mapping: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("tables")).unwrap();
         std::fs::write(folder.path().join("tables/books.toml"), mapping).unwrap();
@@ -46,11 +46,11 @@ impl Sandbox {
         Self(folder)
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.0.path().join("forebay.toml")
     }
 
-    fn load(&self, env: &[(&str, &str)]) -> Result<Settings, Vec<Problem>> {
+    pub(super) fn load(&self, env: &[(&str, &str)]) -> Result<Settings, Vec<Problem>> {
         load(&self.file(), env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
     }
 }

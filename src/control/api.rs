@@ -1,6 +1,7 @@
 //! What goes over the control socket as JSON: the types that server and command line share.
 
 mod drift;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use crate::model::status::{LaneState, Node};
 pub use drift::{DriftColumn, DriftTable, DriftTables};
+pub use tables::{MappingView, Promotion, Reloaded, TableView, Tables};
 
 /// An instant, as RFC 3339 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,44 +135,6 @@ impl Lane {
     }
 }
 
-/// One table. Counts are of this process since its start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TableView {
-    /// Its name; `_unrouted` for messages that no table takes.
-    pub name: String,
-    /// Rows committed to RAW.
-    pub rows: u64,
-    /// Files committed to RAW.
-    pub files: u64,
-    /// Messages committed to quarantine, by first violation.
-    pub quarantined: BTreeMap<String, u64>,
-    /// How often something was read that no column takes, where the mapping has it counted.
-    #[serde(default)]
-    pub unmapped: u64,
-    /// The last promotion that this process has made.
-    pub last_promotion: Option<Promotion>,
-}
-
-/// One promotion.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Promotion {
-    /// When it ended.
-    pub at: Time,
-    /// Sequence number of its plan; none when there was nothing to do.
-    pub sequence: Option<u64>,
-    /// Rows it wrote.
-    pub rows: u64,
-    /// Files it added.
-    pub files_added: u64,
-    /// Files it replaced.
-    pub files_removed: u64,
-    /// Kafka partitions that it left out, and why.
-    #[serde(default)]
-    pub left_out: Vec<String>,
-    /// Why it failed.
-    pub fault: Option<String>,
-}
-
 /// State before and after a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Change<T> {
@@ -185,13 +149,6 @@ pub struct Change<T> {
 pub struct Lanes {
     /// The lanes.
     pub lanes: Vec<Lane>,
-}
-
-/// `GET /v1/tables`, and what `promote` changes.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Tables {
-    /// The tables.
-    pub tables: Vec<TableView>,
 }
 
 /// What `drain` changes.

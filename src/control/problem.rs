@@ -18,6 +18,9 @@ pub struct Problem {
     pub status: u16,
     /// What went wrong this time, and the next step.
     pub detail: String,
+    /// Where several things are wrong: each of them. `detail` has them all in one text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
 }
 
 /// What every `type` begins with.
@@ -26,7 +29,8 @@ const URN: &str = "urn:forebay:problem:";
 impl Problem {
     /// A problem named `name`.
     pub fn new(status: u16, name: &str, title: &str, detail: impl Into<String>) -> Self {
-        Self { kind: format!("{URN}{name}"), title: title.to_owned(), status, detail: detail.into() }
+        let (kind, title, detail) = (format!("{URN}{name}"), title.to_owned(), detail.into());
+        Self { kind, title, status, detail, problems: Vec::new() }
     }
 
     /// 400: the request cannot be understood.
@@ -69,6 +73,13 @@ impl Problem {
         Self::new(413, "too-large", "the request is too large", detail)
     }
 
+    /// 422: the configuration or a mapping is wrong, or cannot take the place of the one that runs.
+    pub fn configuration(problems: Vec<String>) -> Self {
+        let title = "the configuration is refused, nothing has changed";
+        let detail = problems.join("; ");
+        Self { problems, ..Self::new(422, "configuration", title, detail) }
+    }
+
     /// 500: a fault of Forebay.
     pub fn internal(detail: impl Into<String>) -> Self {
         Self::new(500, "internal", "internal fault", detail)
@@ -92,7 +103,11 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.title, self.detail)
+        if self.problems.is_empty() {
+            return write!(f, "{}: {}", self.title, self.detail);
+        }
+        write!(f, "{}:", self.title)?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
     }
 }
 
@@ -121,6 +136,16 @@ mod tests {
         assert_eq!((json["status"].as_u64(), json["detail"].as_str()), (Some(409), Some("node-2 owns library:3")));
         let read: Problem = serde_json::from_value(json).unwrap();
         assert_eq!(read.name(), "not-owner");
+    }
+
+    #[test]
+    fn several_things_that_are_wrong_are_told_one_a_line_and_in_one_text() {
+        let problem = Problem::configuration(vec!["a: wrong".to_owned(), "b: wrong too".to_owned()]);
+        assert_eq!(problem.detail, "a: wrong; b: wrong too");
+        assert!(problem.to_string().ends_with(":\na: wrong\nb: wrong too"), "{problem}");
+        let json = serde_json::to_value(&problem).unwrap();
+        assert_eq!((json["status"].as_u64(), json["problems"][1].as_str()), (Some(422), Some("b: wrong too")));
+        assert!(serde_json::to_value(Problem::not_found("x")).unwrap().get("problems").is_none());
     }
 
     #[test]

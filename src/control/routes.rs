@@ -91,6 +91,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(post("/v1/requeue", web::post().to(requeue)))
         .service(post("/v1/accept-topic", web::post().to(accept_topic)))
         .service(post("/v1/promote", web::post().to(promote)))
+        .service(post("/v1/reload", web::post().to(reload)))
         .service(post("/v1/drain", web::post().to(drain)));
 }
 
@@ -187,6 +188,11 @@ async fn requeue(control: Data<Control>, request: HttpRequest, body: Payload) ->
 async fn promote(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {
     let limit = control.limits.promote;
     change(control, request, body, limit, |steering, order| async move { steering.promote(order).await }).await
+}
+
+async fn reload(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {
+    let limit = control.limits.change;
+    change(control, request, body, limit, |steering, _: Empty| async move { steering.reload().await }).await
 }
 
 async fn drain(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {

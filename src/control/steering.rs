@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DriftTables, Lanes, Node, PromoteRequest, RequeueRequest,
-    Requeued, RewindRequest, Rewound, Selection, Status, Tables, Time,
+    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DriftTables, Lanes, Node, PromoteRequest, Reloaded,
+    RequeueRequest, Requeued, RewindRequest, Rewound, Selection, Status, Tables, Time,
 };
 use super::authority::Peer;
 use super::problem::Problem;
@@ -36,6 +36,9 @@ pub trait Steering: Send + Sync + 'static {
     async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem>;
     /// Promotes now; answers when it is done.
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem>;
+    /// Reads configuration and mappings again, and goes on with them or, where anything is wrong, as before; answers when
+    /// every lane that is concerned has gone over.
+    async fn reload(&self) -> Result<Reloaded, Problem>;
     /// Begins to drain; answers at once.
     async fn drain(&self) -> Result<Change<Daemon>, Problem>;
     /// All metrics as OpenMetrics text.

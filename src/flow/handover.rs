@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Select, Sender};
 
-use super::parse::{ParseJob, Route};
+use super::parse::{ParseJob, ParserTable, Route};
 use super::read::step::{RawSink, Refusal};
 use crate::model::batch::{ParsedBatch, RawBatch};
 use crate::model::slots::LaneSlots;
@@ -33,21 +33,23 @@ pub struct PoolSink {
     jobs: Sender<ParseJob>,
     slots: LaneSlots,
     route: Route,
+    tables: Arc<[ParserTable]>,
     parsed: Sender<ParsedBatch>,
     /// Batches given to the parsers; the validator counts that as many come back.
     issued: Arc<AtomicU64>,
 }
 
 impl PoolSink {
-    /// A sink for the lane whose messages take this `route` and whose validator listens on the other end of `parsed`.
+    /// A sink for the lane whose messages take this `route` to these `tables`, and whose validator listens on the other
+    /// end of `parsed`.
     pub fn new(
         jobs: Sender<ParseJob>,
         slots: LaneSlots,
-        route: Route,
+        (route, tables): (Route, Arc<[ParserTable]>),
         parsed: Sender<ParsedBatch>,
         issued: Arc<AtomicU64>,
     ) -> Self {
-        Self { jobs, slots, route, parsed, issued }
+        Self { jobs, slots, route, tables, parsed, issued }
     }
 }
 
@@ -61,7 +63,7 @@ impl RawSink for PoolSink {
             return Err(Refusal::Blocked(batch));
         };
         batch.slot = Some(slot);
-        let job = ParseJob::new(Arc::new(batch), self.route.clone(), self.parsed.clone());
+        let job = ParseJob::new(Arc::new(batch), self.route.clone(), Arc::clone(&self.tables), self.parsed.clone());
         self.issued.fetch_add(1, Ordering::AcqRel);
         room.send(&self.jobs, job).map_err(|_| Refusal::Closed)
     }

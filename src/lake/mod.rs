@@ -46,6 +46,7 @@ mod rewind;
 mod rfc3339;
 pub mod roll;
 mod undo;
+mod written;
 
 pub use acquire::{StartPosition, acquire};
 pub use commit::{Committed, PendingInterval, SpooledData};
@@ -55,3 +56,4 @@ pub use lane::LaneLedger;
 pub use letters::{LetterBox, LetterRoute};
 pub use rewind::{RewindOrder, RewindPlan, Rewound, plan_rewind};
 pub use undo::{UndoOrder, UndoPlan, Undone, plan_undo};
+pub use written::{Written, newest_written};

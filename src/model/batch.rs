@@ -107,7 +107,8 @@ impl RawBatch {
     }
 }
 
-/// Index of a table (or child table) in the list of tables that the daemon was started with.
+/// Index of a table (or child table) in the list of tables that a generation of a lane was started with. Those of the
+/// configuration keep theirs for as long as the process runs; those of child tables may be others after a reload.
 pub type TableIndex = u16;
 
 /// What became of a message. The names in the ledger are those of [`Outcome::name`].

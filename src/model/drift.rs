@@ -10,7 +10,7 @@ use super::batch::{DRIFT_PATHS, DRIFT_REST, DriftCount, DriftKind, TableIndex};
 /// Memory: [`DRIFT_PATHS`] paths a table, whatever arrives. Further ones are counted together.
 #[derive(Debug, Clone, Default)]
 pub struct Drift {
-    sums: Arc<Mutex<BTreeMap<TableIndex, Paths>>>,
+    sums: Arc<Mutex<BTreeMap<TableIndex, Arc<Mutex<Paths>>>>>,
 }
 
 type Paths = BTreeMap<(String, DriftKind), (u64, String)>;
@@ -34,9 +34,9 @@ impl Drift {
         if counts.is_empty() {
             return;
         }
-        let mut sums = self.lock();
+        let mut sums = lock(&self.sums);
         for found in counts {
-            let paths = sums.entry(found.table).or_default();
+            let mut paths = lock(sums.entry(found.table).or_default());
             let mut key = (found.path.clone(), found.kind);
             if paths.len() >= DRIFT_PATHS && !paths.contains_key(&key) {
                 key = (DRIFT_REST.to_owned(), DriftKind::Element);
@@ -51,13 +51,14 @@ impl Drift {
 
     /// How often something arrived that no column of a table takes.
     pub fn total(&self, table: TableIndex) -> u64 {
-        self.lock().get(&table).map_or(0, |paths| paths.values().map(|(count, _)| count).sum())
+        lock(&self.sums).get(&table).map_or(0, |paths| lock(paths).values().map(|(count, _)| count).sum())
     }
 
     /// The paths of a table, the most frequent first.
     pub fn paths(&self, table: TableIndex) -> Vec<DriftPath> {
-        let sums = self.lock();
-        let paths = sums.get(&table).into_iter().flatten();
+        let Some(sums) = lock(&self.sums).get(&table).map(Arc::clone) else { return Vec::new() };
+        let sums = lock(&sums);
+        let paths = sums.iter();
         let path = |((path, kind), (count, example)): (&(String, DriftKind), &(u64, String))| DriftPath {
             path: path.clone(),
             kind: *kind,
@@ -69,10 +70,19 @@ impl Drift {
         all
     }
 
-    /// Sums are good whoever panicked beside them.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TableIndex, Paths>> {
-        self.sums.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sums of their own that go on with those of some tables: each is given by its index here and by the one it has there,
+    /// and whoever adds to either adds to both. The other tables begin at nothing.
+    #[must_use]
+    pub fn carried(&self, tables: impl IntoIterator<Item = (TableIndex, TableIndex)>) -> Self {
+        let mut here = lock(&self.sums);
+        let shared = tables.into_iter().map(|(from, to)| (to, Arc::clone(here.entry(from).or_default())));
+        Self { sums: Arc::new(Mutex::new(shared.collect())) }
     }
+}
+
+/// Sums are good whoever panicked beside them.
+fn lock<T>(sums: &Mutex<T>) -> MutexGuard<'_, T> {
+    sums.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -91,6 +101,17 @@ mod tests {
         let shown: Vec<_> = drift.paths(0).into_iter().map(|path| (path.path, path.count, path.example)).collect();
         assert_eq!(shown, [("a".to_owned(), 5, "first".to_owned()), ("b".to_owned(), 3, "x".to_owned())]);
         assert_eq!((drift.total(0), drift.total(7), drift.total(1), drift.paths(1).len()), (8, 1, 0, 0));
+    }
+
+    #[test]
+    fn sums_are_carried_to_where_their_table_is_now() {
+        let drift = Drift::default();
+        drift.add(&[found(1, "a", 2, ""), found(2, "b", 3, "")]);
+        let next = drift.carried([(1, 5), (4, 6)]);
+        drift.add(&[found(1, "a", 10, ""), found(2, "b", 10, ""), found(4, "c", 10, "")]);
+        next.add(&[found(5, "a", 100, ""), found(2, "b", 100, "")]);
+        assert_eq!([5, 6, 2, 1].map(|table| next.total(table)), [112, 10, 100, 0]);
+        assert_eq!([1, 2, 4].map(|table| drift.total(table)), [112, 13, 10]);
     }
 
     #[test]

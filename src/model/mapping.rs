@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use std::sync::Arc;
 
 pub use column::{Column, Repeat, Rounding, Trim, ValueRules};
-pub use compatible::incompatibilities;
+pub use compatible::{clashes_with_files, incompatibilities};
 pub use kind::{BinaryText, Kind, Precision};
 pub use lineage::{CHILD_LINEAGE, LINEAGE, Lineage, ON_REQUEST};
 pub use path::{Condition, Name, Path, Step, Take};

@@ -12,7 +12,7 @@ use super::mapping::{Mapping, Name};
 use super::offset::TopicPartition;
 
 /// One `[[table]]` of the configuration, checked and complete.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Name in the lake.
     pub name: Arc<str>,

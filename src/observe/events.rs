@@ -84,6 +84,22 @@ pub fn lane_paused(source: &TopicPartition, paused: bool) {
     }
 }
 
+/// A lane goes over to tables that were loaded again: it commits what it has read with the old ones first.
+pub fn lane_renewed(source: &TopicPartition) {
+    let (topic, partition) = (&*source.topic, source.partition);
+    info!(event = "lane.renewed", topic, partition, "lane goes over to the new tables");
+}
+
+/// The configuration was loaded again, and what has changed is in use. `changed` names the tables.
+pub fn reloaded(config: &str, changed: &str) {
+    info!(event = "config.reloaded", config, changed, "the configuration is reloaded");
+}
+
+/// The configuration was loaded again and refused; the daemon goes on as before.
+pub fn reload_refused(config: &str, problems: usize, error: &str) {
+    warn!(event = "config.refused", config, problems, error, "the configuration is not reloaded, nothing has changed");
+}
+
 /// An interval that has been committed.
 #[derive(Debug, Clone)]
 pub struct Committed<'a> {

@@ -10,6 +10,7 @@
 //!   └─ LetterSupervisor ── LetterSender    dead letters of all lanes, once they are committed
 //! ```
 
+pub mod fit;
 pub mod lane;
 pub mod letters;
 pub mod parts;
@@ -18,5 +19,6 @@ pub mod pool;
 pub mod promotion;
 pub mod reaper;
 pub mod root;
+pub mod tables;
 pub mod timer;
 pub mod view;

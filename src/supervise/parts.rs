@@ -7,25 +7,22 @@ use crossbeam_channel::Sender;
 
 use super::policy::RestartLimits;
 use super::reaper::ReaperHandle;
-use super::view::{Shared, Tally};
+use super::tables::TableSet;
+use super::view::Shared;
 use crate::clock::Clock;
 use crate::flow::buffer::pressure::EncoderMemory;
 use crate::flow::letters::post::OpenPost;
 use crate::flow::parse::ParseJob;
-use crate::flow::parse::ParserTable;
 use crate::flow::read::broker::Broker;
 use crate::flow::read::session::Session;
 use crate::flow::spool::Spool;
-use crate::flow::validate::Rules;
 use crate::lake::fence::Owner;
 use crate::lake::names::UNROUTED;
 use crate::model::batch::RawMessage;
 use crate::model::budget::MemoryBudget;
-use crate::model::catalog::Catalog;
-use crate::model::drift::Drift;
 use crate::model::offset::TopicPartition;
 use crate::model::room::RowRoom;
-use crate::model::table::{Table, UnroutedSettings};
+use crate::model::table::UnroutedSettings;
 use crate::storage::Storage;
 
 /// Called with the role of a stage, and its lane unless it is a parser, before each of its steps.
@@ -42,20 +39,10 @@ pub struct Parts {
     pub session: Session,
     /// Watermarks, identities and start positions.
     pub broker: Broker,
-    /// The tables of the configuration; a [`crate::model::batch::TableIndex`] points into it.
-    pub tables: Arc<[Table]>,
+    /// The tables, until the next reload.
+    pub tables: Shared<Arc<TableSet>>,
     /// What happens about messages that no table takes.
     pub unrouted: UnroutedSettings,
-    /// The same with their child tables.
-    pub catalog: Catalog,
-    /// What was committed for each table of the catalog, in its order, and for messages that no table took.
-    pub tallies: Vec<Shared<Tally>>,
-    /// What arrived and no column takes.
-    pub drift: Drift,
-    /// Their mappings, compiled.
-    pub parser_tables: Arc<[ParserTable]>,
-    /// Their rules, compiled.
-    pub rules: Arc<Rules>,
     /// Who we are, for owner files.
     pub owner: Owner,
     /// What is read and not yet encoded.
@@ -87,34 +74,21 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The tally of a table; of messages that no table took without one.
-    pub fn tally(&self, table: Option<u16>) -> Option<&Shared<Tally>> {
-        self.tallies.get(table.map_or(self.catalog.all().len(), usize::from))
+    /// The tables as they are now.
+    pub fn tables(&self) -> Arc<TableSet> {
+        self.tables.get()
     }
 
-    /// The names of all tables that messages of `topic` may go to; none when there is none.
-    pub fn tables_of(&self, topic: &str) -> Option<String> {
-        let names: Vec<&str> =
-            self.tables.iter().filter(|table| table.topics.takes(topic)).map(|table| &*table.name).collect();
-        (!names.is_empty()).then(|| names.join(", "))
-    }
-
-    /// Whose dead letters among the messages of `topic` go where: the names of tables, [`UNROUTED`] for messages that
-    /// none takes, each with its dead-letter topic.
-    pub fn dead_letter_topics(&self, topic: &str) -> Vec<(&str, &str)> {
-        let tables = self.tables.iter().filter(|table| table.topics.takes(topic));
+    /// Whose dead letters among the messages of `topic` go where: the names of tables of `set`, [`UNROUTED`] for messages
+    /// that none takes, each with its dead-letter topic.
+    pub fn dead_letter_topics<'s>(&'s self, set: &'s TableSet, topic: &str) -> Vec<(&'s str, &'s str)> {
+        let tables = set.of_topic(topic).map(|(_, table)| table);
         let tables = tables.filter_map(|table| Some((&*table.name, table.quarantine.topic.as_deref()?)));
         tables.chain(self.unrouted.topic.as_deref().map(|topic| (UNROUTED, topic))).collect()
     }
 
     /// Whether anything has a dead-letter topic.
     pub fn has_dead_letter_topic(&self) -> bool {
-        self.unrouted.topic.is_some() || self.tables.iter().any(|table| table.quarantine.topic.is_some())
-    }
-
-    /// The first table that takes messages of `topic`, as an index and as itself: it says where the topic begins.
-    pub fn table_of(&self, topic: &str) -> Option<(u16, &Table)> {
-        let index = self.tables.iter().position(|table| table.topics.takes(topic))?;
-        Some((u16::try_from(index).ok()?, &self.tables[index]))
+        self.unrouted.topic.is_some() || self.tables().tables().iter().any(|table| table.quarantine.topic.is_some())
     }
 }

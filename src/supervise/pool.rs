@@ -77,7 +77,8 @@ impl ParserPool {
         let worker = &mut self.workers[index];
         worker.lease = Lease::default();
         worker.generation += 1;
-        let mut parser = Parser::new(Arc::clone(&self.parts.parser_tables));
+        // Each batch brings the tables of its lane.
+        let mut parser = Parser::new(Arc::from([]));
         if let Some(probe) = self.parts.message_probe.clone() {
             parser = parser.with_probe(Box::new(move |message| probe(message)));
         }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::parts::Parts;
 use super::policy::{Decision, RestartPolicy};
+use super::tables::TableSet;
 use super::timer::Tick;
 use super::view::{FaultView, PromotionView, Shared};
 use crate::fault::Fault;
@@ -65,8 +66,8 @@ type Reply = oneshot::Sender<Result<PromotionReport, Fault>>;
 struct TableState {
     table: usize,
     view: Shared<PromotionView>,
-    /// Kept between promotions while this daemon has the role.
-    promoter: Option<Promoter>,
+    /// Kept between promotions while this daemon has the role and the table is what it was.
+    promoter: Option<Kept>,
     policy: RestartPolicy,
     /// Who asked for the next promotion.
     waiting: Vec<Reply>,
@@ -75,11 +76,17 @@ struct TableState {
     answered: Vec<Reply>,
 }
 
+/// A promoter, and the tables that it was made with.
+struct Kept {
+    promoter: Promoter,
+    tables: Arc<TableSet>,
+}
+
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Ended {
     slot: usize,
-    promoter: Option<Promoter>,
+    promoter: Option<Kept>,
     result: Result<PromotionReport, Fault>,
 }
 
@@ -103,8 +110,8 @@ impl PromotionSupervisor {
         Self { parts, settings, tables, queue: VecDeque::new(), is_running: false, ending: None, is_ending: false }
     }
 
-    fn name(&self, slot: usize) -> &str {
-        &self.parts.tables[self.tables[slot].table].name
+    fn name(&self, slot: usize) -> String {
+        self.tables[slot].view.get().table
     }
 
     /// Whether no table at all is promoted here.
@@ -126,7 +133,7 @@ impl PromotionSupervisor {
             return;
         }
         let (parts, schedule, supervisor) = (Arc::clone(&self.parts), self.settings.schedule.clone(), ctx.address());
-        let home = Home::processed(self.name(slot));
+        let home = Home::processed(&self.name(slot));
         let looked = std::thread::Builder::new().name("promotion-due".to_owned()).spawn(move || {
             match last_promotion(&*parts.storage, &home) {
                 // A table that was never promoted waits for its first tick.
@@ -159,11 +166,12 @@ impl PromotionSupervisor {
         state.answered = std::mem::take(&mut state.waiting);
         state.view.update(|view| "running".clone_into(&mut view.state));
         let reason = if state.answered.is_empty() { "timer" } else { "asked for" };
-        events::promotion_started(&self.parts.tables[state.table].name, reason);
+        events::promotion_started(&state.view.get().table, reason);
         let (parts, settings) = (Arc::clone(&self.parts), self.settings.clone());
-        let (table, mut promoter, supervisor) = (state.table, state.promoter.take(), ctx.address());
+        let (table, tables, supervisor) = (state.table, self.parts.tables(), ctx.address());
+        let mut promoter = state.promoter.take().filter(|kept| kept.tables.is_same(&tables, table));
         let spawned = std::thread::Builder::new().name("promotion".to_owned()).spawn(move || {
-            let run = catch_unwind(AssertUnwindSafe(|| promote(&parts, &settings, table, &mut promoter)));
+            let run = catch_unwind(AssertUnwindSafe(|| promote(&parts, &settings, (&tables, table), &mut promoter)));
             let result =
                 run.unwrap_or_else(|panic| Err(Fault::internal("promotion.panicked", panic_message(panic.as_ref()))));
             // After a fault the next try takes a new epoch and recovers from storage; nothing in memory is trusted.
@@ -207,20 +215,21 @@ fn tell(table: &str, report: &PromotionReport) {
 fn promote(
     parts: &Parts,
     settings: &PromotionSettings,
-    table: usize,
-    promoter: &mut Option<Promoter>,
+    (tables, table): (&Arc<TableSet>, usize),
+    kept: &mut Option<Kept>,
 ) -> Result<PromotionReport, Fault> {
-    let promoter = match promoter {
-        Some(promoter) => promoter,
+    let kept = match kept {
+        Some(kept) => kept,
         None => {
             let owner = Owner { taken_at: parts.clock.now(), ..parts.owner.clone() };
-            let table = &parts.tables[table];
+            let table = &tables.tables()[table];
             let storage = Arc::clone(&parts.storage);
             let spool = parts.spool.private_dir(&format!("promote-{}", table.name));
-            promoter.insert(Promoter::acquire(storage, owner, table, spool, settings.memory)?)
+            let promoter = Promoter::acquire(storage, owner, table, spool, settings.memory)?;
+            kept.insert(Kept { promoter, tables: Arc::clone(tables) })
         }
     };
-    promoter.promote()
+    kept.promoter.promote()
 }
 
 impl Actor for PromotionSupervisor {
@@ -273,7 +282,7 @@ impl Handler<Ended> for PromotionSupervisor {
     fn handle(&mut self, ended: Ended, ctx: &mut Self::Context) {
         let slot = ended.slot;
         self.is_running = false;
-        let name = self.name(slot).to_owned();
+        let name = self.name(slot);
         let now = self.parts.clock.now();
         let state = &mut self.tables[slot];
         for reply in state.answered.drain(..) {
@@ -342,14 +351,14 @@ impl Handler<PromoteNow> for PromotionSupervisor {
 
     fn handle(&mut self, order: PromoteNow, ctx: &mut Self::Context) -> Self::Result {
         let names = order.0;
-        let known = |name: &String| (0..self.tables.len()).any(|slot| self.name(slot) == name);
+        let known = |name: &String| (0..self.tables.len()).any(|slot| self.name(slot) == *name);
         if let Some(unknown) = names.iter().find(|name| !known(name)) {
             let fault = Fault::halt("promotion.unknown-table", format!("no table {unknown} with a processed zone"));
             return Box::pin(async move { Err(fault) });
         }
         let mut answers = Vec::new();
         for slot in 0..self.tables.len() {
-            let name = self.name(slot).to_owned();
+            let name = self.name(slot);
             let is_promoter = self.tables[slot].view.get().is_promoter;
             if !(names.contains(&name) || names.is_empty() && (is_promoter || self.has_no_role())) {
                 continue;

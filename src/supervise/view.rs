@@ -48,6 +48,8 @@ pub struct LaneView {
     pub partition: i32,
     /// Table that its messages go to.
     pub table: Option<String>,
+    /// The tables of its topic, with the versions of their mappings that its generation reads with; empty before the first.
+    pub mappings: BTreeMap<String, u32>,
     /// Where it is in its life.
     pub state: LaneState,
     /// Incarnation.
@@ -159,6 +161,7 @@ impl LaneView {
             topic: source.topic.to_string(),
             partition: source.partition,
             table,
+            mappings: BTreeMap::new(),
             state: LaneState::Acquiring,
             generation: 0,
             epoch: None,

@@ -13,6 +13,7 @@ mod letters;
 mod main_path;
 mod outages;
 mod recreated;
+mod reload;
 mod requeue;
 mod site;
 mod stack;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use forebay::fault::Verdict;
 use forebay::lake::names::{Home, processed_dir};
-use forebay::model::mapping::{Lineage, Mapping};
+use forebay::model::mapping::{Kind, Lineage, Mapping};
 use forebay::storage::{Content, Storage};
 
 use super::values::mapping;
@@ -38,6 +38,23 @@ fn the_columns_of_forebay_may_have_other_names() {
     world.rewind(0, 4, None);
     world.commit(0, 6);
     world.promote();
+    world.check_oracle();
+}
+
+#[test]
+fn a_promoter_with_an_older_mapping_waits_for_its_reload() {
+    let mut world = World::new(true);
+    world.commit(0, 5);
+    let mut old = world.promoter().unwrap();
+    assert_eq!(old.promote().unwrap().seq, Some(1));
+    let newer = Mapping { version: 2, ..mapping(&[("more", Kind::String)]) };
+    world.table.mapping = Arc::new(newer);
+    world.commit(0, 5);
+    // It would promote the rows without the new column, and nobody would ever read them again.
+    let fault = old.promote().unwrap_err();
+    assert_eq!((fault.event, fault.verdict), ("promote.newer-mapping", Verdict::Retry));
+    assert!(fault.message.contains("version 2") && fault.message.contains("forebay reload"), "{fault:?}");
+    assert_eq!(world.promote().intervals, 1);
     world.check_oracle();
 }
 

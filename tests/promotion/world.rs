@@ -15,7 +15,7 @@ use forebay::flow::promote::{Promoter, PromotionReport, audit_processed};
 use forebay::lake::audit::Invariant;
 use forebay::lake::chain::{LedgerFile, read_chain};
 use forebay::lake::fence::Owner;
-use forebay::lake::footer::{Zone, read_footer};
+use forebay::lake::footer::{MappingUsed, Zone, read_footer};
 use forebay::lake::ledger::{CheckedFile, LedgerWriter, Spooled};
 use forebay::lake::log::TableLog;
 use forebay::lake::names::processed_dir;
@@ -23,7 +23,7 @@ use forebay::lake::{
     LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
 use forebay::model::batch::{LedgerRow, Outcome};
-use forebay::model::mapping::LINEAGE;
+use forebay::model::mapping::{LINEAGE, Mapping};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::table::{
     DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, QuarantineSettings, RawSettings, Retire, StartingOffsets,
@@ -197,7 +197,9 @@ impl World {
         } else {
             vec![SpooledData { zone: Zone::Raw, table: TABLE.into(), file: self.raw_file(rows) }]
         };
-        PendingInterval::new(OffsetRange::new(from, to).unwrap(), ledger, data, Vec::new())
+        let Mapping { name, version, .. } = &*self.table.mapping;
+        let used = MappingUsed { table: TABLE.into(), name: name.clone(), version: *version };
+        PendingInterval::new(OffsetRange::new(from, to).unwrap(), ledger, data, vec![used])
     }
 
     fn raw_file(&self, rows: &[Row]) -> Spooled {

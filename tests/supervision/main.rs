@@ -17,5 +17,6 @@ mod letters;
 mod outages;
 mod panics;
 mod pieces;
+mod reload;
 mod several;
 mod world;

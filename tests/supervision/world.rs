@@ -118,6 +118,13 @@ impl World {
         }
     }
 
+    /// Sends a message to another topic, which comes into being by that. It is not remembered.
+    pub(crate) fn send_elsewhere(&self, topic: &str, payload: &str) {
+        let payload = Some(payload.as_bytes());
+        self.producer.send(Outgoing { number: 0, topic, partition: None, key: None, payload, headers: &[] }).unwrap();
+        assert_eq!(self.producer.flush(PATIENCE).unwrap(), 0);
+    }
+
     /// Sends `count` messages in small pieces, so that there are many batches.
     pub(crate) fn trickle(&self, count: usize) {
         for _ in 0..count / 10 {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::control::api::{Promotion, Undone};
+use crate::control::api::{MappingView, Promotion, Undone};
 
 fn time(text: &str) -> Time {
     Time(text.parse().unwrap())
@@ -28,6 +28,10 @@ fn lane(partition: i32, state: LaneState) -> Lane {
     }
 }
 
+fn mapping(version: u32) -> MappingView {
+    MappingView { name: "books.toml".to_owned(), version, behind: Default::default() }
+}
+
 fn status() -> Status {
     let mut halted = lane(11, LaneState::Halted);
     halted.last_fault = Some("no permission to write".to_owned());
@@ -45,6 +49,7 @@ fn status() -> Status {
         lanes: vec![lane(0, LaneState::Running), halted],
         tables: vec![TableView {
             name: "books".to_owned(),
+            mapping: Some(mapping(2)),
             rows: 30_000,
             files: 4,
             quarantined: [("type.int".to_owned(), 2), ("xml.syntax".to_owned(), 1)].into(),
@@ -84,8 +89,8 @@ library:0   running       120        100   50   4.0 KiB  5s ago           3
 library:11  halted          -        100    -   4.0 KiB  -                3
 library:11: no permission to write
 
-table   rows  files  quarantined  last promotion
-books  30000      4            3  -
+table  mapping         rows  files  quarantined  last promotion
+books  books.toml v2  30000      4            3  -
 books quarantined: type.int 2, xml.syntax 1
 ";
     assert_eq!(look().status(&status()), expected);
@@ -194,9 +199,39 @@ library:3: closed, 4 messages stay: the topic was created again since
 }
 
 #[test]
+fn a_lane_that_still_reads_with_an_earlier_mapping_is_told() {
+    let mut status = status();
+    status.tables[0].mapping = Some(MappingView { behind: [("library:3".to_owned(), 1)].into(), ..mapping(2) });
+    let told = look().status(&status);
+    assert!(told.contains("\nbooks mapping: library:3 still reads with version 1\n"), "{told}");
+}
+
+#[test]
+fn a_reload_says_what_is_read_otherwise_now_and_by_whom() {
+    let tables = |version| {
+        let table = TableView { mapping: Some(mapping(version)), ..status().tables[0].clone() };
+        let other = TableView { name: "notes".to_owned(), ..table.clone() };
+        Tables { tables: vec![table, TableView { mapping: Some(mapping(1)), ..other }] }
+    };
+    let lanes = status().lanes;
+    let changed = vec!["books".to_owned(), "notes".to_owned()];
+    let mut reloaded = Reloaded { before: tables(1), after: tables(2), changed, lanes };
+    let expected = "\
+books: books.toml, version 1 → 2
+notes: its settings have changed
+library:0: running
+library:11: halted: no permission to write
+";
+    assert_eq!(look().reloaded(&reloaded), expected);
+    reloaded.changed.clear();
+    assert_eq!(look().reloaded(&reloaded), "nothing has changed\n");
+}
+
+#[test]
 fn a_promotion_says_what_it_did_or_why_it_did_not() {
     let table = |sequence, fault: Option<&str>| TableView {
         name: "books".to_owned(),
+        mapping: None,
         rows: 0,
         files: 0,
         quarantined: Default::default(),

@@ -60,6 +60,17 @@ impl ParserTable {
         Located::new(payload, &trace, &self.program.limits)
     }
 
+    /// Whether it is `other`, and not only equal to it.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.program, &other.program)
+    }
+
+    /// Whether messages are held to the XML schema that those of `other` are held to, or both to none.
+    pub fn has_schema_of(&self, other: &Self) -> bool {
+        let digest = |table: &Self| table.program.schema.as_ref().map(Schema::digest);
+        digest(self) == digest(other)
+    }
+
     /// The schema of its rows in RAW.
     pub fn schema(&self) -> &SchemaRef {
         &self.schemas[0]
@@ -123,18 +134,20 @@ struct Workshop {
 }
 
 impl Parser {
-    /// A parser for the tables of the daemon, by [`TableIndex`]. Child tables have the indices after them: those of the
+    /// A parser for these tables, by [`TableIndex`]. Child tables have the indices after them: those of the
     /// first table in the order of [`Mapping::descendants`], then those of the second, and so on.
     pub fn new(tables: Arc<[ParserTable]>) -> Self {
         let workshops = tables.iter().map(|_| None).collect();
-        let mut next = tables.len();
-        let first_child = |table: &ParserTable| {
-            let first = next;
-            next += table.schemas.len() - 1;
-            TableIndex::try_from(first).unwrap_or(TableIndex::MAX)
-        };
-        let children = tables.iter().map(first_child).collect();
-        Self { tables, children, workshops, probe: None }
+        Self { children: first_children(&tables), tables, workshops, probe: None }
+    }
+
+    /// Goes on with these tables. What it keeps for a table serves for as long as the same compiled table comes.
+    pub(super) fn take_up(&mut self, tables: &Arc<[ParserTable]>) {
+        if !Arc::ptr_eq(&self.tables, tables) {
+            self.tables = Arc::clone(tables);
+            self.children = first_children(tables);
+            self.workshops.resize_with(tables.len(), || None);
+        }
     }
 
     /// The same parser with a look at each message before it is parsed.
@@ -291,13 +304,25 @@ impl Parser {
         let unknown = || Fault::internal("parser.unknown-table", format!("the parser knows no table {index}"));
         let compiled = self.tables.get(usize::from(index)).ok_or_else(unknown)?;
         let kept = self.workshops.get_mut(usize::from(index)).and_then(Option::take);
-        Ok(kept.unwrap_or_else(|| Workshop {
+        // Lanes that a reload concerns and lanes that it does not come in turns, each with its own tables.
+        Ok(kept.filter(|kept| kept.compiled.is(compiled)).unwrap_or_else(|| Workshop {
             index,
             machine: Machine::new(Arc::clone(&compiled.program)),
             rows: Rows::new(&compiled.program),
             compiled: compiled.clone(),
         }))
     }
+}
+
+/// For each table the index of its first child table.
+fn first_children(tables: &[ParserTable]) -> Vec<TableIndex> {
+    let mut next = tables.len();
+    let first_child = |table: &ParserTable| {
+        let first = next;
+        next += table.schemas.len() - 1;
+        TableIndex::try_from(first).unwrap_or(TableIndex::MAX)
+    };
+    tables.iter().map(first_child).collect()
 }
 
 fn quarantined(table: Option<TableIndex>, violations: Vec<Violation>) -> Verdict {

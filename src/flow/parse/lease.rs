@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crossbeam_channel::Sender;
 
-use super::batch::{Care, NO_MESSAGE, Room};
+use super::batch::{Care, NO_MESSAGE, ParserTable, Room};
 use super::route::Route;
 use crate::fault::Fault;
 use crate::model::batch::{ParsedBatch, RawBatch};
@@ -21,6 +21,8 @@ pub struct ParseJob {
     pub raw: Arc<RawBatch>,
     /// The tables that its messages go to.
     pub route: Route,
+    /// The tables of the lane's generation: a later one may have other mappings.
+    pub tables: Arc<[ParserTable]>,
     /// How often a worker has died of it.
     pub attempt: u32,
     /// Indices of messages that are not to be touched again.
@@ -31,8 +33,13 @@ pub struct ParseJob {
 
 impl ParseJob {
     /// A batch that no worker has seen yet.
-    pub fn new(raw: Arc<RawBatch>, route: impl Into<Route>, out: Sender<ParsedBatch>) -> Self {
-        Self { raw, route: route.into(), attempt: 0, poisoned: Vec::new(), out }
+    pub fn new(
+        raw: Arc<RawBatch>,
+        route: impl Into<Route>,
+        tables: Arc<[ParserTable]>,
+        out: Sender<ParsedBatch>,
+    ) -> Self {
+        Self { raw, route: route.into(), tables, attempt: 0, poisoned: Vec::new(), out }
     }
 
     /// The batch of its first messages, of which there are `count`, and the job for those after them; none when one would

@@ -106,6 +106,7 @@ impl ParserStep {
     /// Parses a job as far as there is room, and hands on what came of it.
     fn parse(&mut self, job: ParseJob, turn: Option<Turn>) -> Result<Progress, Exit> {
         let room = Room { batch: self.room.piece(), first: turn.as_ref().map(|_| self.room.message()) };
+        self.parser.take_up(&job.tables);
         let care = self.lease.care(&job, room);
         let mut parsed = self.parser.parse_with_care(&job.raw, job.route.clone(), &care)?;
         let done = parsed.verdicts.len();

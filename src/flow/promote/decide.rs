@@ -13,7 +13,7 @@ use super::delta::{LaneDelta, Stale};
 use super::input::Input;
 use super::keys::{Buckets, Key, Sieve};
 use super::scan::{KeyReader, Lanes};
-use super::sources::{Lane, raw_files};
+use super::sources::{Lane, RawFile, raw_files};
 use super::winners::{Decision, Picker, Role, RowSet};
 use crate::fault::Fault;
 use crate::lake::chain::LedgerFile;
@@ -76,6 +76,8 @@ pub struct Surveyor<'a> {
     pub storage: &'a Arc<dyn Storage>,
     /// Table name.
     pub table: &'a str,
+    /// Version of its mapping here.
+    pub mapping_version: u32,
     /// Reads the keys.
     pub keys: KeyReader,
     /// Folder for keys that do not fit into memory.
@@ -155,6 +157,9 @@ impl Surveyor<'_> {
     ) -> Result<(), Fault> {
         for interval in intervals {
             for file in raw_files(&**self.storage, self.table, interval)? {
+                if file.mapping_version > self.mapping_version {
+                    return Err(self.newer_mapping(&file));
+                }
                 let number = state.lanes.number(&lane.source);
                 added.push((state.files.len() as u32, number));
                 let (kind, chosen) = (kind.clone(), RowSet::default());
@@ -162,6 +167,17 @@ impl Surveyor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Columns that only the newer version has would be lost for good. The lane that wrote the file was reloaded before us.
+    fn newer_mapping(&self, file: &RawFile) -> Fault {
+        let (theirs, ours, table) = (file.mapping_version, self.mapping_version, self.table);
+        let message = format!(
+            "{} was read with version {theirs} of the mapping of {table}, and this daemon promotes with version {ours}: \
+             say `forebay reload` here too",
+            file.path
+        );
+        Fault::retry("promote.newer-mapping", message)
     }
 
     /// Reads the keys of one file.

@@ -231,6 +231,7 @@ impl Promoter {
         let surveyor = Surveyor {
             storage: &self.storage,
             table: &self.table.name,
+            mapping_version: self.table.mapping.version,
             keys: KeyReader::new(&self.table, &self.settings, &plan.columns)?,
             spool: &spool.path,
             budget: self.budget,

@@ -37,6 +37,8 @@ pub struct RawFile {
     pub bytes: u64,
     /// Rows.
     pub rows: u64,
+    /// Highest version of the mapping that its rows were read with; 0 where the ledger does not say.
+    pub mapping_version: u32,
 }
 
 impl Lane {
@@ -175,6 +177,8 @@ fn chooser(choice: &TopicChoice) -> Result<Feeds<'_>, Fault> {
 /// Storage, or a ledger file that is damaged.
 pub fn raw_files(storage: &dyn Storage, table: &str, interval: &LedgerFile) -> Result<Vec<RawFile>, Fault> {
     let footer = read_footer(storage, &interval.path, interval.bytes)?;
+    let used = footer.mappings.iter().filter(|mapping| mapping.table == table);
+    let mapping_version = used.map(|mapping| mapping.version).max().unwrap_or(0);
     let files = footer.files.into_iter().filter(|file| file.zone == Zone::Raw && file.table == table && file.rows > 0);
     files
         .map(|file| {
@@ -184,7 +188,7 @@ pub fn raw_files(storage: &dyn Storage, table: &str, interval: &LedgerFile) -> R
                     format!("{} names a file {}; see `forebay audit`", interval.path, file.path),
                 )
             })?;
-            Ok(RawFile { path, bytes: file.bytes, rows: file.rows })
+            Ok(RawFile { path, bytes: file.bytes, rows: file.rows, mapping_version })
         })
         .collect()
 }

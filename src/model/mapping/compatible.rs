@@ -1,6 +1,6 @@
 //! Whether the files of an old and a new version of a mapping can be read together.
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, TimeUnit};
 use std::collections::HashMap;
 
 use super::{Child, Column, Mapping};
@@ -18,7 +18,23 @@ pub fn incompatibilities(old: &Mapping, new: &Mapping) -> Vec<String> {
     found
 }
 
-/// One table of a mapping.
+/// What keeps rows of `new` (of its table `child`, where one is named) from standing beside files of this schema, as
+/// [`incompatibilities`] says it. None when there is no such child table.
+pub fn clashes_with_files(files: &Schema, new: &Mapping, child: Option<&str>) -> Option<Vec<String>> {
+    let mut found = Vec::new();
+    let (schema, columns) = match child {
+        None => (new.raw_schema(), &new.columns),
+        Some(name) => {
+            let (child, depth) = new.descendants().into_iter().find(|(child, _)| child.name == name)?;
+            (child.raw_schema(depth > 1, &new.lineage), &child.columns)
+        }
+    };
+    let old_table = Table { name: child, schema: files, columns: &[] };
+    compare(&old_table, &Table { name: child, schema: &schema, columns }, &mut found);
+    Some(found)
+}
+
+/// One table of a mapping, or files of one.
 struct Table<'m> {
     /// Its name, for a child table.
     name: Option<&'m str>,
@@ -43,7 +59,7 @@ fn compare(old: &Table<'_>, new: &Table<'_>, found: &mut Vec<String>) {
     for before in old.schema.fields() {
         let name = before.name();
         let Some(after) = by_name.get(&name.to_ascii_lowercase()) else {
-            let is_mapped = old.columns.iter().any(|column| column.name == *name);
+            let is_mapped = old.columns.is_empty() || old.columns.iter().any(|column| column.name == *name);
             let help = if is_mapped { "keep it, with a path that nothing has if need be" } else { "keep its name" };
             found.push(format!("column {name}{of} would go; {help}"));
             continue;
@@ -95,6 +111,9 @@ fn compare_children(
 /// Whether values of both types are the same in files. Fields of a struct may become optional, and nothing else.
 fn same(was: &DataType, is: &DataType) -> bool {
     match (was, is) {
+        // In memory only: files hold the values.
+        (DataType::Dictionary(_, was), is) => same(was, is),
+        (was, DataType::Dictionary(_, is)) => same(was, is),
         (DataType::List(was), DataType::List(is)) => same(was.data_type(), is.data_type()),
         (DataType::Struct(was), DataType::Struct(is)) => {
             was.len() == is.len()
@@ -108,15 +127,26 @@ fn same(was: &DataType, is: &DataType) -> bool {
     }
 }
 
-/// The type of a column that no mapping speaks of.
+/// The type of a column that no mapping speaks of, as one would write it.
 fn plain_name(data_type: &DataType) -> String {
+    let unit = |unit: &TimeUnit| match unit {
+        TimeUnit::Second | TimeUnit::Millisecond => "(ms)",
+        TimeUnit::Microsecond => "",
+        TimeUnit::Nanosecond => "(ns)",
+    };
     match data_type {
-        DataType::Utf8 | DataType::Dictionary(..) => "string".to_owned(),
-        DataType::Int32 => "int32".to_owned(),
-        DataType::Int64 => "int64".to_owned(),
-        DataType::Timestamp(..) => "timestamp".to_owned(),
-        DataType::Binary => "binary".to_owned(),
-        _ => "headers".to_owned(),
+        DataType::Utf8 => "string".to_owned(),
+        DataType::Dictionary(_, values) => plain_name(values),
+        DataType::Boolean => "bool".to_owned(),
+        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Time32(of) | DataType::Time64(of) => format!("time{}", unit(of)),
+        DataType::Timestamp(of, Some(_)) => format!("timestamp{}", unit(of)),
+        DataType::Timestamp(of, None) => format!("timestamp_ntz{}", unit(of)),
+        DataType::List(items) => format!("list<{}>", plain_name(items.data_type())),
+        DataType::Struct(_) => "struct".to_owned(),
+        // int8 … int64, float32, float64, binary
+        other => other.to_string().to_ascii_lowercase(),
     }
 }
 

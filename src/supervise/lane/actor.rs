@@ -1,5 +1,6 @@
 //! The lane's supervisor as an actor: linearises what happens to one lane and decides.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::messages::{
     BatchLost, DrainLane, EndGuard, LaneEnd, LaneEnded, OrderLane, PauseLane, Reassigned, ResumeLane, StopLane,
     TopicAccepted,
 };
+use super::renew::Renewal;
 use super::stages::{LaneIdentity, Stages};
 use super::start::{Done, LaneOrder, Outcome, StartJob};
 use crate::fault::{Fault, Verdict};
@@ -26,6 +28,7 @@ use crate::stage::host::StageExited;
 use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
 use crate::supervise::policy::{Decision, RestartPolicy};
+use crate::supervise::tables::TableSet;
 use crate::supervise::view::{FaultView, LaneView, Shared};
 
 /// Role of a lane in logs and metrics.
@@ -35,20 +38,23 @@ pub(in crate::supervise) const PARSER: &str = "Parser";
 
 /// Supervises one lane.
 pub struct LaneSupervisor {
-    parts: Arc<Parts>,
-    source: TopicPartition,
+    pub(super) parts: Arc<Parts>,
+    pub(super) source: TopicPartition,
     view: Shared<LaneView>,
     policy: RestartPolicy,
     generation: u64,
-    stages: Option<Stages>,
+    /// The tables of this generation.
+    pub(super) tables: Arc<TableSet>,
+    pub(super) renewal: Renewal,
+    pub(super) stages: Option<Stages>,
     /// The next start, while it waits for its backoff.
     next_start: Option<SpawnHandle>,
     /// Set while a start is under way; raised, it tells the start not to go on.
-    starting: Option<Arc<AtomicBool>>,
-    is_draining: bool,
+    pub(super) starting: Option<Arc<AtomicBool>>,
+    pub(super) is_draining: bool,
     is_paused: bool,
     /// Why the lane halts as soon as what was handed on is committed.
-    stopping: Option<Fault>,
+    pub(super) stopping: Option<Fault>,
     stop_at: Option<i64>,
     /// What an operator has ordered for the next start, and who waits for the answer.
     order: Option<(LaneOrder, oneshot::Sender<Result<Done, Fault>>)>,
@@ -78,13 +84,15 @@ impl LaneSupervisor {
     ) -> Self {
         let policy = RestartPolicy::new(parts.limits);
         let guard = EndGuard::new(root, source.clone(), assignment);
-        let generation = view.get().generation;
+        let (generation, tables) = (view.get().generation, parts.tables());
         Self {
             parts,
             source,
             view,
             policy,
             generation,
+            tables,
+            renewal: Renewal::default(),
             stages: None,
             next_start: None,
             starting: None,
@@ -99,7 +107,7 @@ impl LaneSupervisor {
         }
     }
 
-    fn set_state(&self, state: LaneState) {
+    pub(super) fn set_state(&self, state: LaneState) {
         self.view.update(|view| view.state = state);
     }
 
@@ -109,8 +117,9 @@ impl LaneSupervisor {
     }
 
     /// Begins the next generation on a storage thread.
-    fn start_generation(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn start_generation(&mut self, ctx: &mut Context<Self>) {
         self.next_start = None;
+        self.tables = self.parts.tables();
         let is_cancelled = Arc::new(AtomicBool::new(false));
         self.starting = Some(Arc::clone(&is_cancelled));
         self.generation += 1;
@@ -118,7 +127,8 @@ impl LaneSupervisor {
         self.view.update(|view| (view.state, view.generation) = (LaneState::Acquiring, generation));
         let order = self.order.as_ref().map(|(order, _)| order.clone());
         let parts = Arc::clone(&self.parts);
-        let job = StartJob { parts, source: self.source.clone(), order, stop_at: self.stop_at, is_cancelled };
+        let (tables, source, stop_at) = (Arc::clone(&self.tables), self.source.clone(), self.stop_at);
+        let job = StartJob { parts, tables, source, order, stop_at, is_cancelled };
         let lane = ctx.address();
         let spawned = std::thread::Builder::new().name(format!("start-{}", self.source)).spawn(move || {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run()));
@@ -159,6 +169,7 @@ impl LaneSupervisor {
             other => Fault::internal("lane.stage-failed", format!("{part} of {}: {other}", self.source)),
         };
         self.note(&fault);
+        self.renewal.answer();
         match &decision {
             Decision::Halt(fault) => events::lane_halted(&self.source, self.generation, fault),
             _ => events::fault(part, Some(&self.source), self.generation, &fault),
@@ -194,15 +205,15 @@ impl LaneSupervisor {
         self.next_start = Some(ctx.run_later(delay, Self::start_generation));
     }
 
-    fn cancel_next_start(&mut self, ctx: &mut Context<Self>) {
+    pub(super) fn cancel_next_start(&mut self, ctx: &mut Context<Self>) {
         if let Some(handle) = self.next_start.take() {
             ctx.cancel_future(handle);
         }
     }
 
     /// Halts the running stages. What they report from now on is of no interest.
-    fn retire(&mut self) {
-        self.stopping = None;
+    pub(super) fn retire(&mut self) {
+        (self.stopping, self.renewal.is_due) = (None, false);
         if let Some(stages) = self.stages.take() {
             stages.halt(&self.parts.reaper);
         }
@@ -271,11 +282,16 @@ impl Handler<Started> for LaneSupervisor {
         let (epoch, head, end) = (opened.ledger.epoch(), opened.ledger.head(), opened.end);
         self.stop_at = opened.stop_at;
         self.is_topic_known = opened.topic_id.is_some();
+        if self.is_out_of_date() {
+            // Nothing was read yet.
+            return self.start_generation(ctx);
+        }
         events::lane_acquired(&self.source, self.generation, epoch, head);
         let state = if self.is_paused { LaneState::Paused } else { LaneState::Running };
         self.view.update(|view| {
             (view.state, view.epoch, view.committed, view.end) = (state, Some(epoch.0), Some(head), Some(end));
             view.lag = Some((end - head).max(0));
+            view.mappings = mappings(&self.tables, &self.source);
             metrics().set_lag(&self.source, end - head);
         });
         let reports = ctx.address().recipient();
@@ -286,15 +302,27 @@ impl Handler<Started> for LaneSupervisor {
             Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };
         self.stages = Some(stages);
+        self.renewal.answer();
     }
+}
+
+/// The tables of a lane with the versions of their mappings.
+fn mappings(tables: &TableSet, lane: &TopicPartition) -> BTreeMap<String, u32> {
+    tables.of_topic(&lane.topic).map(|(_, table)| (table.name.to_string(), table.mapping.version)).collect()
 }
 
 impl Handler<StageExited> for LaneSupervisor {
     type Result = ();
 
     fn handle(&mut self, report: StageExited, ctx: &mut Self::Context) {
+        let is_renewed = self.is_renewed_by(&report.exit);
         let Some(stages) = self.stages.as_mut().filter(|_| report.generation == self.generation) else { return };
         let all_ended = stages.exited();
+        if all_ended && is_renewed {
+            // All that was read with the old tables is committed.
+            self.retire();
+            return self.start_generation(ctx);
+        }
         match (report.exit, self.stopping.take()) {
             (Exit::Stopped(fault), _) => {
                 // The reader is halted, the bufferer sees the end of its input and commits.
@@ -383,7 +411,7 @@ impl Handler<PauseLane> for LaneSupervisor {
         if !std::mem::replace(&mut self.is_paused, true) {
             events::lane_paused(&self.source, true);
         }
-        if let Some(stages) = self.stages.as_ref().filter(|_| !self.is_draining && self.stopping.is_none()) {
+        if let Some(stages) = self.stages.as_ref().filter(|_| self.is_reading()) {
             stages.pause(true);
             self.set_state(LaneState::Paused);
         }
@@ -397,7 +425,7 @@ impl Handler<ResumeLane> for LaneSupervisor {
         if std::mem::replace(&mut self.is_paused, false) {
             events::lane_paused(&self.source, false);
         }
-        if self.is_draining || self.starting.is_some() || self.stopping.is_some() {
+        if self.starting.is_some() || self.stages.is_some() && !self.is_reading() || self.is_draining {
             return;
         }
         if let Some(stages) = &self.stages {

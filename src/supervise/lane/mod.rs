@@ -6,6 +6,7 @@
 mod actor;
 mod messages;
 mod observer;
+mod renew;
 mod requeue;
 mod same_topic;
 mod stages;
@@ -14,7 +15,8 @@ mod start;
 pub use actor::LaneSupervisor;
 pub(super) use actor::PARSER;
 pub use messages::{
-    BatchLost, DrainLane, LaneEnd, LaneEnded, OrderLane, PauseLane, Reassigned, ResumeLane, StopLane, TopicAccepted,
+    BatchLost, DrainLane, LaneEnd, LaneEnded, OrderLane, PauseLane, Reassigned, RenewLane, ResumeLane, StopLane,
+    TopicAccepted,
 };
 pub use requeue::{Elsewhere, RequeuePreview, preview_requeue};
 pub use start::{Direction, Done, LaneOrder, MovePlan, Moved, RequeueOrder, RewindOrder, RewindTarget, preview_rewind};

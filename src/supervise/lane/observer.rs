@@ -12,11 +12,13 @@ use crate::model::offset::{Epoch, TopicPartition};
 use crate::observe::{events, metrics};
 use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
+use crate::supervise::tables::TableSet;
 use crate::supervise::view::{FaultView, LaneView, Shared};
 
 /// Told by the lane's bufferer, on its threads.
 pub(super) struct LaneObserver {
     parts: Arc<Parts>,
+    tables: Arc<TableSet>,
     view: Shared<LaneView>,
     epoch: Epoch,
     generation: u64,
@@ -36,13 +38,13 @@ const COMMIT: &str = "Commit";
 
 impl LaneObserver {
     pub(super) fn new(
-        parts: &Arc<Parts>,
+        (parts, tables): (&Arc<Parts>, Arc<TableSet>),
         view: Shared<LaneView>,
         epoch: Epoch,
         generation: u64,
         letters: Letters,
     ) -> Self {
-        Self { parts: Arc::clone(parts), view, epoch, generation, letters }
+        Self { parts: Arc::clone(parts), tables, view, epoch, generation, letters }
     }
 }
 
@@ -57,11 +59,11 @@ impl LaneObserver {
 impl BufferObserver for LaneObserver {
     fn committed(&self, interval: &IntervalCommitted) {
         let table_name = |index: Option<u16>| {
-            index.and_then(|index| self.parts.catalog.get(index)).map_or(UNROUTED, |table| &table.name)
+            index.and_then(|index| self.tables.catalog.get(index)).map_or(UNROUTED, |table| &table.name)
         };
         let mut codes = BTreeMap::new();
         for ((table, code), messages) in &interval.codes {
-            if let Some(tally) = self.parts.tally(*table) {
+            if let Some(tally) = self.tables.tally(*table) {
                 tally.update(|tally| *tally.quarantined.entry(*code).or_insert(0) += messages);
             }
             *codes.entry(*code).or_insert(0) += messages;
@@ -74,7 +76,7 @@ impl BufferObserver for LaneObserver {
             *sums = (sums.0 + 1, sums.1 + file.bytes);
             if zone == "raw" {
                 *rows.entry(table_name(file.table)).or_insert(0) += file.rows;
-                if let Some(tally) = self.parts.tally(file.table) {
+                if let Some(tally) = self.tables.tally(file.table) {
                     tally.update(|tally| (tally.rows, tally.files) = (tally.rows + file.rows, tally.files + 1));
                 }
             }

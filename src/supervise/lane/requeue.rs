@@ -13,6 +13,7 @@ use crate::lake::{self, LaneLedger};
 use crate::model::offset::{Epoch, TopicPartition};
 use crate::observe::events;
 use crate::supervise::parts::Parts;
+use crate::supervise::tables::TableSet;
 
 /// What a requeue would do.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +52,7 @@ pub fn preview_requeue(parts: &Parts, here: &[TopicPartition], selection: &Selec
         let topic_id = parts.broker.topic_id(&source.topic)?;
         chains.push((lake::lineage(storage, source, topic_id.as_deref())?, source));
     }
-    let requeuer = requeuer(parts);
+    let requeuer = requeuer(parts, &parts.tables());
     for source in found.sources() {
         let intervals = found.live(storage, source)?;
         if intervals.is_empty() {
@@ -77,7 +78,7 @@ pub fn preview_requeue(parts: &Parts, here: &[TopicPartition], selection: &Selec
 
 /// Requeues on a chain that this daemon owns. After an error its hold has to be given up.
 pub(super) fn apply_requeue(
-    parts: &Parts,
+    (parts, tables): (&Parts, &TableSet),
     order: &RequeueOrder,
     ledger: &mut LaneLedger,
     go_on: &dyn Fn() -> Result<(), Fault>,
@@ -86,19 +87,19 @@ pub(super) fn apply_requeue(
     let epoch: Epoch = ledger.epoch();
     let intervals = candidates(&*parts.storage, &order.selection.table)?.live(&*parts.storage, &source)?;
     let lane = Some((ledger, &*order.reason));
-    let done = requeue_lane(&requeuer(parts), &intervals, &order.selection, lane, go_on)?;
+    let done = requeue_lane(&requeuer(parts, tables), &intervals, &order.selection, lane, go_on)?;
     let LaneRequeue { intervals, tally, .. } = &done;
     let left = tally.messages - tally.released;
     events::requeued(&source, &order.selection.table, epoch, *intervals, tally.released, left, &order.reason);
     Ok(done)
 }
 
-fn requeuer(parts: &Parts) -> Requeuer {
+fn requeuer(parts: &Parts, tables: &TableSet) -> Requeuer {
     Requeuer {
         storage: Arc::clone(&parts.storage),
-        catalog: parts.catalog.clone(),
-        parser_tables: Arc::clone(&parts.parser_tables),
-        rules: Arc::clone(&parts.rules),
+        catalog: tables.catalog.clone(),
+        parser_tables: Arc::clone(&tables.parser_tables),
+        rules: Arc::clone(&tables.rules),
         spool: parts.spool.clone(),
         budget: parts.budget.clone(),
         room: parts.room.clone(),

@@ -27,6 +27,7 @@ use crate::stage::step::Step;
 use crate::supervise::letters::{LaneOpened, Letters};
 use crate::supervise::parts::Parts;
 use crate::supervise::reaper::ReaperHandle;
+use crate::supervise::tables::TableSet;
 use crate::supervise::view::{LaneView, Shared, StageView};
 
 /// What a generation begins with: the lane's ledger, and its place in the Kafka partition.
@@ -38,6 +39,8 @@ pub(super) struct Opened {
     pub(super) end: i64,
     /// Id of the topic, where the broker tells it.
     pub(super) topic_id: Option<String>,
+    /// The tables that this generation begins and ends with.
+    pub(super) tables: Arc<TableSet>,
 }
 
 /// The running stages of one generation.
@@ -72,12 +75,13 @@ impl Stages {
         supervisor: &Recipient<StageExited>,
     ) -> Result<Self, Fault> {
         let &LaneIdentity { source, generation, .. } = lane;
-        let route = Route::of(&source.topic, &parts.tables)?;
+        let set = opened.tables;
+        let route = Route::of(&source.topic, set.tables())?;
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
         // What the lake calls it goes with the data; everybody else calls it as Kafka does.
         let lineage = opened.ledger.source().clone();
-        let routes = parts.dead_letter_topics(&source.topic);
-        let routes: Vec<_> = routes.into_iter().map(|(table, topic)| opened.ledger.letters(table, topic)).collect();
+        let routes = parts.dead_letter_topics(&set, &source.topic);
+        let routes: Vec<_> = routes.iter().map(|(table, topic)| opened.ledger.letters(table, topic)).collect();
         if !routes.is_empty() {
             letters.opened(LaneOpened { lane: source.clone(), routes, view: view.clone() });
         }
@@ -94,27 +98,34 @@ impl Stages {
             head,
             input: valid_out,
             committer,
-            catalog: parts.catalog.clone(),
+            catalog: set.catalog.clone(),
             spool: parts.spool.clone(),
             memory: parts.encoders.clone(),
             clock: Arc::clone(&parts.clock),
             backoff: Backoff::default(),
             row_group_bytes: ROW_GROUP_BYTES,
             report: report.clone(),
-            observer: Arc::new(LaneObserver::new(parts, view.clone(), epoch, generation, letters.clone())),
+            observer: Arc::new(LaneObserver::new(
+                (parts, Arc::clone(&set)),
+                view.clone(),
+                epoch,
+                generation,
+                letters.clone(),
+            )),
         })?;
         let issued = Arc::new(AtomicU64::new(0));
         let validator = Validator {
             generation,
             from: head,
-            rules: Arc::clone(&parts.rules),
-            drift: parts.drift.clone(),
+            rules: Arc::clone(&set.rules),
+            drift: set.drift.clone(),
             clock: Arc::clone(&parts.clock),
             issued: Arc::clone(&issued),
-            stop_when: StopRules::of(&source.topic, &parts.tables, &parts.unrouted),
+            stop_when: StopRules::of(&source.topic, set.tables(), &parts.unrouted),
         };
         let validator = ValidatorStep::new(validator, parsed_out, valid_in);
-        let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), route, parsed_in, issued);
+        let way = (route, Arc::clone(&set.parser_tables));
+        let sink = PoolSink::new(parts.jobs.clone(), LaneSlots::new(LANE_SLOTS), way, parsed_in, issued);
         let spec = ReaderSpec {
             source: lineage,
             generation,

@@ -17,6 +17,7 @@ use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
 use crate::model::table::{OnOutOfRange, StartingOffsets};
 use crate::observe::events;
 use crate::supervise::parts::Parts;
+use crate::supervise::tables::TableSet;
 
 /// Where a rewind goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,7 +192,12 @@ impl RewindTarget {
 }
 
 /// The head of the chain, when the broker still has it; else what the table's policy says.
-fn in_range(parts: &Parts, source: &TopicPartition, marks: (i64, i64), ledger: &mut LaneLedger) -> Result<i64, Fault> {
+fn in_range(
+    (parts, tables): (&Parts, &TableSet),
+    source: &TopicPartition,
+    marks: (i64, i64),
+    ledger: &mut LaneLedger,
+) -> Result<i64, Fault> {
     let head = ledger.head();
     if head > marks.1 {
         return Err(Fault::halt(
@@ -216,7 +222,8 @@ fn in_range(parts: &Parts, source: &TopicPartition, marks: (i64, i64), ledger: &
             ),
         ));
     }
-    let policy = parts.table_of(&source.topic).map_or(OnOutOfRange::Fail, |(_, table)| table.on_offset_out_of_range);
+    let table = tables.of_topic(&source.topic).next();
+    let policy = table.map_or(OnOutOfRange::Fail, |(_, table)| table.on_offset_out_of_range);
     let to = match policy {
         OnOutOfRange::Earliest => marks.0,
         OnOutOfRange::Latest => marks.1,
@@ -258,12 +265,13 @@ fn record_loss(
 /// message: the configured offsets are those of the topic before, and `latest` would leave out what came in the meantime.
 struct ConfiguredStart<'a> {
     parts: &'a Parts,
+    tables: &'a TableSet,
 }
 
 impl StartPosition for ConfiguredStart<'_> {
     fn resolve(&self, source: &TopicPartition) -> Result<i64, Fault> {
         let in_kafka = source.in_kafka();
-        let configured = self.parts.table_of(&in_kafka.topic).map(|(_, table)| &table.starting_offsets);
+        let configured = self.tables.of_topic(&in_kafka.topic).next().map(|(_, table)| &table.starting_offsets);
         let start = configured.filter(|_| source.incarnation() == 1).unwrap_or(&StartingOffsets::Earliest);
         self.parts.broker.start_position(&in_kafka, start)
     }
@@ -272,6 +280,8 @@ impl StartPosition for ConfiguredStart<'_> {
 /// What a start needs, to be sent to its thread.
 pub(super) struct StartJob {
     pub(super) parts: Arc<Parts>,
+    /// The tables of the generation.
+    pub(super) tables: Arc<TableSet>,
     pub(super) source: TopicPartition,
     pub(super) order: Option<LaneOrder>,
     pub(super) stop_at: Option<i64>,
@@ -291,7 +301,7 @@ impl StartJob {
     }
 
     fn open(&self, done: &mut Option<Result<Done, Fault>>) -> Result<Opened, Fault> {
-        let (parts, source) = (&*self.parts, &self.source);
+        let (parts, tables, source) = (&*self.parts, &*self.tables, &self.source);
         self.still_ours()?;
         let marks = parts.broker.watermarks(source)?;
         let owner = Owner {
@@ -301,15 +311,17 @@ impl StartJob {
             ..parts.owner.clone()
         };
         let chain = lake::lineage(&*parts.storage, source, owner.topic_id.as_deref())?;
+        tables.refuse_clashes(&*parts.storage, &source.topic)?;
         // The broker may have kept us waiting, and an epoch that is taken in error fences the rightful owner.
         self.still_ours()?;
-        let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, &chain, &ConfiguredStart { parts })?;
+        let start = ConfiguredStart { parts, tables };
+        let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, &chain, &start)?;
         match &self.order {
             Some(LaneOrder::Rewind(order)) => {
                 *done = Some(apply_rewind(parts, source, order, marks.0, &mut ledger).map(Done::Moved));
             }
             Some(LaneOrder::Requeue(order)) => {
-                let requeued = apply_requeue(parts, order, &mut ledger, &|| self.still_ours());
+                let requeued = apply_requeue((parts, tables), order, &mut ledger, &|| self.still_ours());
                 *done = Some(requeued.clone().map(Done::Requeued));
                 // What it has left is cleaned up by the next start, which has no order: none of it halts the lane.
                 requeued.map_err(|fault| match fault.verdict {
@@ -319,12 +331,13 @@ impl StartJob {
             }
             None => {}
         }
-        let head = in_range(parts, source, marks, &mut ledger)?;
+        let head = in_range((parts, tables), source, marks, &mut ledger)?;
         // While a partition is being revoked the consumer answers nobody, and the revoke waits for this lane.
         self.still_ours()?;
         let fetch = parts.session.open(source, head)?;
         let stop_at = parts.until_caught_up.then(|| self.stop_at.unwrap_or(marks.1));
-        Ok(Opened { ledger, fetch, stop_at, end: marks.1, topic_id: owner.topic_id })
+        let tables = Arc::clone(&self.tables);
+        Ok(Opened { ledger, fetch, stop_at, end: marks.1, topic_id: owner.topic_id, tables })
     }
 
     fn still_ours(&self) -> Result<(), Fault> {

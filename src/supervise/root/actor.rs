@@ -115,7 +115,8 @@ pub(super) enum Mode {
 impl RootSupervisor {
     /// A root that tells `exit` how the process shall end.
     pub fn new(parts: Arc<Parts>, settings: RootSettings, exit: oneshot::Sender<Result<(), Fault>>) -> Self {
-        let promoted = parts.tables.iter().enumerate().filter(|(_, table)| table.processed.is_some());
+        let tables = parts.tables();
+        let promoted = tables.tables().iter().enumerate().filter(|(_, table)| table.processed.is_some());
         let promotion_views =
             promoted.map(|(index, table)| (index, Shared::new(PromotionView::idle(&table.name)))).collect();
         let now = parts.clock.instant();
@@ -151,7 +152,7 @@ impl RootSupervisor {
     fn start_lane(&mut self, source: &TopicPartition, ctx: &Context<Self>) {
         self.assignments += 1;
         let assignment = self.assignments;
-        let table = self.parts.tables_of(&source.topic);
+        let table = self.parts.tables().names_of(&source.topic);
         let before = self.lanes.get(source).map(|lane| lane.view.get().generation);
         let generation = before.or_else(|| self.generations.get(source).copied()).unwrap_or(0);
         let view = Shared::new(LaneView { generation, ..LaneView::new(source, table) });
@@ -238,8 +239,9 @@ impl RootSupervisor {
                 topics.map(|source| source.topic.to_string()).min()
             }
         };
+        let tables = self.parts.tables();
         let is_ours = |table: &usize| {
-            let first = first(&self.parts.tables[*table].topics).map(|topic| TopicPartition::new(topic, 0));
+            let first = first(&tables.tables()[*table].topics).map(|topic| TopicPartition::new(topic, 0));
             first.is_some_and(|first| self.lanes.contains_key(&first) && !revoked(&first))
         };
         let role = self.promotion_views.iter().map(|(table, _)| *table).filter(is_ours).collect();

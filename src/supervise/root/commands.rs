@@ -1,5 +1,7 @@
 //! What an operator can ask of the root, and what it answers.
 
+use std::sync::Arc;
+
 use actix::prelude::{Context, Handler, Message, MessageResult, ResponseFuture};
 
 use super::actor::{Mode, RootSupervisor};
@@ -9,9 +11,10 @@ use crate::flow::requeue::LaneRequeue;
 use crate::model::offset::TopicPartition;
 use crate::model::status::Node;
 use crate::supervise::lane::{
-    Done, LaneOrder, Moved, OrderLane, PauseLane, RequeueOrder, ResumeLane, RewindOrder, TopicAccepted,
+    Done, LaneOrder, Moved, OrderLane, PauseLane, RenewLane, RequeueOrder, ResumeLane, RewindOrder, TopicAccepted,
 };
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
+use crate::supervise::tables::TableSet;
 use crate::supervise::view::{FaultView, LaneView, PromotionView};
 use actix::Addr;
 use futures::FutureExt;
@@ -96,6 +99,17 @@ pub struct RequeueRequest {
 #[rtype(result = "()")]
 pub struct AcceptTopic(pub String);
 
+/// Puts other tables in the place of those that run. What begins from now on begins with them.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<(), Fault>")]
+pub struct ReplaceTables(pub Arc<TableSet>);
+
+/// Has the lanes go over to the tables as they are now. Answers which are concerned, when each of them reads with the new
+/// tables or cannot.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<TopicPartition>")]
+pub struct RenewLanes;
+
 impl RootSupervisor {
     fn not_ours(source: &TopicPartition) -> Fault {
         Fault::fenced("lane.not-ours", format!("{source} is not assigned to this daemon"))
@@ -177,6 +191,32 @@ impl Handler<AcceptTopic> for RootSupervisor {
     fn handle(&mut self, accepted: AcceptTopic, _: &mut Context<Self>) -> Self::Result {
         let of_topic = self.lanes.iter().filter(|(source, _)| *source.topic == *accepted.0);
         Box::pin(join_all(of_topic.map(|(_, lane)| lane.address.send(TopicAccepted))).map(drop))
+    }
+}
+
+impl Handler<ReplaceTables> for RootSupervisor {
+    type Result = Result<(), Fault>;
+
+    fn handle(&mut self, order: ReplaceTables, _: &mut Context<Self>) -> Self::Result {
+        if self.mode != Mode::Running {
+            return Err(Fault::retry("root.ending", "the daemon is ending: it reads the configuration when it starts"));
+        }
+        self.parts.tables.update(|tables| *tables = order.0);
+        Ok(())
+    }
+}
+
+impl Handler<RenewLanes> for RootSupervisor {
+    type Result = ResponseFuture<Vec<TopicPartition>>;
+
+    fn handle(&mut self, _: RenewLanes, _: &mut Context<Self>) -> Self::Result {
+        let lanes = self.lanes.iter().filter(|(_, lane)| lane.end.is_none());
+        let renewed = lanes.map(|(source, lane)| {
+            let (source, renewed) = (source.clone(), lane.address.send(RenewLane));
+            // A lane that has ended meanwhile reads with nothing.
+            async move { renewed.await.unwrap_or(false).then_some(source) }
+        });
+        Box::pin(join_all(renewed).map(|lanes| lanes.into_iter().flatten().collect()))
     }
 }
 

@@ -128,7 +128,7 @@ impl RootSupervisor {
         self.mode = Mode::Finishing;
         let Some(promotions) = self.promotions.clone() else { return self.end_after_letters(Ok(()), ctx) };
         let role = self.promotion_views.iter().filter(|(_, view)| view.get().is_promoter);
-        let tables: Vec<_> = role.map(|(table, _)| self.parts.tables[*table].name.to_string()).collect();
+        let tables: Vec<_> = role.map(|(_, view)| view.get().table).collect();
         if tables.is_empty() {
             return self.end_after_letters(Ok(()), ctx);
         }

@@ -7,4 +7,6 @@ mod ending;
 mod tree;
 
 pub use actor::{DrainAll, FromSession, RootSettings, RootSupervisor, TakeDown};
-pub use commands::{AcceptTopic, GetSnapshot, RequeueRequest, RewindRequest, Selection, SetPaused, Snapshot};
+pub use commands::{
+    AcceptTopic, GetSnapshot, RenewLanes, ReplaceTables, RequeueRequest, RewindRequest, Selection, SetPaused, Snapshot,
+};

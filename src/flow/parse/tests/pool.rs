@@ -24,7 +24,7 @@ fn worker_in(
     first: Option<ParseJob>,
     killers: &'static [i64],
 ) -> ParserStep {
-    let parser = Parser::new(Arc::from(vec![ParserTable::compile(&library()).unwrap()]));
+    let parser = Parser::new(Arc::from([]));
     let parser = parser.with_probe(Box::new(move |message| assert!(!killers.contains(&message.offset), "killed")));
     ParserStep::new(parser, jobs.clone(), lease.clone(), room.clone(), first)
 }
@@ -32,7 +32,11 @@ fn worker_in(
 fn job(payloads: &[&str]) -> (ParseJob, Receiver<ParsedBatch>) {
     let payloads: Vec<Option<&[u8]>> = payloads.iter().map(|payload| Some(payload.as_bytes())).collect();
     let (out, results) = bounded(1);
-    (ParseJob::new(batch(&payloads), Some(0), out), results)
+    (ParseJob::new(batch(&payloads), Some(0), compiled(), out), results)
+}
+
+fn compiled() -> Arc<[ParserTable]> {
+    Arc::from(vec![ParserTable::compile(&library()).unwrap()])
 }
 
 fn channel() -> (Sender<ParseJob>, Receiver<ParseJob>) {
@@ -145,7 +149,7 @@ fn a_batch_with_too_many_rows_goes_on_in_pieces_and_each_message_once() {
     let (out, results) = bounded(100);
     let lease = Lease::new();
     let mut worker = worker_in(&room, &queue, &lease, None, &[]);
-    jobs.send(ParseJob::new(batch(&payloads), Some(0), out)).unwrap();
+    jobs.send(ParseJob::new(batch(&payloads), Some(0), compiled(), out)).unwrap();
     let mut pieces: Vec<ParsedBatch> = Vec::new();
     while pieces.last().is_none_or(|piece| !piece.raw.piece.is_last) {
         run(&mut worker);
@@ -187,7 +191,7 @@ fn a_message_with_more_rows_than_a_piece_waits_for_its_turn_and_for_those_before
     let (out, results) = bounded(1);
     let lease = Lease::new();
     let mut worker = worker_in(&room, &queue, &lease, None, &[]);
-    jobs.send(ParseJob::new(Arc::new(raw), Some(0), out)).unwrap();
+    jobs.send(ParseJob::new(Arc::new(raw), Some(0), compiled(), out)).unwrap();
     let turn = room.try_turn();
     assert_eq!(run(&mut worker), Progress::Blocked);
     drop(turn);
@@ -209,7 +213,7 @@ fn a_worker_that_dies_between_two_pieces_leaves_the_rest_to_the_next() {
     let payloads: Vec<Option<&[u8]>> = texts.iter().map(|text| Some(text.as_bytes())).collect();
     let (jobs, queue) = channel();
     let (out, results) = bounded(100);
-    jobs.send(ParseJob::new(batch(&payloads), Some(0), out)).unwrap();
+    jobs.send(ParseJob::new(batch(&payloads), Some(0), compiled(), out)).unwrap();
     let (mut lease, mut deaths) = (Lease::new(), 0);
     let mut worker = worker_in(&room, &queue, &lease, None, &[104]);
     let mut verdicts = BTreeMap::new();
@@ -230,4 +234,27 @@ fn a_worker_that_dies_between_two_pieces_leaves_the_rest_to_the_next() {
     assert_eq!(deaths, SHARED_ATTEMPTS + 1);
     let told: Vec<&str> = verdicts.values().map(String::as_str).collect();
     assert_eq!(told, ["", "", "", "", "rule.poison", ""]);
+}
+
+#[test]
+fn each_batch_is_parsed_with_the_tables_that_it_brings() {
+    let (jobs, queue) = channel();
+    let lease = Lease::new();
+    let mut worker = worker(&queue, &lease, None, &[]);
+    let (old, results) = job(&[LIBRARY]);
+    let mut mapping = library();
+    mapping.columns.truncate(1);
+    let fewer: Arc<[ParserTable]> = Arc::from(vec![ParserTable::compile(&mapping).unwrap()]);
+    // Lanes that a reload concerns and lanes that it does not, in turns.
+    for round in 0..6 {
+        let mut next = old.clone();
+        if round % 2 == 1 {
+            next.tables = Arc::clone(&fewer);
+        }
+        let columns = next.tables[0].schema().fields().len();
+        jobs.send(next).unwrap();
+        assert_eq!(worker.step(), Ok(Progress::Worked));
+        let parsed = results.recv().unwrap();
+        assert_eq!((parsed.verdicts[0].outcome, parsed.tables[0].rows.num_columns()), (Outcome::Rows, columns));
+    }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::model::mapping::{Kind, Lineage, Path, Precision, Repeat, Take, Unmapped};
+use crate::model::mapping::{BinaryText, Kind, Lineage, Path, Precision, Repeat, Take, Unmapped};
 
 fn column(name: &str, kind: Kind) -> Column {
     Column::new(name, Path { from_root: false, steps: Vec::new(), take: Take::Text }, kind)
@@ -117,4 +117,48 @@ fn what_is_not_compatible_is_named_with_what_to_do() {
         new.children.push(inner);
     });
     assert_eq!(moved, ["child table inner would go from its place; keep it, and what it lies in"]);
+}
+
+#[test]
+fn files_know_no_mapping_and_are_held_against_one_all_the_same() {
+    let files = |mapping: &Mapping| {
+        let schema = mapping.raw_schema();
+        let fields = schema.fields().iter().map(|field| match field.data_type() {
+            DataType::Dictionary(_, values) => field.as_ref().clone().with_data_type(values.as_ref().clone()),
+            _ => field.as_ref().clone(),
+        });
+        Schema::new(fields.collect::<Vec<_>>())
+    };
+    let said = |change: fn(&mut Mapping)| {
+        let mut new = base();
+        change(&mut new);
+        clashes_with_files(&files(&base()), &new, None).unwrap()
+    };
+    assert_eq!(said(|new| new.columns.push(column("z", Kind::Xml))), Vec::<String>::new());
+    assert_eq!(
+        said(|new| drop(new.columns.remove(0))),
+        ["column a would go; keep it, with a path that nothing has if need be"]
+    );
+    assert_eq!(
+        said(|new| new.columns[0].kind = Kind::Decimal(9, 2)),
+        ["column a would change from int32 to decimal(9,2); keep the type, and add a column beside it"]
+    );
+    let inner = base().children[0].children[0].raw_schema(true, &base().lineage);
+    assert_eq!(clashes_with_files(&inner, &base(), Some("inner")), Some(Vec::new()));
+    let clashes = clashes_with_files(&inner, &base(), Some("outer")).unwrap();
+    assert!(clashes[0].starts_with("column y of child table outer would go"), "{clashes:?}");
+    assert_eq!(clashes_with_files(&inner, &base(), Some("gone")), None);
+}
+
+#[test]
+fn types_are_called_as_a_mapping_writes_them() {
+    let precisions = [Precision::Milli, Precision::Micro, Precision::Nano];
+    let timed = [Kind::Time, Kind::Timestamp, Kind::LocalTimestamp].map(|kind| precisions.map(kind)).concat();
+    let plain = [Kind::String, Kind::Bool, Kind::Int8, Kind::Int16, Kind::Int32, Kind::Int64, Kind::Float32];
+    let more = [Kind::Float64, Kind::Decimal(10, 2), Kind::Date, Kind::Binary(BinaryText::Base64)];
+    for kind in plain.into_iter().chain(more).chain(timed) {
+        assert_eq!(plain_name(&kind.data_type()), kind.to_string());
+        let list = Column { repeat: Repeat::List, ..column("l", kind) };
+        assert_eq!(plain_name(&list.data_type()), list.type_name());
+    }
 }
