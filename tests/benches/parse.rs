@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forebay::flow::parse::{Parser, ParserTable, WellFormed};
-use forebay::model::batch::{Outcome, RawBatch, RawMessage};
+use forebay::model::batch::{Outcome, Piece, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::mapping::{Column, Dtd, Kind, Limits, Mapping, Name, Precision, Step, Take, Unmapped};
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -202,6 +202,7 @@ fn gather(number: usize, payloads: &[Vec<u8>]) -> Arc<RawBatch> {
         source: TopicPartition::new("library", 0),
         generation: 0,
         seq: number as u64,
+        piece: Piece::WHOLE,
         slot: None,
         range: OffsetRange::new(first, first + payloads.len() as i64).expect("a range"),
         permit: MemoryBudget::new(u64::MAX).take(bytes.len() as u64),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use forebay::config::mapping;
 use forebay::flow::parse::{Parser, ParserTable, WellFormed};
-use forebay::model::batch::{Outcome, RawBatch, RawMessage};
+use forebay::model::batch::{Outcome, Piece, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::mapping::{Dtd, Limits, Lineage};
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -32,6 +32,7 @@ pub(crate) fn assert_takes(text: &str, documents: &[impl AsRef<[u8]>]) {
         source: TopicPartition::new("samples", 0),
         generation: 0,
         seq: 0,
+        piece: Piece::WHOLE,
         slot: None,
         range: OffsetRange::new(0, i64::try_from(documents.len()).unwrap()).unwrap(),
         permit: MemoryBudget::new(u64::MAX).take(bytes.len() as u64),

@@ -13,6 +13,7 @@ use forebay::lake::chain::{LedgerFile, read_chain};
 use forebay::lake::fence::Owner;
 use forebay::lake::footer::Zone;
 use forebay::lake::ledger::{LedgerWriter, Spooled};
+use forebay::lake::names::UNROUTED;
 use forebay::lake::{
     Committed, LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
@@ -44,6 +45,8 @@ pub(crate) struct World {
     pub(crate) started: Mutex<Vec<i64>>,
     /// What owners do before they read on.
     first: First,
+    /// Whether every other broken message is one that no table takes.
+    pub(crate) has_nobodys: bool,
 }
 
 /// What an owner does before it reads on.
@@ -101,6 +104,7 @@ impl World {
             footers: Mutex::default(),
             started: Mutex::default(),
             first: First::Nothing,
+            has_nobodys: false,
         }
     }
 
@@ -181,21 +185,28 @@ impl World {
                 offset,
                 timestamp_us: Some(offset),
                 outcome: if is_good { Outcome::Rows } else { Outcome::Quarantined },
-                table: Some(0),
+                table: (is_good || !self.is_nobodys(offset)).then_some(0),
                 rows: u32::from(is_good),
                 code: (!is_good).then_some(Code::XML_EMPTY),
             };
             ledger.append(&[row]).unwrap();
         }
         let mut data = Vec::new();
-        for (zone, offsets) in [(Zone::Raw, good), (Zone::Quarantine, bad)] {
+        let (nobodys, bad): (Vec<i64>, Vec<i64>) = bad.into_iter().partition(|offset| self.is_nobodys(*offset));
+        let files =
+            [(Zone::Raw, "books", good), (Zone::Quarantine, "books", bad), (Zone::Quarantine, UNROUTED, nobodys)];
+        for (zone, table, offsets) in files {
             if !offsets.is_empty() {
                 let content = format!("{by}: {offsets:?}");
                 let file = self.spool(&content, offsets.len() as u64);
-                data.push(SpooledData { zone, table: "books".into(), file });
+                data.push(SpooledData { zone, table: table.into(), file });
             }
         }
         PendingInterval::new(OffsetRange::new(from, to).unwrap(), ledger, data, Vec::new())
+    }
+
+    fn is_nobodys(&self, offset: i64) -> bool {
+        self.has_nobodys && offset % 2 == 0
     }
 
     /// Commits the next `len` messages to the lake in memory.

@@ -209,7 +209,8 @@ fn a_message_whose_payload_was_not_kept_stays_and_is_told() {
     let letter = |message: u32| DeadLetter { table: Some(0), message, violations: vec![violation()] };
     let permit = MemoryBudget::new(1).take(0);
     let ledger = (0..3).map(row).collect();
-    let valid = ValidBatch { raw, ledger, tables: Vec::new(), dead_letters: (0..3).map(letter).collect(), permit };
+    let valid =
+        ValidBatch { raw, ledger, tables: Vec::new(), dead_letters: (0..3).map(letter).collect(), permit, room: None };
     world.commit_valid(&tables, valid);
     let done = world.requeue(&lenient(), &everything());
     let rows = [(TABLE.to_owned(), 1)].into();

@@ -8,4 +8,5 @@ mod crash;
 #[path = "../raw_protocol/memory.rs"]
 #[expect(dead_code, reason = "shared with the RAW protocol's tests")]
 mod memory;
+mod several;
 mod world;

@@ -27,6 +27,8 @@ use crate::schema::Schema;
 /// A part of a table is closed at this many bytes of text in one column, or of keys and headers: offsets in a column are
 /// 31 bits, and one message may add as much as the longest expansion to it.
 const PART_BYTES: usize = 512 << 20;
+/// A message of this length may well have more rows than there is room for.
+const LARGE_BYTES: usize = 16 << 10;
 
 /// A mapping, compiled: what the workers share of a table.
 #[derive(Debug, Clone)]
@@ -76,11 +78,12 @@ impl ParserTable {
         Ok(Self { program: Arc::new(program), schemas, carried })
     }
 
-    /// Where the values of the mapping's column `column` are in a message: reads it once more, for people's sake.
-    pub fn locate(&self, payload: &[u8], column: usize) -> Located {
+    /// Where the values of the mapping's column `column` for these rows (their places among the row elements, ascending)
+    /// are in a message: reads it once more, for people's sake.
+    pub fn locate(&self, payload: &[u8], column: usize, rows: &[i32]) -> Located {
         let columns = self.program.tables.first().map(|table| &table.columns);
         let Some(&column) = columns.and_then(|columns| columns.get(column)) else { return Located::default() };
-        let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
+        let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column, rows);
         Located::new(payload, &trace, &self.program.limits)
     }
 
@@ -110,6 +113,25 @@ pub struct Care<'a> {
     pub is_isolated: bool,
     /// Told the index of each message before it is parsed, and [`NO_MESSAGE`] after the last.
     pub progress: Option<&'a AtomicU32>,
+    /// Room for rows; none: as much as they take.
+    pub room: Option<Room>,
+}
+
+/// How many bytes rows may take. A batch is parsed as far as there is room; the rest is to be parsed as another piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Those of all messages.
+    pub batch: usize,
+    /// Those of the first message, where that is given more room by itself: if it takes more than this, that is a violation.
+    /// Without it nothing at all is parsed then.
+    pub first: Option<usize>,
+}
+
+impl Room {
+    /// Bytes that one more message may bring the rows to, with so many verdicts before it.
+    fn of(room: Option<Self>, verdicts: usize) -> usize {
+        room.map_or(usize::MAX, |room| room.first.filter(|_| verdicts == 0).unwrap_or(room.batch))
+    }
 }
 
 /// What [`Care::progress`] says when no message is being parsed.
@@ -173,7 +195,8 @@ impl Parser {
         self.parse_with_care(raw, route, &Care::default())
     }
 
-    /// The same for a batch that has made a worker panic before.
+    /// The same for a batch that has made a worker panic before, or with bounded room for rows: then there may be verdicts
+    /// for the first messages only, as many as the batch has, and none when already the first one takes more.
     ///
     /// # Errors
     ///
@@ -227,7 +250,14 @@ impl Parser {
                     open.len() - 1
                 }
             };
+            let all: usize = open.iter().map(|workshop| workshop.rows.bytes()).sum();
             let workshop = &mut open[at];
+            let others = all - workshop.rows.bytes();
+            workshop.rows.room = Room::of(care.room, verdicts.len()).saturating_sub(others);
+            if care.room.is_some() && payload.len() >= LARGE_BYTES {
+                // Were it to be read again, what it brings now does not count.
+                drift.extend(self.drift(workshop));
+            }
             if care.is_isolated {
                 drift.extend(self.drift(workshop));
                 workshop.machine = Machine::new(Arc::clone(&workshop.compiled.program));
@@ -236,12 +266,24 @@ impl Parser {
             let carried = workshop.compiled.carried.bytes(message);
             let flat = workshop.machine.flatten(payload, carried, &mut workshop.rows);
             workshop.rows.carried += carried * flat.rows as usize;
+            let is_over = std::mem::take(&mut workshop.rows.is_over);
+            if verdicts.is_empty() && flat.rows == 0 && payload.len() >= LARGE_BYTES {
+                // They may have been taken back, and were many.
+                workshop.rows = Rows::new(&workshop.compiled.program);
+            }
+            if is_over && !(verdicts.is_empty() && care.room.is_some_and(|room| room.first.is_some())) {
+                drop(self.drift(workshop));
+                break;
+            }
             let violations = if flat.found.is_empty() {
                 Vec::new()
             } else {
                 locate::violations(payload, flat.found, &workshop.compiled.program.limits)
             };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
+            if care.room.is_some_and(|room| others + workshop.rows.bytes() >= room.batch) {
+                break;
+            }
             if workshop.rows.buffers.longest().max(workshop.rows.carried) > self.part_bytes {
                 self.finish(raw, workshop, &mut parts)?;
             }
@@ -257,7 +299,7 @@ impl Parser {
         }
         let bytes = parts.iter().map(|part| part.rows.get_array_memory_size() + part.message.len() * 4).sum::<usize>();
         let permit = raw.permit.beside(bytes as u64);
-        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift, permit })
+        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift, permit, room: None })
     }
 
     /// The table index of a table of a mapping.

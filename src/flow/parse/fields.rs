@@ -345,7 +345,9 @@ impl Flatten<'_> {
                 ScopeKind::Group => first..i32::MAX,
                 _ => row_index..row_index.saturating_add(1),
             };
-            trace.values.push((rows, place.clone()));
+            if trace.wants(&rows) {
+                trace.values.push((rows, place.clone()));
+            }
         }
     }
 

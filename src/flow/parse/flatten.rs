@@ -44,6 +44,8 @@ pub(super) struct Tally {
     pub(super) grown: usize,
     /// What they may be.
     pub(super) may_grow: usize,
+    /// What they were when the room for rows was looked at.
+    pub(super) looked_at: usize,
     /// What ends the reading of the message, found where nothing can be returned.
     pub(super) fatal: Option<Box<Found>>,
 }

@@ -19,7 +19,7 @@ use crate::model::mapping::OnBadMessage;
 /// in each of its rows and so are its key and headers, which count as its own text once, a default stands where nothing
 /// does, a struct has fields that its element does not have; and a message made for it could fill the memory of the
 /// daemon.
-const MAX_EXPANSION: usize = 128;
+const MAX_EXPANSION: usize = 200;
 const FREE_EXPANSION: usize = 1 << 16;
 const LONGEST_EXPANSION: usize = 1 << 30;
 
@@ -90,12 +90,13 @@ impl Machine {
         self.scratch.drift.take()
     }
 
-    /// Looks for the values of a column in a message.
-    pub(super) fn trace(&mut self, payload: &[u8], column: ColumnId) -> Trace {
+    /// Looks for the values of a column in a message, for some of its rows.
+    pub(super) fn trace(&mut self, payload: &[u8], column: ColumnId, wanted: &[i32]) -> Trace {
+        let trace = || Trace { column, wanted: wanted.to_vec(), values: Vec::new(), rows: Vec::new() };
         let mut rows = Rows::new(&self.program);
-        self.scratch.trace = Some(Trace { column, values: Vec::new(), rows: Vec::new() });
+        self.scratch.trace = Some(trace());
         self.flatten(payload, 0, &mut rows);
-        self.scratch.trace.take().unwrap_or(Trace { column, values: Vec::new(), rows: Vec::new() })
+        self.scratch.trace.take().unwrap_or_else(trace)
     }
 
     fn read(&mut self, payload: &[u8], carried: usize, rows: &mut Rows) -> Result<Tally, Box<Found>> {

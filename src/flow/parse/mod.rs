@@ -34,7 +34,9 @@
 //!
 //! **Memory.** What a message adds to columns is bounded by its length: its own text goes once into each column that
 //! takes it, rows are at most `limits.rows`, and everything else (values that rows share, defaults, fields of structs,
-//! namespace declarations of `xml`, escapes and keys of JSON) is at most 128 bytes for each of its bytes, and 1 GiB.
+//! namespace declarations of `xml`, escapes and keys of JSON) is at most 200 bytes for each of its bytes, and 1 GiB. All
+//! rows under way are bounded by [`crate::model::room`]: what would be too much at once goes on in pieces, and a message
+//! whose rows do not fit by themselves is refused.
 
 mod attributes;
 mod batch;
@@ -73,7 +75,7 @@ mod vocabulary;
 mod walk;
 mod well_formed;
 
-pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
+pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe, Room};
 pub use chars::is_unqualified_name;
 pub use excerpt::{Excerpt, excerpts};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};

@@ -127,9 +127,19 @@ impl Pending {
 #[derive(Debug)]
 pub(super) struct Trace {
     pub(super) column: ColumnId,
+    /// Rows that are asked for, ascending.
+    pub(super) wanted: Vec<i32>,
     /// Rows that a value belongs to, and where it is.
     pub(super) values: Vec<(Range<i32>, Place)>,
     pub(super) rows: Vec<(i32, Place)>,
+}
+
+impl Trace {
+    /// Whether one of these rows is asked for.
+    pub(super) fn wants(&self, rows: &Range<i32>) -> bool {
+        let from = self.wanted.partition_point(|row| *row < rows.start);
+        self.wanted.get(from).is_some_and(|row| *row < rows.end)
+    }
 }
 
 impl Scratch {

@@ -29,6 +29,8 @@ use crate::model::table::RowTable;
 
 /// Ledger rows gathered before they are written.
 const LEDGER_ROWS: usize = 4096;
+/// New rows that are written at once.
+const CHUNK_ROWS: usize = 4096;
 
 /// Why an interval is not revised.
 pub(super) enum Stop {
@@ -144,12 +146,16 @@ impl<'r> Version<'r> {
             }
         }
         for part in valid.tables {
-            let changed: BooleanArray = part.message.iter().map(|message| Some(is_changed(*message))).collect();
-            let changed = filter(&part.rows, &changed)?;
-            if changed.num_rows() > 0 {
-                let table = self.name(Some(part.table));
-                *self.tally.rows.entry(table.clone()).or_default() += changed.num_rows() as u64;
-                self.add(Zone::Raw, &table, true, &changed)?;
+            let table = self.name(Some(part.table));
+            // Rows are copied on their way, and one message may have very many.
+            for (some, messages) in part.message.chunks(CHUNK_ROWS).enumerate() {
+                let rows = part.rows.slice(some * CHUNK_ROWS, messages.len());
+                let changed: BooleanArray = messages.iter().map(|message| Some(is_changed(*message))).collect();
+                let changed = filter(&rows, &changed)?;
+                if changed.num_rows() > 0 {
+                    *self.tally.rows.entry(table.clone()).or_default() += changed.num_rows() as u64;
+                    self.add(Zone::Raw, &table, true, &changed)?;
+                }
             }
         }
         self.relieve()?;
