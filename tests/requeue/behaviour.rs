@@ -77,6 +77,28 @@ fn keys_and_headers_go_with_the_rows_of_messages_that_are_good_now() {
 }
 
 #[test]
+fn the_columns_of_forebay_may_have_other_names() {
+    let renamed = |mut mapping: Mapping, offset: &str| {
+        mapping.lineage.names[2] = offset.into();
+        mapping.lineage.names[4] = "n".into();
+        mapping
+    };
+    let world = World::new();
+    let sent = [library(&[GOOD, GOOD]), library(&[NO_PRICE, NO_PRICE]), one(GOOD)];
+    world.commit(&renamed(strict(), "source_offset"), &sent);
+    let files = world.memory.files("raw");
+    let clash = world.requeue(&renamed(lenient(), "moved"), &everything());
+    assert_eq!((clash.intervals, clash.skipped.len()), (0, 1), "offsets of one file are in one column: {clash:?}");
+    assert!(clash.skipped[0].contains("column moved of today's tables is not there"), "{clash:?}");
+    assert_eq!(world.memory.files("raw"), files);
+    let done = world.requeue(&renamed(lenient(), "source_offset"), &everything());
+    assert_eq!((done.tally.released, done.skipped.len()), (1, 0));
+    let places: Vec<_> =
+        world.rows(Zone::Raw).iter().map(|row| format!("{} {}", row["source_offset"], row["n"])).collect();
+    assert_eq!(places, ["0 0", "0 1", "1 0", "1 1", "2 0"], "by offset, beside the old rows");
+}
+
+#[test]
 fn the_ledger_names_the_mappings_of_old_and_new_rows() {
     let world = filled();
     world.requeue(&lenient(), &everything());
