@@ -32,7 +32,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("supervise", &["flow", "stage", "lake", "storage", "observe", "model", "fault", "clock"]),
     ("flow", &["lexical", "schema", "stage", "lake", "storage", "observe", "model", "fault", "clock"]),
     ("produce", &["flow", "model", "fault", "clock"]),
-    ("infer", &["model", "fault", "clock"]),
+    ("infer", &["flow", "lexical", "model", "fault"]),
     ("stage", &["observe", "model", "fault", "clock"]),
     ("lake", &["storage", "observe", "model", "fault", "clock"]),
     ("storage", &["observe", "fault", "clock"]),
@@ -52,9 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("rdkafka", &["flow/read/"]),
     ("rdkafka_sys", &["flow/read/"]),
-    // `infer` learns from documents that no mapping describes yet: it has an event source of its own, and no other
-    // module of it knows the library.
-    ("quick_xml", &["flow/parse/", "infer/source.rs"]),
+    ("quick_xml", &["flow/parse/"]),
     ("uppsala", &["schema"]),
     ("parquet", &["flow/buffer/", "flow/promote/", "lake/"]),
     ("hdfs_native", &["storage/hdfs"]),

@@ -56,7 +56,7 @@ impl FakeDaemon {
             buffered_rows: 60,
             last_commit_at: Some(time()),
             last_fault: None,
-            dead_letters: None,
+            dead_letters: Vec::new(),
         }
     }
 

@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{Decimal128Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use forebay::config::mapping::{read, read_text};
 use forebay::flow::parse::{Parser, ParserTable};
-use forebay::model::batch::{Outcome, ParsedBatch, RawBatch, RawMessage};
+use forebay::model::batch::{Outcome, ParsedBatch, Piece, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::mapping::{Lineage, Mapping};
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -27,6 +27,7 @@ fn parse(mapping: &Mapping, document: &str) -> ParsedBatch {
         seq: 0,
         range: OffsetRange::new(0, 1).unwrap(),
         permit: MemoryBudget::new(1 << 20).take(bytes.len() as u64),
+        piece: Piece::WHOLE,
         slot: None,
         bytes,
         messages: vec![message],

@@ -24,6 +24,7 @@ use crate::flow::read::session::{Session, SessionEvent};
 use crate::flow::read::settings::Settings as ClientSettings;
 use crate::flow::spool::Spool;
 use crate::model::budget::MemoryBudget;
+use crate::model::room::RowRoom;
 use crate::model::table::TopicChoice;
 use crate::storage::{self, Storage};
 use crate::supervise::parts::{MessageProbe, Parts, TreeProbe};
@@ -90,8 +91,10 @@ impl Daemon {
             broker: session.broker(),
             session,
             tables: Shared::new(Arc::new(tables)),
+            unrouted: settings.unrouted.clone(),
             owner: identity::owner(settings.kafka.group(), options.take_over),
             budget: MemoryBudget::new(share(settings)),
+            room: RowRoom::new(settings.limits.memory, settings.run.parsers),
             encoders: EncoderMemory::new(share(settings)),
             spool,
             jobs: jobs_in,

@@ -67,12 +67,15 @@ fn clashes(settings: &Settings) -> Vec<Problem> {
 /// Dead-letter topics that cannot be found.
 fn missing_topics(settings: &Settings, broker: &Broker) -> Vec<Problem> {
     let topics = settings.tables.iter().enumerate();
-    let topics = topics.filter_map(|(index, table)| Some((index, table.quarantine.topic.as_deref()?)));
-    let problem = |(index, topic): (usize, &str)| {
+    let topics = topics.filter_map(|(index, table)| {
+        Some((format!("table[{index}].quarantine.topic"), table.quarantine.topic.as_deref()?))
+    });
+    let of_nobody = settings.unrouted.topic.as_deref().map(|topic| ("unrouted.topic".to_owned(), topic));
+    let problem = |(key, topic): (String, &str)| {
         let fault = broker.partitions(topic).err()?;
-        Some(settings.problem(&format!("table[{index}].quarantine.topic"), fault.message, None))
+        Some(settings.problem(&key, fault.message, None))
     };
-    topics.filter_map(problem).collect()
+    topics.chain(of_nobody).filter_map(problem).collect()
 }
 
 /// `forebay show`.

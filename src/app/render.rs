@@ -60,7 +60,7 @@ impl Look {
             if let Some(fault) = &lane.last_fault {
                 out.push_str(&format!("{}: {}\n", lane.name(), self.paint(Paint::Bad, fault)));
             }
-            if let Some(letters) = &lane.dead_letters {
+            for letters in &lane.dead_letters {
                 out.push_str(&self.dead_letters(lane, letters));
             }
         }
@@ -75,7 +75,8 @@ impl Look {
             None => "not looked at yet".to_owned(),
         };
         let fault = letters.fault.as_ref().map(|fault| format!(": {}", self.paint(Paint::Bad, fault)));
-        format!("{} dead letters to {}: {behind}{}\n", lane.name(), letters.topic, fault.unwrap_or_default())
+        let (lane, DeadLetters { table, topic, .. }) = (lane.name(), letters);
+        format!("{lane} dead letters of {table} to {topic}: {behind}{}\n", fault.unwrap_or_default())
     }
 
     /// The tables, one a line, and below them why messages are in quarantine and what failed.

@@ -348,13 +348,15 @@ fn lane(view: LaneView) -> Option<Lane> {
         return None;
     }
     let last_fault = view.last_fault.as_ref().filter(|fault| !is_over(&view, fault)).map(|fault| fault.message.clone());
-    let dead_letters = view.letters.as_ref().map(|letters| DeadLetters {
+    let dead_letters = view.letters.iter().map(|letters| DeadLetters {
+        table: letters.table.clone(),
         topic: letters.topic.clone(),
         position: letters.position,
-        lag: view.letter_lag().map(i64::unsigned_abs),
+        lag: letters.lag(view.committed).map(i64::unsigned_abs),
         sent: letters.sent,
         fault: letters.fault.as_ref().map(|fault| fault.message.clone()),
     });
+    let dead_letters = dead_letters.collect();
     Some(Lane {
         topic: view.topic,
         partition: view.partition,

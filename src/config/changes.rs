@@ -12,7 +12,7 @@ use super::model::{
 };
 use super::problem::Problem;
 use crate::model::mapping::{Compatibility, Mapping, incompatibilities};
-use crate::model::table::{ProcessedSettings, QuarantineSettings, Table};
+use crate::model::table::{ProcessedSettings, QuarantineSettings, Table, UnroutedSettings};
 
 /// What keeps `new` from taking the place of `old` while the daemon runs, key by key; empty: nothing does.
 pub fn refusals(old: &Settings, new: &Settings) -> Vec<Problem> {
@@ -76,6 +76,9 @@ impl Found<'_> {
         self.fixed("supervise.backoff_max", *backoff_max != new.supervise.backoff_max);
         self.fixed("supervise.parked_retry", *parked_retry != new.supervise.parked_retry);
         self.fixed("supervise.hung_after", *hung_after != new.supervise.hung_after);
+        let UnroutedSettings { topic, stop_when } = &old.unrouted;
+        self.fixed("unrouted.topic", *topic != new.unrouted.topic);
+        self.fixed("unrouted.stop_when", *stop_when != new.unrouted.stop_when);
     }
 
     /// The names only: a value may be a secret.

@@ -14,7 +14,7 @@ use super::model::{LimitSettings, Settings};
 use super::problem::Problem;
 use super::units::show_size;
 use crate::model::mapping::Child;
-use crate::model::table::Table;
+use crate::model::table::{Table, UnroutedSettings};
 
 /// Checks the tables; `None` stands for one that could not be read.
 pub(super) fn tables(document: &Document, tables: &[Option<Table>], limits: &LimitSettings) {
@@ -25,16 +25,24 @@ pub(super) fn tables(document: &Document, tables: &[Option<Table>], limits: &Lim
     for &(index, table) in &read {
         let path = format!("table[{index}]");
         against_limits(document, &path, table, limits);
-        if let Some(topic) = &table.quarantine.topic
-            && let Some((_, feeds)) = read.iter().find(|(_, other)| other.topics.takes(topic))
-        {
-            let message =
-                format!("topic {topic} feeds table {}: its dead letters would come back as messages", feeds.name);
-            let help = "take a topic that no table reads".to_owned();
-            document.problem(&format!("{path}.quarantine.topic"), message, Some(help));
-        }
         if let Some(settings) = &table.processed {
             processed::check(document, &path, settings, &table.mapping);
+        }
+    }
+}
+
+/// Checks that no dead-letter topic is one that a table reads.
+pub(super) fn dead_letter_topics(document: &Document, tables: &[Option<Table>], unrouted: &UnroutedSettings) {
+    let of_table = |(index, table): (usize, &Option<Table>)| {
+        let topic = table.as_ref()?.quarantine.topic.clone()?;
+        Some((format!("table[{index}].quarantine.topic"), topic))
+    };
+    let of_nobody = unrouted.topic.clone().map(|topic| ("unrouted.topic".to_owned(), topic));
+    for (path, topic) in tables.iter().enumerate().filter_map(of_table).chain(of_nobody) {
+        if let Some(feeds) = tables.iter().flatten().find(|table| table.topics.takes(&topic)) {
+            let message =
+                format!("topic {topic} feeds table {}: its dead letters would come back as messages", feeds.name);
+            document.problem(&path, message, Some("take a topic that no table reads".to_owned()));
         }
     }
 }

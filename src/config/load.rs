@@ -14,6 +14,7 @@ use super::model::{
     SpoolSettings, SuperviseSettings,
 };
 use super::problem::Problem;
+use super::quarantine;
 use super::section::{Item, Section};
 use super::table;
 use crate::model::level::LogLevel;
@@ -81,6 +82,7 @@ fn read(document: &Document, credentials: Option<&Path>) -> Option<Settings> {
     let promote = read_promote(file.section("promote"));
     let run = read_run(file.section("run"));
     let supervise = read_supervise(file.section("supervise"));
+    let unrouted = quarantine::read_unrouted(file.section("unrouted"));
     let sections = file.sections("table");
     if sections.is_empty() {
         file.problem("table", "there is no table", Some("write a [[table]] with name, topics and mapping".into()));
@@ -88,13 +90,15 @@ fn read(document: &Document, credentials: Option<&Path>) -> Option<Settings> {
     let tables: Vec<_> = sections.into_iter().map(table::read).collect();
     file.finish();
     check::tables(document, &tables, &limits);
+    check::dead_letter_topics(document, &tables, &unrouted);
     if let Some(lake) = &lake {
         let folders =
             [("limits.spool.dir", &*limits.spool.dir), ("logs.dir", &*logs.dir), ("control.socket", &*control.socket)];
         check::folders(document, &lake.root, &folders);
     }
     let tables: Option<Vec<_>> = tables.into_iter().collect();
-    Some(Settings { lake: lake?, control, logs, limits, promote, run, supervise, ..Settings::new(kafka, "", tables?) })
+    let settings = Settings::new(kafka, "", tables?);
+    Some(Settings { lake: lake?, control, logs, limits, promote, run, supervise, unrouted, ..settings })
 }
 
 fn read_lake(section: Section<'_>) -> Option<LakeSettings> {

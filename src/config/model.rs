@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::document::Places;
 use super::problem::Problem;
 use crate::model::level::LogLevel;
-use crate::model::table::Table;
+use crate::model::table::{Table, UnroutedSettings};
 
 /// Everything that `forebay.toml` says, with the environment laid over it.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub run: RunSettings,
     /// `[supervise]`: restarts.
     pub supervise: SuperviseSettings,
+    /// `[unrouted]`: messages that no table takes.
+    pub unrouted: UnroutedSettings,
     /// `[[table]]`: the tables, in the order of the file.
     pub tables: Vec<Table>,
     pub(super) places: Places,
@@ -46,6 +48,7 @@ impl Settings {
             promote: PromoteSettings::default(),
             run: RunSettings::default(),
             supervise: SuperviseSettings::default(),
+            unrouted: UnroutedSettings::default(),
             tables,
             places: Places::default(),
         }
@@ -69,6 +72,7 @@ impl fmt::Debug for Settings {
             .field("promote", &self.promote)
             .field("run", &self.run)
             .field("supervise", &self.supervise)
+            .field("unrouted", &self.unrouted)
             .field("tables", &self.tables)
             .finish()
     }

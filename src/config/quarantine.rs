@@ -1,8 +1,8 @@
-//! `[table.quarantine]` and `stop_when`: what happens to messages that fail, and when too many do.
+//! `[table.quarantine]`, `[unrouted]` and `stop_when`: what happens to messages that fail, and when too many do.
 
 use super::section::Section;
 use super::table;
-use crate::model::table::{PayloadKept, QuarantineSettings, StopRule};
+use crate::model::table::{PayloadKept, QuarantineSettings, StopRule, UnroutedSettings};
 
 /// Most messages that a stop rule may look back on: the window of a lane takes a byte for each.
 const LONGEST_WINDOW: i64 = 1_000_000;
@@ -11,12 +11,23 @@ const LONGEST_WINDOW: i64 = 1_000_000;
 pub(super) fn read(section: Section<'_>) -> QuarantineSettings {
     let payloads = [("keep", PayloadKept::Keep), ("digest", PayloadKept::Digest), ("none", PayloadKept::None)];
     let payload = section.get("payload").and_then(|item| item.choice(&payloads)).unwrap_or_default();
-    let topic = section.get("topic").and_then(|item| {
-        let topic = item.text()?;
-        table::is_topic(&item, topic).then(|| topic.to_owned())
-    });
+    let topic = read_topic(&section);
     section.finish();
     QuarantineSettings { payload, topic }
+}
+
+/// Reads `[unrouted]`.
+pub(super) fn read_unrouted(section: Section<'_>) -> UnroutedSettings {
+    let topic = read_topic(&section);
+    let stop_when = read_stop_when(section.section("stop_when"));
+    section.finish();
+    UnroutedSettings { topic, stop_when }
+}
+
+fn read_topic(section: &Section<'_>) -> Option<String> {
+    let item = section.get("topic")?;
+    let topic = item.text()?;
+    table::is_topic(&item, topic).then(|| topic.to_owned())
 }
 
 /// Reads `stop_when = { failed = 0.5, of = 1000 }`.

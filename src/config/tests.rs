@@ -10,7 +10,9 @@ use proptest::prelude::*;
 use super::check::report;
 use super::{Problem, Settings, load, mapping};
 use crate::model::mapping::Lineage;
-use crate::model::table::{Compression, DateBound, PayloadKept, QuarantineSettings, StartingOffsets, StopRule};
+use crate::model::table::{
+    Compression, DateBound, PayloadKept, QuarantineSettings, StartingOffsets, StopRule, UnroutedSettings,
+};
 
 const SHIPPED: &str = include_str!("../../config/forebay.toml");
 pub(super) const BOOKS: &str = include_str!("../../config/tables/books.toml");
@@ -197,6 +199,22 @@ fn dead_letters_do_not_come_back_as_messages() {
     let pattern = config.replace("topics = [\"library\"]", "topic_pattern = \"^lib\"");
     assert_eq!(said_of(&pattern), [expected]);
     assert!(said_of(&config.replace("topic = \"library\"", "topic = \"library-dead\"")).is_empty());
+    let nobodys = format!("{MINIMAL}[unrouted]\ntopic = \"library\"\n");
+    let said = said_of(&nobodys);
+    assert!(said.len() == 1 && said[0].contains("unrouted.topic: topic library feeds table books"), "{said:?}");
+}
+
+#[test]
+fn what_no_table_takes_has_a_dead_letter_topic_and_a_stop_rule_of_its_own() {
+    let of = |lines: &str| good(&format!("{MINIMAL}{lines}"), &[]).unrouted;
+    assert_eq!(of(""), UnroutedSettings::default());
+    let full = of("[unrouted]\ntopic = \"nobodys\"\nstop_when = { failed = 0.01, of = 500 }\n");
+    let stop_when = Some(StopRule { failed_ppm: 10_000, of: 500 });
+    assert_eq!(full, UnroutedSettings { topic: Some("nobodys".to_owned()), stop_when });
+    let wrong = said_of(&format!(
+        "{MINIMAL}[unrouted]\ntopic = \"a b\"\nstop_when = {{ failed = 2, of = 5 }}\nmapping = \"m\"\n"
+    ));
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
 }
 
 #[test]

@@ -106,14 +106,16 @@ pub struct Lane {
     pub last_commit_at: Option<Time>,
     /// What went wrong last, until it goes right again.
     pub last_fault: Option<String>,
-    /// How far its dead letters have been sent; absent without a dead-letter topic.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub dead_letters: Option<DeadLetters>,
+    /// How far its dead letters have been sent, for each of its tables that has a dead-letter topic; absent when none has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead_letters: Vec<DeadLetters>,
 }
 
-/// How far the dead letters of a lane have been sent.
+/// How far the dead letters of a lane and table have been sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetters {
+    /// The table; `_unrouted` for messages that none takes.
+    pub table: String,
     /// Their topic.
     pub topic: String,
     /// Every dead letter below this offset was acknowledged; none while that is not known.

@@ -1,5 +1,5 @@
 //! The stages, one folder each in the order of the flow, and what they share: the dates of rows, how batches are handed
-//! over, and the local spool.
+//! over, headers as a column, and the local spool.
 
 pub mod read;
 
@@ -17,4 +17,5 @@ pub mod letters;
 
 pub mod dates;
 pub mod handover;
+pub mod headers;
 pub mod spool;

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::declared::{Declared, Rule, Space};
-use super::draft::{Column, Origin, quote, quote_list};
-use super::lexical::{Type, fits};
+use super::declared::{Declared, RULES, Rule};
+use super::draft::{Column, quote, quote_list};
+use super::lexical::Type;
+use super::plan::WIDTH;
+use super::rows::repeats;
 use super::tree::{NodeId, ROOT, Tree};
 use super::values::Decision;
+use crate::model::mapping::Trim;
 
 /// What a column is seen from.
 #[derive(Debug, Clone, Copy)]
@@ -39,18 +42,28 @@ fn is_prose(tree: &Tree, id: NodeId) -> bool {
 
 /// A column of an attribute, or of the text of an element that is there at most once.
 pub(super) fn text(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: String) -> Column {
-    let mut column = value(tree, id, place, parts, path);
+    let (mut column, kind) = value(tree, id, place, parts, path);
     let node = tree.node(id);
-    let missing = nulls(tree, id, place.scope, column.1);
-    if let Some(declared) = &node.declared {
-        let is_required = place.is_wanted && (declared.min > 0 || id == place.scope) && !declared.is_nillable;
-        if is_required && missing == 0 && declared.rules.is_some() && column.0.path != "string()" {
-            column.0.keys.push(("required", "true".to_owned()));
-        } else if is_required && missing > 0 {
-            column.0.comments.push(format!("conflict: the schema requires it, and {missing} samples have none"));
+    let missing = nulls(tree, id, place.scope, is_trimmed(kind, &column.keys));
+    let Some(declared) = &node.declared else { return column };
+    if let Some(default) = &declared.default {
+        // It stands for a missing attribute of an element that is there, and a mapping would set it without one too.
+        if !place.is_wanted {
+            column.comments.push(format!("the schema's default, where its element is there: {}", quote(default)));
+        } else if declared.is_default_good(default) {
+            column.keys.push(("default", quote(default)));
+            return column;
+        } else {
+            column.comments.push(format!("the schema's default breaks its own rules: {}", quote(default)));
         }
     }
-    column.0
+    let is_required = place.is_wanted && (declared.min > 0 || id == place.scope) && !declared.is_nillable;
+    if is_required && missing == 0 && declared.rules.is_some() && column.path != "string()" {
+        column.keys.push(("required", "true".to_owned()));
+    } else if is_required && missing > 0 {
+        column.comments.push(format!("conflict: the schema requires it, and {missing} samples have none"));
+    }
+    column
 }
 
 /// A column of all texts of an element that may be there many times.
@@ -63,25 +76,35 @@ pub(super) fn list(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>,
 }
 
 /// A column of an element as it is, with its tags.
-pub(super) fn whole(
+pub(super) fn whole(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: String) -> Column {
+    let mut comments = Vec::new();
+    let mut keys = Vec::new();
+    let is_many = id != place.scope && repeats(tree, id);
+    if is_many {
+        comments.push(many(tree, id, place.scope));
+        keys.push(("repeat", "\"list\"".to_owned()));
+    }
+    comments.extend(seen(tree, id, place.scope, Type::Xml, true));
+    let kind = if is_many { "list<xml>" } else { "xml" };
+    let parts = if parts.is_empty() { vec![tree.local(id)] } else { parts };
+    // How long one of them is was not counted.
+    Column { parts, path, kind: kind.to_owned(), comments, keys, bytes: f64::INFINITY, ..Column::default() }
+}
+
+/// A column of the structs that an element becomes each time it is there.
+pub(super) fn structs(
     tree: &Tree,
     id: NodeId,
     place: &Place,
     parts: Vec<Arc<str>>,
     path: String,
-    is_many: bool,
-    why: &str,
+    fields: Vec<Column>,
 ) -> Column {
-    let mut comments = Vec::new();
-    let mut keys = Vec::new();
-    if is_many {
-        comments.push(many(tree, id, place.scope));
-        keys.push(("repeat", "\"list\"".to_owned()));
-    }
-    comments.extend(seen(tree, id, place.scope, Type::Xml));
-    comments.push(why.to_owned());
-    let kind = if is_many { "list<xml>" } else { "xml" };
-    Column { parts, name: String::new(), origin: Origin::Element, path, kind: kind.to_owned(), comments, keys }
+    let comments = vec![many(tree, id, place.scope)];
+    let keys = vec![("repeat", "\"list\"".to_owned())];
+    let empty = tree.node(id).most_in_document as f64 * WIDTH * (fields.len() + 1) as f64;
+    let bytes = empty + fields.iter().map(|field| field.bytes).sum::<f64>();
+    Column { parts, path, kind: "list<struct>".to_owned(), comments, keys, fields, bytes, ..Column::default() }
 }
 
 /// What is to be said of an element that repeats.
@@ -125,7 +148,7 @@ fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: Str
         let (with, count) = (node.with_children, node.count);
         comments.push(format!("conflict: {with} of {count} hold elements instead of this text"));
     }
-    comments.extend(seen(tree, id, place.scope, kind));
+    comments.extend(seen(tree, id, place.scope, kind, is_trimmed(kind, &keys)));
     comments.extend(samples(tree, id));
     comments.extend(notes);
     if let Some(declared) = &node.declared {
@@ -137,7 +160,8 @@ fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: Str
         comments.push(format!("enum = {}", quote_list(list.iter().map(|value| &**value))));
     }
     let kind_text = kind.to_string();
-    (Column { parts, name: String::new(), origin: Origin::Element, path, kind: kind_text, comments, keys }, kind)
+    let bytes = node.most_in_document.max(1) as f64 * (WIDTH + node.values.most_bytes as f64);
+    (Column { parts, path, kind: kind_text, comments, keys, bytes, ..Column::default() }, kind)
 }
 
 fn mixed(mixed: u64, with: u64, takes_all: bool) -> String {
@@ -148,15 +172,20 @@ fn mixed(mixed: u64, with: u64, takes_all: bool) -> String {
     }
 }
 
+/// Whether a column with these keys loses white space, so that a blank text is null.
+fn is_trimmed(kind: Type, keys: &[(&'static str, String)]) -> bool {
+    kind != Type::String || keys.iter().any(|(key, _)| *key == "trim")
+}
+
 /// Occurrences of the scope without a value here.
-fn nulls(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> u64 {
+fn nulls(tree: &Tree, id: NodeId, scope: NodeId, is_trimmed: bool) -> u64 {
     let (node, around) = (tree.node(id), tree.node(scope).count);
-    let with_value = node.values.count.saturating_sub(node.values.nulls(kind));
+    let with_value = node.values.count.saturating_sub(node.values.nulls(is_trimmed));
     around.saturating_sub(with_value)
 }
 
 /// Counts, null share, longest, forms.
-fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> Option<String> {
+fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type, is_trimmed: bool) -> Option<String> {
     let node = tree.node(id);
     if tree.node(ROOT).count == 0 {
         return None;
@@ -167,7 +196,7 @@ fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type) -> Option<String> {
     let around = tree.node(scope).count;
     let mut said = vec![format!("seen {} times in {around} {}", node.count, tree.local(scope))];
     if node.most <= 1 {
-        let missing = nulls(tree, id, scope, kind);
+        let missing = nulls(tree, id, scope, is_trimmed);
         if kind != Type::Xml {
             said.push(format!("null {}", share(missing, around)));
         }
@@ -219,43 +248,29 @@ fn by_schema(
 ) -> Type {
     let Some(rules) = &declared.rules else { return samples.kind };
     if let Some((count, example)) = declared.broken.get(&Rule::Type) {
+        if rules.is_zone_open && matches!(samples.kind, Type::LocalTimestamp(_)) {
+            notes.push("no sample has a zone".to_owned());
+            return samples.kind;
+        }
         let (said, example) = (rules.kind, quote(example));
         notes.push(format!("conflict: the schema says {said}, and {count} samples are not, such as {example}"));
         notes.extend(samples.notes.iter().cloned());
         return samples.kind;
     }
-    let trim = match (rules.kind, rules.space) {
-        (Type::String, Space::Collapsed) => Some("collapse"),
-        (Type::String, Space::Trimmed) => Some("both"),
+    let trim = match (rules.kind, rules.trim()) {
+        (Type::String, Trim::Collapse) => Some("collapse"),
+        (Type::String, Trim::Both) => Some("both"),
         _ => None,
     };
     keys.extend(trim.map(|trim| ("trim", quote(trim))));
-    let number = |bound: &String| if rules.kind.is_whole() { bound.clone() } else { quote(bound) };
-    let all = [
-        (Rule::Enum, "enum", (!rules.allowed.is_empty()).then(|| quote_list(rules.allowed.iter().map(String::as_str)))),
-        (Rule::Pattern, "regex", rules.regex.as_ref().map(|(text, _)| quote(text))),
-        (Rule::Min, "min", rules.min.as_ref().map(number)),
-        (Rule::Max, "max", rules.max.as_ref().map(number)),
-        (Rule::MinLength, "min_length", rules.min_length.map(|length| length.to_string())),
-        (Rule::MaxLength, "max_length", rules.max_length.map(|length| length.to_string())),
-    ];
-    for (rule, key, value) in all {
-        let Some(value) = value else { continue };
+    for (rule, key) in RULES {
+        let Some(value) = rules.written(rule) else { continue };
         match declared.broken.get(&rule) {
             None => keys.push((key, value)),
             Some((count, example)) => {
                 let example = quote(example);
                 notes.push(format!("conflict: {count} samples break the schema's {key} = {value}, such as {example}"));
             }
-        }
-    }
-    if let Some(default) = &declared.default {
-        let mut judged = Declared { broken: std::collections::BTreeMap::new(), ..declared.clone() };
-        judged.check(default, fits);
-        if judged.broken.is_empty() && !default.is_empty() {
-            keys.push(("default", quote(default)));
-        } else {
-            notes.push(format!("the schema's default breaks its own rules: {}", quote(default)));
         }
     }
     rules.kind

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::source::is_ncname;
 use super::tree::{NameId, Names};
+use crate::flow::parse::is_unqualified_name;
 
 /// Longest name of a column or table.
 const MAX_NAME: usize = 120;
@@ -13,9 +13,10 @@ const RESERVED: [&str; 5] = ["row_index", "ordinal", "parent_ordinal", "dt", "hr
 const XML_URI: &str = "http://www.w3.org/XML/1998/namespace";
 
 /// Where a column's value stands; decides who keeps the plain name when two would have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Origin {
     /// An element in the row.
+    #[default]
     Element,
     /// An element outside the row.
     Outside,
@@ -24,7 +25,7 @@ pub(super) enum Origin {
 }
 
 /// One column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Column {
     /// Local names on the way to it: its name comes from them.
     pub(super) parts: Vec<Arc<str>>,
@@ -35,6 +36,29 @@ pub(super) struct Column {
     pub(super) comments: Vec<String>,
     /// Further keys with their values as TOML.
     pub(super) keys: Vec<(&'static str, String)>,
+    /// Of a struct.
+    pub(super) fields: Vec<Self>,
+    /// The most bytes that its values of one document take.
+    pub(super) bytes: f64,
+}
+
+impl Column {
+    /// The same with a sentence why it is so.
+    pub(super) fn because(mut self, why: &str) -> Self {
+        self.comments.push(why.to_owned());
+        self
+    }
+
+    /// Of an element as it is: the same of all text in it.
+    pub(super) fn into_all_text(mut self) -> Self {
+        self.kind = self.kind.replace("xml", "string");
+        self.path = if self.path == "." { "string()".to_owned() } else { self.path + "/string()" };
+        self
+    }
+
+    fn has_conflict(&self) -> bool {
+        self.comments.iter().any(|line| line.starts_with("conflict"))
+    }
 }
 
 /// A table: the one of the message, or a child.
@@ -59,13 +83,58 @@ pub(super) struct Draft {
     /// One path, or several, outermost first.
     pub(super) rows: Vec<String>,
     pub(super) row_comments: Vec<String>,
+    /// Columns of what lies around the row that are left out, because rows would share too much.
+    pub(super) not_shared: usize,
+    /// Optional paths of the schema that no sample has, and which have no column, because there are many.
+    pub(super) unseen: u64,
+    /// Paths that have no column, because there are too many.
+    pub(super) dropped: u64,
     pub(super) has_doctype: bool,
     pub(super) namespaces: BTreeMap<String, String>,
     pub(super) limits: Vec<(&'static str, String)>,
     pub(super) table: Table,
 }
 
+impl Draft {
+    /// The prefixes that stand in its paths.
+    pub(super) fn prefixes(&self) -> HashSet<String> {
+        let mut found = HashSet::new();
+        for path in self.root.iter().chain(&self.rows) {
+            collect_prefixes(path, &mut found);
+        }
+        self.table.collect_prefixes(&mut found);
+        found
+    }
+}
+
+fn collect_prefixes(path: &str, found: &mut HashSet<String>) {
+    let names = path.split(['/', '@']).filter_map(|name| name.split_once(':'));
+    for (prefix, _) in names {
+        if !found.contains(prefix) {
+            found.insert(prefix.to_owned());
+        }
+    }
+}
+
 impl Table {
+    fn collect_prefixes(&self, found: &mut HashSet<String>) {
+        collect_prefixes(&self.rows, found);
+        let mut waiting: Vec<&Column> = self.columns.iter().collect();
+        while let Some(column) = waiting.pop() {
+            collect_prefixes(&column.path, found);
+            waiting.extend(&column.fields);
+        }
+        self.children.iter().for_each(|child| child.collect_prefixes(found));
+    }
+
+    /// Names of the columns here and below that a person has to decide something about; that of a field behind a dot.
+    pub(super) fn conflicts(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        collect_conflicts("", &self.columns, &mut found);
+        found.extend(self.children.iter().flat_map(Self::conflicts));
+        found
+    }
+
     /// A table has a column at least: where everything in its row is in tables below it, how many rows those have.
     pub(super) fn count_what_it_holds(&mut self) {
         if !self.columns.is_empty() {
@@ -73,14 +142,23 @@ impl Table {
         }
         let counts = self.children.iter().map(|child| Column {
             parts: child.parts.iter().cloned().chain([Arc::from("count")]).collect(),
-            name: String::new(),
-            origin: Origin::Element,
             path: child.rows.clone(),
             kind: "int64".to_owned(),
             comments: vec!["what is in it is in a table below; this counts the rows there".to_owned()],
             keys: vec![("repeat", "\"count\"".to_owned())],
+            ..Column::default()
         });
         self.columns = counts.collect();
+    }
+}
+
+fn collect_conflicts(above: &str, columns: &[Column], found: &mut Vec<String>) {
+    for column in columns {
+        let name = format!("{above}{}", column.name);
+        collect_conflicts(&format!("{name}."), &column.fields, found);
+        if column.has_conflict() {
+            found.push(name);
+        }
     }
 }
 
@@ -89,11 +167,13 @@ impl Table {
 pub(super) struct Prefixes<'n> {
     names: &'n Names,
     given: HashMap<Arc<str>, String>,
+    /// Each prefix that was given out, and the number that the next one like it gets.
+    taken: HashMap<String, usize>,
 }
 
 impl<'n> Prefixes<'n> {
     pub(super) fn new(names: &'n Names) -> Self {
-        Self { names, given: HashMap::new() }
+        Self { names, given: HashMap::new(), taken: HashMap::new() }
     }
 
     /// A name as the mapping writes it.
@@ -111,7 +191,10 @@ impl<'n> Prefixes<'n> {
             return prefix.clone();
         }
         let usable = |prefix: &str| {
-            is_ncname(prefix) && prefix.is_ascii() && !prefix.to_lowercase().starts_with("xml") && prefix.len() <= 32
+            is_unqualified_name(prefix)
+                && prefix.is_ascii()
+                && !prefix.to_lowercase().starts_with("xml")
+                && prefix.len() <= 32
         };
         let seen = self.names.prefixes.get(uri).map(String::as_str).filter(|prefix| usable(prefix));
         let last = uri.split(['/', ':', '#']).rfind(|part| !part.is_empty()).unwrap_or_default();
@@ -119,9 +202,13 @@ impl<'n> Prefixes<'n> {
             last.chars().take_while(char::is_ascii_alphabetic).take(12).collect::<String>().to_lowercase();
         let base = seen.map(str::to_owned).or_else(|| Some(short).filter(|prefix| usable(prefix)));
         let base = base.unwrap_or_else(|| "ns".to_owned());
-        let is_taken = |prefix: &String| self.given.values().any(|given| given == prefix);
-        let numbered = (2..).map(|number| format!("{base}{number}"));
-        let prefix = std::iter::once(base.clone()).chain(numbered).find(|prefix| !is_taken(prefix)).unwrap_or(base);
+        let mut prefix = base.clone();
+        while self.taken.contains_key(&prefix) {
+            let next = self.taken.entry(base.clone()).or_insert(2);
+            prefix = format!("{base}{next}");
+            *next += 1;
+        }
+        self.taken.insert(prefix.clone(), 2);
         self.given.insert(Arc::clone(uri), prefix.clone());
         prefix
     }

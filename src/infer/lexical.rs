@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 
-use super::source::is_space;
+use crate::model::mapping::{BinaryText, Kind, Precision};
 
 /// A type of the mapping language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +28,28 @@ pub(super) enum Type {
 }
 
 impl Type {
+    /// The type as the daemon has it.
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Self::String => Kind::String,
+            Self::Bool => Kind::Bool,
+            Self::Int8 => Kind::Int8,
+            Self::Int16 => Kind::Int16,
+            Self::Int32 => Kind::Int32,
+            Self::Int64 => Kind::Int64,
+            Self::Float32 => Kind::Float32,
+            Self::Float64 => Kind::Float64,
+            Self::Decimal(precision, scale) => Kind::Decimal(precision, scale.cast_signed()),
+            Self::Date => Kind::Date,
+            Self::Time => Kind::Time(Precision::Micro),
+            Self::Timestamp(unit) => Kind::Timestamp(unit.precision()),
+            Self::LocalTimestamp(unit) => Kind::LocalTimestamp(unit.precision()),
+            Self::Base64 => Kind::Binary(BinaryText::Base64),
+            Self::Hex => Kind::Binary(BinaryText::Hex),
+            Self::Xml => Kind::Xml,
+        }
+    }
+
     /// Whether its values are whole numbers of at most 64 bits.
     pub(super) fn is_whole(self) -> bool {
         matches!(self, Self::Int8 | Self::Int16 | Self::Int32 | Self::Int64)
@@ -43,29 +63,19 @@ pub(super) enum Unit {
     Nano,
 }
 
+impl Unit {
+    fn precision(self) -> Precision {
+        match self {
+            Self::Micro => Precision::Micro,
+            Self::Nano => Precision::Nano,
+        }
+    }
+}
+
+/// As a mapping writes it.
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self {
-            Self::String => "string",
-            Self::Bool => "bool",
-            Self::Int8 => "int8",
-            Self::Int16 => "int16",
-            Self::Int32 => "int32",
-            Self::Int64 => "int64",
-            Self::Float32 => "float32",
-            Self::Float64 => "float64",
-            Self::Decimal(precision, scale) => return write!(f, "decimal({precision},{scale})"),
-            Self::Date => "date",
-            Self::Time => "time",
-            Self::Timestamp(Unit::Micro) => "timestamp",
-            Self::Timestamp(Unit::Nano) => "timestamp(ns)",
-            Self::LocalTimestamp(Unit::Micro) => "timestamp_ntz",
-            Self::LocalTimestamp(Unit::Nano) => "timestamp_ntz(ns)",
-            Self::Base64 => "binary(base64)",
-            Self::Hex => "binary(hex)",
-            Self::Xml => "xml",
-        };
-        f.write_str(name)
+        self.kind().fmt(f)
     }
 }
 
@@ -223,48 +233,18 @@ pub(super) fn patterns(text: &str) -> u8 {
     fits.iter().enumerate().map(|(bit, fits)| u8::from(*fits) << bit).sum()
 }
 
-/// Whether a text, trimmed, is a value of a type by its lexical forms; empty is null and fits.
-pub(super) fn fits(kind: Type, text: &str) -> bool {
-    let trimmed = text.trim_matches(is_space);
-    if trimmed.is_empty() {
-        return true;
-    }
-    let number = || Number::of(trimmed);
-    let is_whole = number().is_some_and(|number| number.fraction.is_none() && !number.has_exponent);
-    let whole =
-        |low: i64, high: i64| is_whole && trimmed.parse::<i64>().is_ok_and(|value| (low..=high).contains(&value));
-    let moment = || Moment::of(trimmed);
-    let is_special = matches!(trimmed, "INF" | "-INF" | "+INF" | "NaN");
+/// Whether a text that the daemon takes for a type also says all that the type says: a timestamp without a zone is no
+/// instant, one with a zone no local time, and the zone of a time would be lost.
+pub(super) fn is_kept_apart(kind: Type, text: &str) -> bool {
+    let moment = || Moment::of(text.trim_matches(is_space));
     match kind {
-        Type::String | Type::Xml => true,
-        Type::Bool => matches!(trimmed, "true" | "false" | "1" | "0"),
-        Type::Int8 => whole(i64::from(i8::MIN), i64::from(i8::MAX)),
-        Type::Int16 => whole(i64::from(i16::MIN), i64::from(i16::MAX)),
-        Type::Int32 => whole(i64::from(i32::MIN), i64::from(i32::MAX)),
-        Type::Int64 => whole(i64::MIN, i64::MAX),
-        Type::Float32 => is_special || number().is_some() && trimmed.parse::<f32>().is_ok_and(f32::is_finite),
-        Type::Float64 => is_special || number().is_some() && trimmed.parse::<f64>().is_ok_and(f64::is_finite),
-        Type::Decimal(precision, scale) => number().is_some_and(|number| {
-            let whole = number.whole.trim_start_matches('0').len();
-            let fraction = number.fraction.unwrap_or_default().trim_end_matches('0').len();
-            !number.has_exponent
-                && fraction <= usize::from(scale)
-                && whole <= usize::from(precision.saturating_sub(scale))
-        }),
-        Type::Date => moment().is_some_and(|moment| moment.year.is_some() && !moment.has_clock),
-        Type::Time => moment().is_some_and(|m| m.year.is_none() && !m.has_zone && m.second_digits <= 6),
-        Type::Timestamp(unit) | Type::LocalTimestamp(unit) => moment().is_some_and(|moment| {
-            let is_fine = match unit {
-                Unit::Micro => moment.second_digits <= 6,
-                Unit::Nano => moment.second_digits <= 9 && moment.year.is_some_and(|year| (1678..2262).contains(&year)),
-            };
-            let has_right_zone = moment.has_zone == matches!(kind, Type::Timestamp(_));
-            moment.year.is_some() && moment.has_clock && has_right_zone && is_fine
-        }),
-        Type::Base64 => {
-            let bytes: Vec<u8> = trimmed.bytes().filter(|byte| !is_space(char::from(*byte))).collect();
-            STANDARD.decode(bytes).is_ok()
-        }
-        Type::Hex => trimmed.len().is_multiple_of(2) && trimmed.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        Type::Timestamp(_) => moment().is_none_or(|moment| moment.has_zone),
+        Type::LocalTimestamp(_) | Type::Time => moment().is_none_or(|moment| !moment.has_zone),
+        _ => true,
     }
+}
+
+/// White space as XML has it.
+pub(super) fn is_space(character: char) -> bool {
+    matches!(character, ' ' | '\t' | '\n' | '\r')
 }

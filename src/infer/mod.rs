@@ -1,8 +1,8 @@
 //! A mapping from examples: what documents hold and what a schema says, as a mapping file with comments.
 //!
 //! ```text
-//! documents ─▶ source ─▶ tree (one node a path: counts, forms, examples) ─┐
-//! schema ────▶ xsd ─────▶ what it says of a path ─────────────────────────┴▶ rows ─▶ plan ─▶ write ─▶ TOML
+//! documents ─▶ the daemon's own walk ─▶ tree (one node a path: counts, forms, examples) ─┐
+//! schema ────▶ xsd ───────────────────▶ what it says of a path ──────────────────────────┴▶ rows ─▶ plan ─▶ write ─▶ TOML
 //! ```
 //!
 //! The promise: a mapping takes every document it was inferred from. So every choice is the narrowest type that holds
@@ -20,12 +20,14 @@
 //! | with and without zone in one place | timestamp | string, a conflict | which zone the others mean is not in the data |
 //! | dates and timestamps in one place | timestamp | string, a conflict | a date is no instant |
 //! | a long and a date in one place | string | string, a conflict | the same, but said |
-//! | repeated element | array | list, or a table of its own | |
+//! | repeated element | array | a list if it is a text, of structs if it has attributes, a table of its own if it has elements | |
 //! | attribute `id` and element `id` | one column, null | `id` and `id_attr` | |
 //!
 //! Memory grows with the number of distinct paths (20,000 at most), not with the number or size of the documents, of
 //! which one at a time is held.
 
+mod adding;
+mod bounds;
 mod column;
 mod declared;
 mod draft;
@@ -33,13 +35,13 @@ mod lexical;
 mod plan;
 mod rows;
 mod samples;
-mod source;
 mod tree;
 mod values;
 mod write;
 mod xsd;
 
 pub use samples::{RowChoice, Samples};
+pub use values::type_of;
 pub use xsd::Schema;
 
 #[cfg(test)]

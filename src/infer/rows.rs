@@ -1,7 +1,8 @@
 //! Which element is the row.
 
-use super::source::is_ncname;
+use super::plan::{MAX_GROWTH, WIDTH};
 use super::tree::{NodeId, ROOT, Tree};
+use crate::flow::parse::is_unqualified_name;
 
 /// The row, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,16 @@ pub(super) fn repeats(tree: &Tree, id: NodeId) -> bool {
 }
 
 /// Whether it has elements or attributes below it, so that one column cannot hold it.
-pub(super) fn is_complex(tree: &Tree, id: NodeId) -> bool {
+fn is_complex(tree: &Tree, id: NodeId) -> bool {
     !tree.node(id).children.is_empty()
+}
+
+/// The most bytes that values around rows of this element add for each byte of a document, because each row has them.
+pub(super) fn growth(tree: &Tree, row: Option<NodeId>) -> f64 {
+    let Some(node) = row.map(|row| tree.node(row)) else { return 0.0 };
+    let around = leaves(tree, ROOT).saturating_sub(leaves(tree, row.unwrap_or(ROOT)));
+    // A value of a few digits takes the width of its type, which is some times as much as it is written with.
+    3.0 * node.repeated + WIDTH * around as f64 * node.density
 }
 
 /// The one repeated child that holds most of the content, or the root.
@@ -32,7 +41,10 @@ pub(super) fn propose(tree: &Tree) -> Row {
         for &child in tree.node(id).children.iter().filter(|&&child| !tree.node(child).is_attribute) {
             if !repeats(tree, child) {
                 pending.push(child);
-            } else if is_complex(tree, child) && best.is_none_or(|(most, _)| weigh(child) > most) {
+            } else if is_complex(tree, child)
+                && growth(tree, Some(child)) <= MAX_GROWTH
+                && best.is_none_or(|(most, _)| weigh(child) > most)
+            {
                 best = Some((weigh(child), child));
             }
         }
@@ -134,15 +146,15 @@ fn candidates(tree: &Tree, step: &str) -> Result<Vec<(Option<String>, String)>, 
     let no_path = || format!("--row: {step:?} is not a step: write name, prefix:name or {{uri}}name");
     if let Some((uri, local)) = step.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
         let uri = Some(uri.to_owned()).filter(|uri| !uri.is_empty());
-        return if is_ncname(local) { Ok(vec![(uri, local.to_owned())]) } else { Err(no_path()) };
+        return if is_unqualified_name(local) { Ok(vec![(uri, local.to_owned())]) } else { Err(no_path()) };
     }
     let bound = |prefix: &str| tree.first_scope.iter().find(|(known, _)| known == prefix).map(|(_, uri)| uri.clone());
     match step.split_once(':') {
-        Some((prefix, local)) if is_ncname(prefix) && is_ncname(local) => match bound(prefix) {
+        Some((prefix, local)) if is_unqualified_name(prefix) && is_unqualified_name(local) => match bound(prefix) {
             Some(uri) => Ok(vec![(Some(uri), local.to_owned())]),
             None => Err(format!("--row: the prefix {prefix} is not declared at the first root; write {{uri}}{local}")),
         },
-        None if is_ncname(step) => {
+        None if is_unqualified_name(step) => {
             let mut all: Vec<_> = bound("").into_iter().map(|uri| (Some(uri), step.to_owned())).collect();
             all.push((None, step.to_owned()));
             Ok(all)

@@ -1,17 +1,20 @@
 //! Documents in, a mapping out.
 
+use super::adding::{Adding, Memory};
+use super::bounds::Bounds;
 use super::draft::Draft;
-use super::rows::{self, Row};
-use super::tree::{Adding, ROOT, Tree};
+use super::rows;
+use super::tree::{Node, ROOT, Tree};
 use super::xsd::Schema;
-use super::{plan, source, write};
+use super::{plan, write};
+use crate::flow::parse::WellFormed;
+use crate::model::mapping::Dtd;
+use crate::model::violation::Violation;
 
 /// Documents that were left out are named up to this many.
 const NAMED: usize = 20;
-/// What a mapping allows where it says nothing.
-const DEFAULT_BYTES: u64 = 10 << 20;
-const DEFAULT_ROWS: u64 = 100_000;
-const DEFAULT_BINDINGS: usize = 128;
+/// Names of columns in one line of the head.
+const CONFLICTS_A_LINE: usize = 5;
 
 /// Which element is to be the row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,33 +29,45 @@ pub enum RowChoice {
 #[derive(Debug)]
 pub struct Samples {
     tree: Tree,
+    memory: Memory,
+    bounds: Bounds,
+    /// Judges by these bounds.
+    judge: WellFormed,
     taken: u64,
     left_out: u64,
     refused: Vec<(String, String)>,
-    largest: u64,
-    has_doctype: bool,
 }
 
 impl Samples {
     /// Nothing seen yet; with a schema, its types hold and the samples give the comments.
     pub fn new(schema: Option<Schema>) -> Self {
-        Self { tree: Tree::new(schema), taken: 0, left_out: 0, refused: Vec::new(), largest: 0, has_doctype: false }
+        let bounds = Bounds::default();
+        Self {
+            tree: Tree::new(schema),
+            memory: Memory::default(),
+            bounds,
+            judge: bounds.judge(),
+            taken: 0,
+            left_out: 0,
+            refused: Vec::new(),
+        }
     }
 
     /// One more document, by the name that people know it by. Says why it was left out, if it was.
     ///
     /// # Errors
     ///
-    /// It is not well-formed, or larger or deeper than a mapping can allow. The rest goes on without it.
+    /// The daemon would refuse it whatever the mapping: it is not well-formed, or larger or deeper than a mapping can
+    /// allow. The rest goes on without it.
     pub fn add(&mut self, name: &str, document: &[u8]) -> Result<(), String> {
-        match source::read(document, &mut Adding::new(&mut self.tree)) {
-            Ok(facts) => {
+        match self.read(document) {
+            Ok(()) => {
                 self.taken += 1;
-                self.largest = self.largest.max(document.len() as u64);
-                self.has_doctype |= facts.has_doctype;
                 Ok(())
             }
-            Err(why) => {
+            Err(violation) => {
+                let line = violation.line.map_or_else(String::new, |line| format!(", line {line}"));
+                let why = format!("{} ({}{line})", violation.message, violation.code.name());
                 self.left_out += 1;
                 if self.refused.len() < NAMED {
                     self.refused.push((name.to_owned(), why.clone()));
@@ -60,6 +75,25 @@ impl Samples {
                 Err(why)
             }
         }
+    }
+
+    /// Reads a document; where a bound is all that is in its way, by wider ones, which hold from then on.
+    fn read(&mut self, document: &[u8]) -> Result<(), Box<Violation>> {
+        let mut adding = Adding::new(&mut self.tree, &mut self.memory);
+        let Err(mut violation) = self.judge.visit(document, &mut adding) else { return Ok(()) };
+        let mut bounds = self.bounds;
+        while let Some(wider) = bounds.wider(violation.code) {
+            bounds = wider;
+            let mut judge = bounds.judge();
+            match judge.visit(document, &mut adding) {
+                Ok(()) => {
+                    (self.bounds, self.judge) = (bounds, judge);
+                    return Ok(());
+                }
+                Err(next) => violation = next,
+            }
+        }
+        Err(violation)
     }
 
     /// Documents that were taken, and those that were left out.
@@ -79,20 +113,24 @@ impl Samples {
             RowChoice::Path(path) => rows::find(&self.tree, path)?,
         };
         let mut draft = plan::plan(&self.tree, &row);
-        draft.comments = self.header(&draft, &other_roots);
         draft.root_comments = self.root_comments();
         draft.row_comments = row.why.iter().cloned().collect();
+        if draft.not_shared > 0 {
+            let what = "values around the row have no column: in each row they would be more than Forebay allows";
+            draft.row_comments.push(format!("conflict: {} {what}; --row . has them once", draft.not_shared));
+        }
         let without = row.chain.last().map_or(0, |&row| self.taken.saturating_sub(self.tree.node(row).documents));
         if without > 0 {
             draft
                 .row_comments
                 .push(format!("{without} of {} documents have no such element: they give no row", self.taken));
         }
-        draft.has_doctype = self.has_doctype;
-        draft.limits = self.limits(&row);
+        draft.has_doctype = self.bounds.dtd == Dtd::IgnoreExternal;
+        draft.limits = self.bounds.written(self.tree.most_rows(&row.chain));
         if draft.table.columns.is_empty() {
             return Err("there is nothing to make a column of; name another element with --row".to_owned());
         }
+        draft.comments = self.header(&draft, &other_roots);
         Ok(write::write(&draft))
     }
 
@@ -145,12 +183,25 @@ impl Samples {
         if let Some(schema) = &self.tree.schema {
             said.extend(schema.notes.iter().cloned());
         }
-        let conflicts = plan::columns(&draft.table);
-        let conflicts =
-            conflicts.iter().filter(|column| column.comments.iter().any(|line| line.starts_with("conflict")));
-        let names: Vec<&str> = conflicts.map(|column| column.name.as_str()).collect();
-        if !names.is_empty() {
-            said.push(format!("Conflicts in: {}", names.join(", ")));
+        if draft.dropped > 0 {
+            let what = "paths have no column, because a mapping of so many would be of no use";
+            said.push(format!("{} {what}: they are left to `unmapped`; --row takes a part.", draft.dropped));
+        }
+        if draft.unseen > 0 {
+            let what =
+                "optional attributes and elements of the schema are in no sample and have no column, nor has what";
+            said.push(format!("{} {what} is below them: they are left to `unmapped`.", draft.unseen));
+        }
+        if self.tree.nodes.iter().any(Node::is_decimal_as_seen) {
+            said.push(
+                "Decimals have the digits that were seen: give them the room that other messages need.".to_owned(),
+            );
+        }
+        let conflicts = draft.table.conflicts();
+        for (number, names) in conflicts.chunks(CONFLICTS_A_LINE).enumerate() {
+            let begin = if number == 0 { "Conflicts in: " } else { "  " };
+            let end = if (number + 1) * CONFLICTS_A_LINE < conflicts.len() { "," } else { "" };
+            said.push(format!("{begin}{}{end}", names.join(", ")));
         }
         said
     }
@@ -176,6 +227,10 @@ impl Samples {
                 let namespace = name.namespace.as_ref().map_or_else(String::new, |uri| format!("{{{uri}}}"));
                 said.push(format!("  {namespace}{} in {count}", name.local));
             }
+            let named = self.tree.roots.iter().take(NAMED).map(|(_, count)| count).sum::<u64>();
+            if self.taken > named {
+                said.push(format!("  others in {}", self.taken - named));
+            }
         }
         if let Some(schema) = &self.tree.schema {
             for (id, _) in &self.tree.roots {
@@ -186,22 +241,5 @@ impl Samples {
             }
         }
         said
-    }
-
-    fn limits(&self, row: &Row) -> Vec<(&'static str, String)> {
-        let mut limits = Vec::new();
-        if self.largest > DEFAULT_BYTES {
-            let room = (self.largest.saturating_mul(2) >> 20) + 1;
-            limits.push(("bytes", format!("\"{}MiB\"", room.min(1024))));
-        }
-        if self.tree.most_bindings > DEFAULT_BINDINGS {
-            limits.push(("bindings", (self.tree.most_bindings * 2).to_string()));
-        }
-        let inner = row.chain.last().copied().unwrap_or(ROOT);
-        let rows = self.tree.most_rows(inner);
-        if rows > DEFAULT_ROWS {
-            limits.push(("rows", rows.saturating_mul(2).min(100_000_000).to_string()));
-        }
-        limits
     }
 }

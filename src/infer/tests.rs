@@ -102,6 +102,7 @@ fn what_a_person_has_to_decide_is_said() {
         (&["2026-10-15Z"], "a zone after a date"),
         (&["2026-10-15T18:42:00.123456789Z"], "Processed zone cannot hold them"),
         (&[" 7"], "white space at the ends of 1"),
+        (&["201904245375204223076552"], "if it is an identifier"),
         (&[], "no value was seen"),
         (&["7", "7"], "empty 50.0 %"),
         (&["a", "b", "a", "b", "a", "b", "a", "b"], "enum = [\"a\", \"b\"]"),
@@ -206,11 +207,12 @@ fn the_row_is_the_repeated_child_that_holds_most() {
 fn a_row_within_what_repeats_comes_with_what_is_around_it() {
     let shop = "<s><group id='a'><item>1<x/></item><item>2<x/></item><tag><k>1</k></tag><tag><k>2</k></tag></group><group id='b'/></s>";
     let mapping = infer_with(&[shop], &RowChoice::Path("group/item".to_owned()));
-    assert!(mapping.contains("\nrows = [\"group\", \"item\"]\n"), "{mapping}");
+    assert!(mapping.contains("\nrows = [\"group\", \"group/item\"]\n"), "{mapping}");
     assert_eq!(column(&mapping, "group_id").0, "path = \"/group/@id\" type = \"string\"");
     let (keys, comments) = column(&mapping, "group_tag");
-    assert_eq!(keys, "path = \"/group/tag\" type = \"list<xml>\" repeat = \"list\"");
+    assert_eq!(keys, "path = \"/group/tag\" type = \"list<struct>\" repeat = \"list\"");
     assert!(comments.iter().any(|line| line.contains("outside the row")), "{mapping}");
+    assert!(mapping.contains("  [[column.field]]\n  name = \"k\"\n  path = \"k\"\n  type = \"int64\"\n"), "{mapping}");
 }
 
 #[test]
@@ -272,7 +274,12 @@ fn a_document_that_cannot_be_read_is_named_and_left_out() {
     assert!(samples.add("deep.xml", deep.as_bytes()).unwrap_err().contains("256"));
     assert!(samples.add("latin.xml", b"<a>\xE9</a>").is_err());
     let mapping = samples.mapping(&RowChoice::Proposed).unwrap();
-    assert!(mapping.contains("# Left out, because they cannot be read: 25\n#   bad.xml: it is empty\n"), "{mapping}");
+    assert!(
+        mapping.contains(
+            "# Left out, because they cannot be read: 25\n#   bad.xml: the payload is empty (xml.empty, line 1)\n"
+        ),
+        "{mapping}"
+    );
     assert!(mapping.contains("#   and 5 more\n") && mapping.contains("# seen 1 times in 1 a"), "{mapping}");
     assert!(Samples::new(None).mapping(&RowChoice::Proposed).is_err());
 }
@@ -318,7 +325,42 @@ fn paths_are_bounded_and_documents_are_not_kept() {
 #[test]
 fn limits_grow_with_what_was_seen() {
     let big = format!("<r><a>{}</a></r>", "x".repeat(11 << 20));
-    assert!(infer(&big).contains("\n[limits]\nbytes = \"23MiB\"\n"));
+    assert!(infer(&big).contains("\n[limits]\nbytes = \"20MiB\"\ntext = \"20MiB\"\n"));
     let many = format!("<r>{}</r>", "<a n='1'/>".repeat(100_001));
     assert!(infer_with(&[&many], &RowChoice::Proposed).contains("\nrows = 200002\n"));
+}
+
+#[test]
+fn a_text_with_attributes_that_repeats_is_a_list_of_structs() {
+    let mapping = infer(
+        "<r><note lang='de'>eins</note><note lang='en'>one</note><deep><p n='1'><q k='a'>x</q><q k='b'>y</q></p><p n='2'/></deep></r>",
+    );
+    let (keys, comments) = column(&mapping, "note");
+    assert_eq!(keys, "path = \"note\" type = \"list<struct>\" repeat = \"list\"");
+    assert!(comments.iter().any(|line| line.contains("repeats: up to 2 in one r")), "{comments:?}");
+    assert!(comments.iter().any(|line| line.contains("[[child]]")), "the other way is told: {comments:?}");
+    assert_eq!(column(&mapping, "value").0, "path = \".\" type = \"string\"");
+    assert_eq!(column(&mapping, "lang").0, "path = \"@lang\" type = \"string\"");
+    // In a child table too; elements of its own make it one.
+    assert!(mapping.contains("[[child]]\nname = \"r_deep_p\"\nrows = \"deep/p\"\n"), "{mapping}");
+    assert!(mapping.contains("    [[child.column.field]]\n    name = \"k\"\n    path = \"@k\"\n"), "{mapping}");
+}
+
+#[test]
+fn what_repeats_around_the_row_keeps_its_structure() {
+    let shop = "<s><b t='o'><amt c='EUR'>1.5</amt><tag>a</tag><tag>b</tag></b><b><sub><n>1</n></sub><sub><n>2</n></sub></b>\
+                <item><x>1</x></item><item><x>2</x></item></s>";
+    let mapping = infer_with(&[shop], &RowChoice::Path("item".to_owned()));
+    assert_eq!(column(&mapping, "b").0, "path = \"/b\" type = \"list<struct>\" repeat = \"list\"");
+    for (name, keys) in [
+        ("t", "path = \"@t\" type = \"string\""),
+        ("amt", "path = \"amt\" type = \"decimal(2,1)\""),
+        ("amt_c", "path = \"amt/@c\" type = \"string\""),
+        ("tag", "path = \"tag\" type = \"list<string>\" repeat = \"list\""),
+        ("sub", "path = \"sub\" type = \"list<struct>\" repeat = \"list\""),
+        ("n", "path = \"n\" type = \"int64\""),
+    ] {
+        assert_eq!(column(&mapping, name).0, keys, "{mapping}");
+    }
+    assert!(mapping.contains("# seen 1 times in 2 b; null 50.0 %; longest 3; decimal"), "{mapping}");
 }

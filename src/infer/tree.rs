@@ -5,16 +5,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::declared::Declared;
-use super::lexical::fits;
-use super::source::{QName, Tag, Visitor, is_space};
+use super::lexical::Type;
 use super::values::Values;
 use super::xsd::Schema;
+use crate::flow::parse::QName;
 
 /// Most paths that are told apart.
 const MAX_PATHS: usize = 20_000;
-
-/// XML Schema's namespace for instances.
-const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
+/// Most attributes and elements below one element that are told apart: where there are more, their names are data.
+const MAX_CHILDREN: usize = 1000;
+/// Most root elements that are told apart.
+const MAX_ROOTS: usize = 100;
+/// Bytes of values that are kept as examples, of all paths together.
+const EXAMPLE_BYTES: usize = 16 << 20;
 
 pub(super) type NodeId = usize;
 pub(super) type NameId = usize;
@@ -58,7 +61,15 @@ impl Names {
         self.all.get(id)
     }
 
-    fn see(&mut self, name: &QName<'_>) -> NameId {
+    /// Whether that is the name of a number.
+    pub(super) fn is(&self, id: NameId, name: &QName<'_>) -> bool {
+        self.all
+            .get(id)
+            .is_some_and(|known| *known.local == *name.local && known.namespace.as_deref() == name.namespace)
+    }
+
+    /// The number of a name in a document, which also tells a prefix for its namespace.
+    pub(super) fn see(&mut self, name: &QName<'_>) -> NameId {
         if let Some(uri) = name.namespace
             && !name.prefix.is_empty()
             && !self.prefixes.contains_key(uri)
@@ -77,10 +88,10 @@ pub(super) struct Node {
     pub(super) parent: Option<NodeId>,
     /// Attributes and elements below it, in the order they were first seen or declared.
     pub(super) children: Vec<NodeId>,
+    /// There are more names below it than are told apart.
+    pub(super) is_crowded: bool,
     /// How often it occurred.
     pub(super) count: u64,
-    /// How many parents had it.
-    pub(super) parents: u64,
     /// The most that one parent had.
     pub(super) most: u64,
     /// How many documents had it.
@@ -93,15 +104,40 @@ pub(super) struct Node {
     pub(super) mixed: u64,
     /// Occurrences with `xsi:nil`.
     pub(super) nil: u64,
+    /// The most that one document had.
+    pub(super) most_in_document: u64,
+    /// The most that one document had for each of its bytes.
+    pub(super) density: f64,
+    /// The most bytes for each byte of a document that there would be if everything around it were repeated with each.
+    pub(super) repeated: f64,
     /// Its own texts.
     pub(super) values: Values,
     /// What the schema says of it.
     pub(super) declared: Option<Declared>,
     /// Whether what the schema says of what is below it is in the tree.
     pub(super) is_expanded: bool,
-    current: u64,
-    in_document: u64,
-    most_in_document: u64,
+    pub(super) seen: Seen,
+}
+
+impl Node {
+    /// Whether it is a decimal whose digits only the samples tell.
+    pub(super) fn is_decimal_as_seen(&self) -> bool {
+        let has_rules = self.declared.as_ref().is_some_and(|declared| declared.rules.is_some());
+        !has_rules && self.values.filled() > 0 && matches!(self.values.decide().kind, Type::Decimal(..))
+    }
+}
+
+/// What is counted of a path while a document is read.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// In the innermost parent that is open.
+    pub(super) in_parent: u64,
+    pub(super) in_document: u64,
+    pub(super) bytes: u64,
+    /// The child that came after this one last time: most often it does so again.
+    pub(super) next: NodeId,
+    /// The child that came first last time.
+    pub(super) first: NodeId,
 }
 
 /// The tree.
@@ -110,15 +146,19 @@ pub(super) struct Tree {
     pub(super) nodes: Vec<Node>,
     index: HashMap<(NodeId, NameId, bool), NodeId>,
     pub(super) names: Names,
-    /// Roots: how often each name was one, and the declarations of the first.
+    /// Roots: how often each name was one.
     pub(super) roots: Vec<(NameId, u64)>,
+    /// Documents with other roots than those.
+    pub(super) other_roots: u64,
     /// Prefixes of the first root, the default namespace under an empty one.
     pub(super) first_scope: Vec<(String, String)>,
-    /// Paths that were one too many.
+    /// Elements and attributes of paths that were one too many.
     pub(super) left_out: u64,
     pub(super) schema: Option<Schema>,
-    /// Most namespace declarations in force at once.
-    pub(super) most_bindings: usize,
+    /// The most bytes of namespace declarations in force where an element begins.
+    pub(super) most_declared: usize,
+    /// Bytes of examples that may still be kept.
+    pub(super) examples: usize,
 }
 
 /// The node of the root element, whatever its name.
@@ -131,10 +171,12 @@ impl Tree {
             index: HashMap::new(),
             names: Names::default(),
             roots: Vec::new(),
+            other_roots: 0,
             first_scope: Vec::new(),
             left_out: 0,
             schema,
-            most_bindings: 0,
+            most_declared: 0,
+            examples: EXAMPLE_BYTES,
         };
         tree.push(0, false, None);
         tree
@@ -151,20 +193,21 @@ impl Tree {
             is_attribute,
             parent,
             children: Vec::new(),
+            is_crowded: false,
             count: 0,
-            parents: 0,
             most: 0,
             documents: 0,
             bytes: 0,
             with_children: 0,
             mixed: 0,
             nil: 0,
+            most_in_document: 0,
+            density: 0.0,
+            repeated: 0.0,
             values: Values::default(),
             declared: None,
             is_expanded: false,
-            current: 0,
-            in_document: 0,
-            most_in_document: 0,
+            seen: Seen::default(),
         });
         self.nodes.len() - 1
     }
@@ -179,14 +222,56 @@ impl Tree {
         if let Some(id) = self.find(parent, name, is_attribute) {
             return Some(id);
         }
-        if self.nodes.len() >= MAX_PATHS {
-            self.left_out += 1;
+        if !self.has_room(parent) {
             return None;
         }
         let id = self.push(name, is_attribute, Some(parent));
         self.nodes[parent].children.push(id);
         self.index.insert((parent, name, is_attribute), id);
         Some(id)
+    }
+
+    /// The child that a document has, `after` another one of the same parent (or as the first); none when there are too
+    /// many paths. The names of paths that are not told apart are not kept either.
+    pub(super) fn see(
+        &mut self,
+        parent: NodeId,
+        after: Option<NodeId>,
+        name: &QName<'_>,
+        is_attribute: bool,
+    ) -> Option<NodeId> {
+        let expected = match after {
+            Some(before) => self.nodes[before].seen.next,
+            None => self.nodes[parent].seen.first,
+        };
+        let node = &self.nodes[expected];
+        if node.parent == Some(parent) && node.is_attribute == is_attribute && self.names.is(node.name, name) {
+            return Some(expected);
+        }
+        let known = self.names.find(name.namespace, name.local);
+        let found = match known.and_then(|id| self.find(parent, id, is_attribute)) {
+            Some(found) => found,
+            None if self.has_room(parent) => {
+                let id = self.names.see(name);
+                self.child(parent, id, is_attribute)?
+            }
+            None => {
+                self.left_out += 1;
+                return None;
+            }
+        };
+        match after {
+            Some(before) => self.nodes[before].seen.next = found,
+            None => self.nodes[parent].seen.first = found,
+        }
+        Some(found)
+    }
+
+    fn has_room(&mut self, parent: NodeId) -> bool {
+        let has_room = self.nodes.len() < MAX_PATHS;
+        let node = &mut self.nodes[parent];
+        node.is_crowded |= node.children.len() >= MAX_CHILDREN;
+        has_room && !node.is_crowded
     }
 
     /// How many paths there still is room for.
@@ -205,10 +290,12 @@ impl Tree {
         self.schema = Some(schema);
     }
 
-    /// At most how many rows one document had, if rows are made of this element and of what repeats below it.
-    pub(super) fn most_rows(&self, id: NodeId) -> u64 {
-        let mut rows = self.node(id).most_in_document;
-        let mut pending = self.node(id).children.clone();
+    /// At most how many rows one document had, if rows are made of the last of these elements, of those around it that
+    /// repeat, and of what repeats below it.
+    pub(super) fn most_rows(&self, chain: &[NodeId]) -> u64 {
+        let around = chain.iter().map(|&id| self.node(id).most_in_document);
+        let mut rows = around.fold(u64::from(chain.is_empty()), u64::saturating_add);
+        let mut pending = self.node(chain.last().copied().unwrap_or(ROOT)).children.clone();
         while let Some(id) = pending.pop() {
             let node = self.node(id);
             if node.most > 1 {
@@ -224,144 +311,34 @@ impl Tree {
         self.names.get(self.node(id).name).map_or_else(|| Arc::from(""), |name| Arc::clone(&name.local))
     }
 
-    fn enter_root(&mut self, tag: &Tag<'_>) {
-        let name = self.names.see(&tag.name);
-        match self.roots.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, count)) => *count += 1,
-            None => self.roots.push((name, 1)),
+    /// A document begins with this root element.
+    pub(super) fn enter_root(&mut self, name: &QName<'_>, scope: &[(&str, &str)]) {
+        let known = self.roots.iter().position(|(id, _)| self.names.is(*id, name));
+        match known {
+            Some(at) => self.roots[at].1 += 1,
+            None if self.roots.len() < MAX_ROOTS => {
+                let id = self.names.see(name);
+                self.roots.push((id, 1));
+            }
+            None => self.other_roots += 1,
         }
+        let Some(&(id, _)) = self.roots.get(known.unwrap_or(self.roots.len() - 1)) else { return };
         if self.roots.len() == 1 && self.nodes[ROOT].count == 0 {
-            self.nodes[ROOT].name = name;
-            let scope = tag.scope.all();
+            self.nodes[ROOT].name = id;
             self.first_scope = scope.iter().map(|(prefix, uri)| ((*prefix).to_owned(), (*uri).to_owned())).collect();
         }
         if let Some(schema) = self.schema.take() {
-            schema.declare_root(self, name);
+            schema.declare_root(self, id);
             self.schema = Some(schema);
         }
     }
 
-    fn value(&mut self, id: NodeId, text: &str) {
+    /// One more value of a path.
+    pub(super) fn value(&mut self, id: NodeId, text: &str) {
         let node = &mut self.nodes[id];
-        node.values.add(text);
+        node.values.add(text, &mut self.examples);
         if let Some(declared) = &mut node.declared {
-            declared.check(text, fits);
-        }
-    }
-}
-
-/// An open element.
-#[derive(Debug, Default)]
-struct Frame {
-    node: Option<NodeId>,
-    at: usize,
-    has_children: bool,
-    text: String,
-    /// Children that this occurrence has.
-    touched: Vec<NodeId>,
-}
-
-/// Adds one document to a tree.
-pub(super) struct Adding<'t> {
-    tree: &'t mut Tree,
-    frames: Vec<Frame>,
-    /// Paths that this document has.
-    met: Vec<NodeId>,
-}
-
-impl<'t> Adding<'t> {
-    pub(super) fn new(tree: &'t mut Tree) -> Self {
-        Self { tree, frames: Vec::new(), met: Vec::new() }
-    }
-
-    fn touch(&mut self, id: NodeId) {
-        let node = &mut self.tree.nodes[id];
-        node.count += 1;
-        node.current += 1;
-        node.in_document += 1;
-        if node.in_document == 1 {
-            node.documents += 1;
-            self.met.push(id);
-        }
-        if node.current == 1
-            && let Some(frame) = self.frames.last_mut()
-        {
-            frame.touched.push(id);
-        }
-    }
-}
-
-impl Visitor for Adding<'_> {
-    fn open(&mut self, tag: &Tag<'_>) {
-        let node = match self.frames.last_mut() {
-            None => {
-                self.tree.enter_root(tag);
-                Some(ROOT)
-            }
-            Some(parent) => {
-                parent.has_children = true;
-                parent.node.and_then(|parent| {
-                    let name = self.tree.names.see(&tag.name);
-                    self.tree.child(parent, name, false)
-                })
-            }
-        };
-        if let Some(id) = node {
-            if self.frames.is_empty() {
-                self.tree.nodes[ROOT].count += 1;
-            } else {
-                self.touch(id);
-            }
-            self.tree.expand(id);
-        }
-        self.frames.push(Frame { node, at: tag.at, ..Frame::default() });
-        self.tree.most_bindings = self.tree.most_bindings.max(tag.scope.len());
-        let Some(id) = node else { return };
-        for (name, value) in &tag.attributes {
-            if name.namespace == Some(XSI) && name.local != "type" {
-                let is_nil = name.local == "nil" && matches!(value.trim_matches(is_space), "true" | "1");
-                self.tree.nodes[id].nil += u64::from(is_nil);
-                continue;
-            }
-            let name = self.tree.names.see(name);
-            if let Some(attribute) = self.tree.child(id, name, true) {
-                self.touch(attribute);
-                self.tree.value(attribute, value);
-            }
-        }
-    }
-
-    fn text(&mut self, text: &str) {
-        if let Some(frame) = self.frames.last_mut().filter(|frame| frame.node.is_some()) {
-            frame.text.push_str(text);
-        }
-    }
-
-    fn close(&mut self, end: usize) {
-        let Some(frame) = self.frames.pop() else { return };
-        for child in frame.touched {
-            let node = &mut self.tree.nodes[child];
-            node.parents += 1;
-            node.most = node.most.max(node.current);
-            node.current = 0;
-        }
-        if self.frames.is_empty() {
-            for id in self.met.drain(..) {
-                let node = &mut self.tree.nodes[id];
-                node.most_in_document = node.most_in_document.max(node.in_document);
-                node.in_document = 0;
-            }
-        }
-        let Some(id) = frame.node else { return };
-        let node = &mut self.tree.nodes[id];
-        node.bytes += end.saturating_sub(frame.at) as u64;
-        let is_blank = frame.text.chars().all(is_space);
-        if frame.has_children {
-            node.with_children += 1;
-            node.mixed += u64::from(!is_blank);
-        }
-        if !frame.has_children || !is_blank {
-            self.tree.value(id, &frame.text);
+            declared.check(text);
         }
     }
 }

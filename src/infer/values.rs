@@ -1,8 +1,7 @@
 //! What the texts of one path look like, and the narrowest type that holds every one of them as it is.
 
 use super::draft::quote;
-use super::lexical::{Moment, Number, PATTERNS, Type, Unit, patterns};
-use super::source::is_space;
+use super::lexical::{Moment, Number, PATTERNS, Type, Unit, is_space, patterns};
 
 /// Distinct values that are kept as examples of one path.
 const EXAMPLES: usize = 20;
@@ -74,6 +73,8 @@ pub(super) struct Values {
     patterns: Option<u8>,
     /// Characters of the longest text.
     pub(super) longest: usize,
+    /// Bytes of the text with the most.
+    pub(super) most_bytes: usize,
     examples: Vec<Box<str>>,
     has_more: bool,
 }
@@ -86,16 +87,26 @@ pub(super) struct Decision {
     pub(super) notes: Vec<String>,
 }
 
+/// The narrowest type that holds each of these values as it is, as a mapping writes it, and what has to be said about it.
+pub fn type_of<'t>(values: impl IntoIterator<Item = &'t str>) -> (String, Vec<String>) {
+    let mut all = Values::default();
+    // The type does not hang on examples, of which none are asked for here.
+    values.into_iter().for_each(|value| all.add(value, &mut 0));
+    let Decision { kind, notes } = all.decide();
+    (kind.to_string(), notes)
+}
+
 impl Values {
-    /// One more text.
-    pub(super) fn add(&mut self, text: &str) {
+    /// One more text. Examples are kept as long as there are bytes left for them.
+    pub(super) fn add(&mut self, text: &str, examples: &mut usize) {
         self.count += 1;
         if text.is_empty() {
             self.empty += 1;
             return;
         }
         self.longest = self.longest.max(text.chars().count());
-        self.remember(text);
+        self.most_bytes = self.most_bytes.max(text.len());
+        self.remember(text, examples);
         let trimmed = text.trim_matches(is_space);
         self.spaced += u64::from(trimmed.len() != text.len());
         if trimmed.is_empty() {
@@ -115,7 +126,7 @@ impl Values {
         }
     }
 
-    fn remember(&mut self, text: &str) {
+    fn remember(&mut self, text: &str, left: &mut usize) {
         if self.has_more {
             return;
         }
@@ -123,7 +134,8 @@ impl Values {
         if self.examples.contains(&shown) {
             return;
         }
-        if self.examples.len() < EXAMPLES {
+        if self.examples.len() < EXAMPLES && shown.len() <= *left {
+            *left -= shown.len();
             self.examples.push(shown);
         } else {
             self.has_more = true;
@@ -180,9 +192,9 @@ impl Values {
         self.forms.iter().sum()
     }
 
-    /// Texts that are null for a type.
-    pub(super) fn nulls(&self, kind: Type) -> u64 {
-        self.empty + if kind == Type::String { 0 } else { self.blank }
+    /// Texts that are null, where white space is taken away or kept.
+    pub(super) fn nulls(&self, is_trimmed: bool) -> u64 {
+        self.empty + if is_trimmed { self.blank } else { 0 }
     }
 
     /// The type that holds every text as it is, and why.
@@ -200,7 +212,10 @@ impl Values {
         if only(&[Form::Whole]) {
             return match self.whole_digits {
                 _ if !self.is_wide => plain(Type::Int64),
-                0..=DECIMAL_DIGITS => plain(decimal(self.whole_digits, 0)),
+                0..=DECIMAL_DIGITS => noted(
+                    decimal(self.whole_digits, 0),
+                    "too many digits for int64: if it is an identifier, string takes whatever comes",
+                ),
                 _ => noted(Type::String, "whole numbers of more than 38 digits: no number type holds them"),
             };
         }

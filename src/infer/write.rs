@@ -70,6 +70,9 @@ fn column(out: &mut String, indent: &str, header: &str, column: &Column) {
     for (name, value) in plain.iter().chain(&column.keys) {
         let _infallible = writeln!(out, "{indent}{name} = {value}");
     }
+    for field in &column.fields {
+        self::column(out, &format!("{indent}  "), &format!("{header}.field"), field);
+    }
 }
 
 fn comments(out: &mut String, indent: &str, lines: &[String]) {

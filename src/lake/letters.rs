@@ -8,8 +8,9 @@
 //! * **Rewind.** A mark names the newest rewind that it knows. Where a newer one was published, the position goes back to
 //!   where that cut the chain: what is read again is sent again when it is committed, as it is then. An undo is one more
 //!   rewind to the same place.
-//! * **Revision** (an interval of a higher epoch in place of old ones) sends nothing below the position: it takes
-//!   messages out of quarantine and puts none in.
+//! * **Revision** (an interval of a higher epoch in place of an old one) may leave messages in quarantine for other reasons
+//!   than before, or in that of another table. An owner revises before it opens its letters; so what revised intervals of
+//!   an epoch above the mark's hold is sent again, as it is then, and only then there is a mark of the new epoch.
 //! * A topic that a table did not have before begins where the chain begins: it gets all that is in quarantine.
 
 use std::sync::Arc;
@@ -93,6 +94,10 @@ pub struct LetterBox {
     rewind: Epoch,
     /// Position and rewind of the last mark.
     marked: Option<(i64, Epoch)>,
+    /// Intervals below the position that have been revised since, and are still to be sent again.
+    again: Vec<LedgerFile>,
+    /// Whether a mark of this epoch has to say that they were.
+    owes_mark: bool,
 }
 
 impl LetterBox {
@@ -118,7 +123,12 @@ impl LetterBox {
         let rewind = cuts.map(|rewind| rewind.epoch).max().unwrap_or(known);
         let since = mark.filter(|_| cut.is_none()).map(|mark| mark.date);
         let position = cut.unwrap_or(sent).max(floor);
-        Ok(Self { route, position, since, rewind, marked: mark.map(|mark| (mark.to, mark.rewind)) })
+        let again = match mark {
+            Some(mark) => revised_since(storage, &route.source, mark.epoch, position)?,
+            None => Vec::new(),
+        };
+        let (marked, owes_mark) = (mark.map(|mark| (mark.to, mark.rewind)), !again.is_empty());
+        Ok(Self { route, position, since, rewind, marked, again, owes_mark })
     }
 
     /// The route.
@@ -131,13 +141,16 @@ impl LetterBox {
         self.position
     }
 
-    /// The committed intervals whose dead letters are still to be sent, by ascending offset.
+    /// The committed intervals whose dead letters are still to be sent: first those that have been revised since they were,
+    /// then those at the position and above, each by ascending offset.
     ///
     /// # Errors
     ///
     /// [`LakeError::Chain`] when they are no chain, or what storage answered.
     pub fn unsent(&self) -> Result<Vec<LedgerFile>, LakeError> {
-        chain::read_from(&*self.route.storage, &self.route.source, self.since, self.position)
+        let mut unsent = self.again.clone();
+        unsent.extend(chain::read_from(&*self.route.storage, &self.route.source, self.since, self.position)?);
+        Ok(unsent)
     }
 
     /// The quarantine files of the route's table in a committed interval.
@@ -157,23 +170,33 @@ impl LetterBox {
 
     /// Every dead letter of this interval, the first of [`Self::unsent`], was acknowledged.
     pub fn passed(&mut self, interval: &LedgerFile) {
+        if let Some(at) = self.again.iter().position(|again| again.name == interval.name) {
+            self.again.remove(at);
+            return;
+        }
         self.position = self.position.max(interval.name.range.to());
         self.since = Some(interval.date);
     }
 
-    /// Makes the position known to whoever owns the lane next.
+    /// Whether everything that was revised has been sent again, and no mark says so yet.
+    pub fn owes_mark(&self) -> bool {
+        self.owes_mark && self.again.is_empty()
+    }
+
+    /// Makes the position known to whoever owns the lane next, as soon as everything that was revised has been sent again.
     ///
     /// # Errors
     ///
     /// [`LakeError::Fenced`] when somebody has taken the lane over, or what storage answered.
     pub fn mark(&mut self) -> Result<(), LakeError> {
         let known = Some((self.position, self.rewind));
-        let Some(date) = self.since.filter(|_| self.marked != known) else { return Ok(()) };
+        let is_new = self.marked != known || self.owes_mark;
+        let Some(date) = self.since.filter(|_| is_new && self.again.is_empty()) else { return Ok(()) };
         let route = &self.route;
         let mark = LetterMark { epoch: route.tenure.epoch, to: self.position, rewind: self.rewind, date };
         // Taken: by ourselves, when an earlier answer was lost. The name says all that counts.
         route.tenure.publish(&*route.storage, b"", &route.dir().join(mark.name()))?;
-        self.marked = known;
+        (self.marked, self.owes_mark) = (known, false);
         self.forget_old();
         Ok(())
     }
@@ -193,4 +216,25 @@ impl LetterBox {
             tracing::debug!(event = "lake.mark-not-removed", source = %source, error = %error, "an old mark stays");
         }
     }
+}
+
+/// The intervals of the chain below `position` that have been revised in an epoch above `epoch`.
+fn revised_since(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    epoch: Epoch,
+    position: i64,
+) -> Result<Vec<LedgerFile>, LakeError> {
+    let mut revisions = chain::read_revisions(storage, source)?;
+    revisions.retain(|revision| revision.name.epoch > epoch);
+    if revisions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_revised = |file: &LedgerFile| {
+        let (name, to) = (&file.name, file.name.range.to());
+        to <= position && revisions.iter().any(|revision| revision.name.epoch == name.epoch && to <= revision.name.head)
+    };
+    let mut live = chain::read_chain(storage, source)?.chain.live;
+    live.retain(is_revised);
+    Ok(live)
 }

@@ -45,6 +45,19 @@ pub(super) fn days(year: i32, month: u32, day: u32) -> Option<i64> {
     Some(i64::from(era) * 146_097 + i64::from(of_era) - 719_468)
 }
 
+/// Year, month and day of a number of days since 1970-01-01.
+pub(super) fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    // The year begins in March here.
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year;
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
+}
+
 /// Days since 1970-01-01 of a day of the year, the first being 1.
 pub(super) fn days_of_ordinal(year: i32, ordinal: u32) -> Option<i64> {
     let last = if is_leap(year) { 366 } else { 365 };

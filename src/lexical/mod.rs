@@ -56,6 +56,7 @@ mod marks;
 mod number;
 mod pattern;
 mod rules;
+mod spell;
 mod text;
 mod value;
 mod zone;
@@ -64,4 +65,5 @@ mod zone;
 mod tests;
 
 pub use caster::Caster;
+pub use spell::{push_json, push_string};
 pub use value::{Memory, Refused, Value, Wrong};

@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::budget::MemoryPermit;
 use super::offset::{OffsetRange, TopicPartition};
+use super::room::RowShare;
 use super::slots::LaneSlot;
 use super::violation::{Code, Violation};
 
@@ -40,6 +41,8 @@ pub struct RawBatch {
     pub generation: u64,
     /// Place in the order of that incarnation: 0, 1, 2, …
     pub seq: u64,
+    /// Which piece it is of what was read in one go.
+    pub piece: Piece,
     /// Consumer positions covered.
     pub range: OffsetRange,
     /// Keys, payloads and headers, one after another.
@@ -52,10 +55,55 @@ pub struct RawBatch {
     pub slot: Option<LaneSlot>,
 }
 
+/// A batch whose rows would be too many at once is handed on in pieces, which follow each other in the order of their
+/// messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// 0, 1, 2, …
+    pub number: u32,
+    /// Whether none follows.
+    pub is_last: bool,
+}
+
+impl Piece {
+    /// All of a batch.
+    pub const WHOLE: Self = Self { number: 0, is_last: true };
+}
+
 impl RawBatch {
     /// The bytes of a span of this batch.
     pub fn slice(&self, span: &Span) -> &[u8] {
         &self.bytes[span.start as usize..span.end as usize]
+    }
+
+    /// The first `count` messages and those after them, each as a batch of its own; none when one would have no message.
+    pub fn cut(&self, count: usize) -> Option<(Self, Self)> {
+        let (before, after) = self.messages.split_at_checked(count).filter(|(before, _)| !before.is_empty())?;
+        let border = after.first()?.offset;
+        let Piece { number, is_last } = self.piece;
+        let head = (OffsetRange::new(self.range.from(), border)?, Piece { number, is_last: false });
+        let tail = (OffsetRange::new(border, self.range.to())?, Piece { number: number.checked_add(1)?, is_last });
+        Some((self.part(before, head), self.part(after, tail)))
+    }
+
+    fn part(&self, messages: &[RawMessage], (range, piece): (OffsetRange, Piece)) -> Self {
+        let mut bytes = Vec::new();
+        let mut copy = |span: &Span| {
+            // A batch has less than 4 GiB, and so has a part of it.
+            let from = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(self.slice(span));
+            from..u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+        };
+        let messages = messages.iter().map(|message| RawMessage {
+            key: message.key.as_ref().map(&mut copy),
+            payload: message.payload.as_ref().map(&mut copy),
+            headers: message.headers.iter().map(|(name, value)| (copy(name), value.as_ref().map(&mut copy))).collect(),
+            ..*message
+        });
+        let messages = messages.collect();
+        let permit = self.permit.beside(bytes.len() as u64);
+        let (source, slot) = (self.source.clone(), self.slot.clone());
+        Self { source, generation: self.generation, seq: self.seq, piece, range, bytes, messages, permit, slot }
     }
 }
 
@@ -123,7 +171,8 @@ pub struct TableRows {
     pub message: Vec<u32>,
 }
 
-/// A batch after the parser: a verdict for each message, in the same order, and the rows of all of them.
+/// A batch after the parser: a verdict for each message, in the same order, and the rows of all of them. Where a parser was
+/// given too little room there are verdicts for the first messages only, and rows of those.
 ///
 /// Rows of a message that ends in quarantine are never in `tables`.
 #[derive(Debug)]
@@ -138,6 +187,8 @@ pub struct ParsedBatch {
     pub drift: Vec<DriftCount>,
     /// Share of the memory budget for `tables`.
     pub permit: MemoryPermit,
+    /// Share of the room for rows.
+    pub room: Option<RowShare>,
 }
 
 /// How often something arrived that no column takes.
@@ -149,11 +200,11 @@ pub struct DriftCount {
     pub kind: DriftKind,
     /// Its path as a mapping would write it: from the row, or with a leading slash from the root. [`DRIFT_REST`] stands
     /// for all paths beyond [`DRIFT_PATHS`].
-    pub path: String,
+    pub path: Arc<str>,
     /// How often.
     pub count: u64,
-    /// A value that it had, shortened.
-    pub example: String,
+    /// Values that it had, distinct and shortened; not of every batch.
+    pub examples: Vec<String>,
 }
 
 /// What it is that no column takes.
@@ -214,4 +265,6 @@ pub struct ValidBatch {
     pub dead_letters: Vec<DeadLetter>,
     /// Share of the memory budget for `tables`.
     pub permit: MemoryPermit,
+    /// Share of the room for rows.
+    pub room: Option<RowShare>,
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use column::{Column, Repeat, Rounding, Trim, ValueRules};
 pub use compatible::{clashes_with_files, incompatibilities};
 pub use kind::{BinaryText, Kind, Precision};
-pub use lineage::{CHILD_LINEAGE, LINEAGE, Lineage, ON_REQUEST};
+pub use lineage::{CHILD_LINEAGE, LINEAGE, Lineage, ON_REQUEST, header_fields, header_item, headers};
 pub use path::{Condition, Name, Path, Step, Take};
 
 /// One message type and the columns of its table.

@@ -7,6 +7,7 @@ pub mod drift;
 pub mod level;
 pub mod mapping;
 pub mod offset;
+pub mod room;
 pub mod slots;
 pub mod status;
 pub mod table;

@@ -30,7 +30,7 @@ pub struct Table {
     pub raw: RawSettings,
     /// What is kept of its bad messages, and who is told of them.
     pub quarantine: QuarantineSettings,
-    /// When a lane that feeds it halts because too many messages fail; none: never.
+    /// When a lane that feeds it halts because too many of the messages that it took fail; none: never.
     pub stop_when: Option<StopRule>,
     /// How it is promoted; none: RAW only.
     pub processed: Option<ProcessedSettings>,
@@ -91,7 +91,16 @@ pub enum PayloadKept {
     None,
 }
 
-/// A lane halts as soon as more than a share of its last messages failed.
+/// What happens about messages that no table takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnroutedSettings {
+    /// Dead-letter topic that they are sent to once they are committed; none: they stay in the lake.
+    pub topic: Option<String>,
+    /// When a lane halts because no table takes too many of its messages; none: never.
+    pub stop_when: Option<StopRule>,
+}
+
+/// A lane halts as soon as more than a share of the last messages failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopRule {
     /// The share, in millionths.

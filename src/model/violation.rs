@@ -55,7 +55,8 @@ codes! {
     LIMIT_NAME = "limit.name", "a name is longer than limits.name";
     LIMIT_TEXT = "limit.text", "a text, attribute, comment or instruction is longer than limits.text";
     LIMIT_CHILDREN = "limit.children", "an element has more children than limits.children";
-    LIMIT_ROWS = "limit.rows", "the message has more rows than limits.rows";
+    LIMIT_ROWS = "limit.rows", "the message has more rows than limits.rows, what its rows share makes too many bytes, or \
+                                limits.memory has no room for them";
     SHAPE_ROOT = "shape.root", "the root element is not the one the mapping expects";
     SHAPE_REPEAT = "shape.repeat", "an element occurs more than once where the mapping allows one";
     SHAPE_NIL = "shape.nil", "an element that is xsi:nil has content";
@@ -122,15 +123,32 @@ pub struct Violation {
     pub line: Option<u32>,
     /// Byte offset in the payload, 0-based.
     pub byte_offset: Option<u64>,
-    /// The value, shortened to at most 64 characters.
+    /// The value, [`shortened`].
     pub value: Option<String>,
     /// One sentence for a person.
     pub message: String,
 }
 
+/// Characters kept of a value.
+const MAX_VALUE: usize = 64;
+
+/// At most 64 characters of a value, the last one `…` where more were there.
+pub fn shortened(value: &str) -> String {
+    match value.char_indices().nth(MAX_VALUE) {
+        None => value.to_owned(),
+        Some(_) => value.chars().take(MAX_VALUE - 1).chain(['…']).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_value_is_told_to_be_one() {
+        assert_eq!(shortened(&"é".repeat(64)), "é".repeat(64));
+        assert_eq!(shortened(&"é".repeat(65)), format!("{}…", "é".repeat(63)));
+    }
 
     #[test]
     fn every_code_is_found_by_its_name_and_is_of_a_documented_family() {

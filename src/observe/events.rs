@@ -170,12 +170,19 @@ pub fn messages_read(topic: &str, messages: u64, bytes: u64) {
     metrics().bytes_read(topic).inc_by(bytes);
 }
 
-/// A message goes to quarantine. All are counted when their interval is committed; only some are logged.
-pub fn message_quarantined(source: &TopicPartition, offset: i64, table: Option<&str>, first: &Violation) {
+/// A message goes to quarantine. All are counted when their interval is committed; only some are logged: then `first` gives
+/// its first violation without anything of the payload.
+pub fn message_quarantined(
+    source: &TopicPartition,
+    offset: i64,
+    table: Option<&str>,
+    first: impl FnOnce() -> Violation,
+) {
     static SAMPLER: Mutex<Sampler> = Mutex::new(Sampler::new(20, Duration::from_secs(10)));
     let mut sampler = SAMPLER.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let Some(unsaid) = sampler.admit(Instant::now()) else { return };
     drop(sampler);
+    let first = first();
     let (topic, partition, code) = (&*source.topic, source.partition, first.code.name());
     let (column, path, line, error) = (first.column.as_deref(), first.path.as_deref(), first.line, &*first.message);
     warn!(
@@ -247,12 +254,12 @@ pub fn promotion_empty(table: &str) {
     debug!(event = "promotion.empty", table, "nothing to promote");
 }
 
-/// Dead letters of a lane were acknowledged; every one below `to` was.
-pub fn letters_sent(source: &TopicPartition, dead_letter_topic: &str, to: i64, letters: usize) {
+/// Dead letters of a lane and table were acknowledged; every one below `to` was.
+pub fn letters_sent(source: &TopicPartition, table: &str, dead_letter_topic: &str, to: i64, letters: usize) {
     metrics().letters.get_or_create(&Topic { topic: dead_letter_topic.to_owned() }).inc_by(letters as u64);
     if letters > 0 {
         let (topic, partition) = (&*source.topic, source.partition);
-        info!(event = "letters.sent", topic, partition, to, letters, dead_letter_topic, "dead letters sent");
+        info!(event = "letters.sent", topic, partition, table, to, letters, dead_letter_topic, "dead letters sent");
     }
 }
 

@@ -36,6 +36,8 @@ macro_rules! labels {
 labels! {
     /// One Kafka partition.
     Lane { topic: String, partition: i32 }
+    /// One Kafka partition, and a table of its messages.
+    LaneTable { topic: String, partition: i32, table: String }
     /// A topic.
     Topic { topic: String }
     /// A topic, and what became of its messages.
@@ -78,7 +80,7 @@ pub struct Metrics {
     pub(super) promoted_rows: Family<Table, Counter>,
     pub(super) promotion_seconds: Family<Table, Seconds>,
     pub(super) letters: Family<Topic, Counter>,
-    pub(super) letter_lag: Family<Lane, Gauge>,
+    pub(super) letter_lag: Family<LaneTable, Gauge>,
     pub(super) rewinds: Counter,
     pub(super) commands: Family<Command, Counter>,
     pub(super) log_lines_dropped: Counter,
@@ -185,14 +187,14 @@ impl Metrics {
         self.lag.get_or_create(&Lane::of(source)).set(messages.max(0));
     }
 
-    /// Committed offsets of a Kafka partition whose dead letters are still to be sent.
-    pub fn set_letter_lag(&self, source: &TopicPartition, offsets: i64) {
-        self.letter_lag.get_or_create(&Lane::of(source)).set(offsets);
+    /// Committed offsets of a Kafka partition whose dead letters of a table are still to be sent.
+    pub fn set_letter_lag(&self, source: &TopicPartition, table: &str, offsets: i64) {
+        self.letter_lag.get_or_create(&LaneTable::of(source, table)).set(offsets);
     }
 
-    /// Forgets a Kafka partition whose dead letters somebody else sends now.
-    pub fn forget_letters(&self, source: &TopicPartition) {
-        self.letter_lag.remove(&Lane::of(source));
+    /// Forgets a Kafka partition whose dead letters of a table somebody else sends now.
+    pub fn forget_letters(&self, source: &TopicPartition, table: &str) {
+        self.letter_lag.remove(&LaneTable::of(source, table));
     }
 
     /// Counter of messages read from a topic.
@@ -258,6 +260,12 @@ impl fmt::Debug for Metrics {
 impl Lane {
     fn of(source: &TopicPartition) -> Self {
         Self { topic: source.topic.to_string(), partition: source.partition }
+    }
+}
+
+impl LaneTable {
+    fn of(source: &TopicPartition, table: &str) -> Self {
+        Self { topic: source.topic.to_string(), partition: source.partition, table: table.to_owned() }
     }
 }
 

@@ -26,14 +26,14 @@ const SENDER: &str = "LetterSender";
 /// A look at the lake may take a while, and nobody waits for the sender: it hangs only after this.
 const HUNG_AFTER: Duration = Duration::from_secs(300);
 
-/// A lane was taken, and dead letters of it go this way.
+/// A lane was taken, and dead letters of it go these ways.
 #[derive(Debug, Clone, Message)]
 #[rtype(result = "()")]
 pub struct LaneOpened {
     /// The lane, as Kafka calls it.
     pub lane: TopicPartition,
-    /// The way.
-    pub route: LetterRoute,
+    /// The ways: one for each of its tables that has a dead-letter topic, and for messages that none takes.
+    pub routes: Vec<LetterRoute>,
     /// Where people look.
     pub view: Shared<LaneView>,
 }
@@ -65,8 +65,7 @@ pub struct Letters(Option<Addr<LetterSupervisor>>);
 impl Letters {
     /// Starts the supervisor, when a table has a dead-letter topic. To be called on the root's arbiter.
     pub(super) fn start(parts: &Arc<Parts>, node: Shared<Node>) -> Self {
-        let wanted = parts.tables().tables().iter().any(|table| table.quarantine.topic.is_some());
-        Self(wanted.then(|| LetterSupervisor::new(Arc::clone(parts), node).start()))
+        Self(parts.has_dead_letter_topic().then(|| LetterSupervisor::new(Arc::clone(parts), node).start()))
     }
 
     /// Whether it is still there, if it ever was.
@@ -119,7 +118,7 @@ type Views = Shared<BTreeMap<TopicPartition, Shared<LaneView>>>;
 pub struct LetterSupervisor {
     parts: Arc<Parts>,
     node: Shared<Node>,
-    lanes: BTreeMap<TopicPartition, LetterRoute>,
+    lanes: BTreeMap<TopicPartition, Vec<LetterRoute>>,
     views: Views,
     stage: Option<StageHandle<LetterSenderStep>>,
     policy: RestartPolicy,
@@ -148,8 +147,8 @@ impl LetterSupervisor {
         let probe = self.parts.probe.clone();
         let probe = probe.map(|probe| Arc::new(move |stage: &'static str| probe(stage, None)) as Probe);
         let stage = host::start(SENDER, self.generation, 0, step, probe, ctx.address().recipient());
-        for (lane, route) in &self.lanes {
-            stage.tell(Order::Open(lane.clone(), route.clone()));
+        for (lane, routes) in &self.lanes {
+            routes.iter().for_each(|route| stage.tell(Order::Open(lane.clone(), route.clone())));
         }
         if self.finished.is_some() {
             stage.tell(Order::Finish);
@@ -235,15 +234,21 @@ impl Handler<LaneOpened> for LetterSupervisor {
     type Result = ();
 
     fn handle(&mut self, opened: LaneOpened, _: &mut Self::Context) {
-        let LaneOpened { lane, route, view } = opened;
+        let LaneOpened { lane, routes, view } = opened;
         view.update(|view| {
-            // Where it is now is looked up: a rewind may have come between.
-            let sent = view.letters.take().filter(|letters| letters.topic == route.topic()).map_or(0, |l| l.sent);
-            view.letters = Some(LettersView { sent, ..LettersView::new(route.topic()) });
+            let before = std::mem::take(&mut view.letters);
+            let letters_of = |route: &LetterRoute| {
+                // Where they are now is looked up: a rewind may have come between.
+                let sent = before.iter().find(|letters| letters.is_of(route)).map_or(0, |letters| letters.sent);
+                LettersView { sent, ..LettersView::new(route.table(), route.topic()) }
+            };
+            view.letters = routes.iter().map(letters_of).collect();
         });
         self.views.update(|views| drop(views.insert(lane.clone(), view)));
-        self.lanes.insert(lane.clone(), route.clone());
-        self.tell(Order::Open(lane, route));
+        for route in &routes {
+            self.tell(Order::Open(lane.clone(), route.clone()));
+        }
+        self.lanes.insert(lane, routes);
     }
 }
 
@@ -259,9 +264,9 @@ impl Handler<LaneLetGo> for LetterSupervisor {
     type Result = ();
 
     fn handle(&mut self, let_go: LaneLetGo, _: &mut Self::Context) {
-        self.lanes.remove(&let_go.0);
+        let routes = self.lanes.remove(&let_go.0);
         self.views.update(|views| drop(views.remove(&let_go.0)));
-        metrics().forget_letters(&let_go.0);
+        routes.iter().flatten().for_each(|route| metrics().forget_letters(&let_go.0, route.table()));
         self.tell(Order::LetGo(let_go.0));
     }
 }
@@ -298,10 +303,10 @@ struct Observer {
 }
 
 impl Observer {
-    fn update(&self, lane: &TopicPartition, change: impl FnOnce(&mut LettersView)) {
+    fn update(&self, lane: &TopicPartition, route: &LetterRoute, change: impl FnOnce(&mut LettersView)) {
         let Some(view) = self.views.get().remove(lane) else { return };
         view.update(|view| {
-            if let Some(letters) = &mut view.letters {
+            if let Some(letters) = view.letters.iter_mut().find(|letters| letters.is_of(route)) {
                 change(letters);
             }
             view.show_letter_lag(lane);
@@ -311,18 +316,18 @@ impl Observer {
 
 impl LetterObserver for Observer {
     fn progressed(&self, lane: &TopicPartition, route: &LetterRoute, account: Account) {
-        events::letters_sent(lane, route.topic(), account.position, account.sent);
-        self.update(lane, |letters| {
+        events::letters_sent(lane, route.table(), route.topic(), account.position, account.sent);
+        self.update(lane, route, |letters| {
             letters.position = Some(account.position);
             letters.sent += account.sent as u64;
             letters.fault = None;
         });
     }
 
-    fn failed(&self, lane: &TopicPartition, _: &LetterRoute, fault: &Fault, wait: Duration) {
+    fn failed(&self, lane: &TopicPartition, route: &LetterRoute, fault: &Fault, wait: Duration) {
         events::fault(SENDER, Some(lane), 0, fault);
         tracing::debug!(event = "letters.wait", lane = %lane, wait_s = wait.as_secs_f64(), "dead letters are tried again");
         let fault = FaultView::new(fault, self.clock.now());
-        self.update(lane, |letters| letters.fault = Some(fault));
+        self.update(lane, route, |letters| letters.fault = Some(fault));
     }
 }

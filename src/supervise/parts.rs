@@ -17,9 +17,12 @@ use crate::flow::read::broker::Broker;
 use crate::flow::read::session::Session;
 use crate::flow::spool::Spool;
 use crate::lake::fence::Owner;
+use crate::lake::names::UNROUTED;
 use crate::model::batch::RawMessage;
 use crate::model::budget::MemoryBudget;
 use crate::model::offset::TopicPartition;
+use crate::model::room::RowRoom;
+use crate::model::table::UnroutedSettings;
 use crate::storage::Storage;
 
 /// Called with the role of a stage, and its lane unless it is a parser, before each of its steps.
@@ -38,10 +41,14 @@ pub struct Parts {
     pub broker: Broker,
     /// The tables, until the next reload.
     pub tables: Shared<Arc<TableSet>>,
+    /// What happens about messages that no table takes.
+    pub unrouted: UnroutedSettings,
     /// Who we are, for owner files.
     pub owner: Owner,
     /// What is read and not yet encoded.
     pub budget: MemoryBudget,
+    /// What is parsed and not yet encoded.
+    pub room: RowRoom,
     /// What is encoded and still in memory.
     pub encoders: EncoderMemory,
     /// Where encoded files wait for their commit.
@@ -70,5 +77,18 @@ impl Parts {
     /// The tables as they are now.
     pub fn tables(&self) -> Arc<TableSet> {
         self.tables.get()
+    }
+
+    /// Whose dead letters among the messages of `topic` go where: the names of tables of `set`, [`UNROUTED`] for messages
+    /// that none takes, each with its dead-letter topic.
+    pub fn dead_letter_topics<'s>(&'s self, set: &'s TableSet, topic: &str) -> Vec<(&'s str, &'s str)> {
+        let tables = set.of_topic(topic).map(|(_, table)| table);
+        let tables = tables.filter_map(|table| Some((&*table.name, table.quarantine.topic.as_deref()?)));
+        tables.chain(self.unrouted.topic.as_deref().map(|topic| (UNROUTED, topic))).collect()
+    }
+
+    /// Whether anything has a dead-letter topic.
+    pub fn has_dead_letter_topic(&self) -> bool {
+        self.unrouted.topic.is_some() || self.tables().tables().iter().any(|table| table.quarantine.topic.is_some())
     }
 }

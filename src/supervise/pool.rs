@@ -82,7 +82,7 @@ impl ParserPool {
         if let Some(probe) = self.parts.message_probe.clone() {
             parser = parser.with_probe(Box::new(move |message| probe(message)));
         }
-        let step = ParserStep::new(parser, self.jobs.clone(), worker.lease.clone(), first);
+        let step = ParserStep::new(parser, self.jobs.clone(), worker.lease.clone(), self.parts.room.clone(), first);
         let probe = self.parts.probe.clone().map(|probe| Arc::new(move |stage| probe(stage, None)) as Probe);
         let reports = ctx.address().recipient();
         worker.handle = Some(host::start(PARSER, worker.generation, index, step, probe, reports));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::fault::{Domain, Fault, Verdict};
+use crate::lake::LetterRoute;
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
 use crate::model::violation::Code;
@@ -73,15 +74,17 @@ pub struct LaneView {
     pub restarts: u32,
     /// The last fault, even when it has passed.
     pub last_fault: Option<FaultView>,
-    /// How far its dead letters have been sent; none without a dead-letter topic.
-    pub letters: Option<LettersView>,
+    /// How far its dead letters have been sent, for each table that has a dead-letter topic.
+    pub letters: Vec<LettersView>,
     /// Its stages, in the order of the flow.
     pub stages: Vec<StageView>,
 }
 
-/// How far the dead letters of a lane have been sent.
+/// How far the dead letters of a lane and table have been sent.
 #[derive(Debug, Clone)]
 pub struct LettersView {
+    /// The table; `_unrouted` for messages that none takes.
+    pub table: String,
     /// Their topic.
     pub topic: String,
     /// Every letter below was acknowledged; none: not known yet.
@@ -94,8 +97,18 @@ pub struct LettersView {
 
 impl LettersView {
     /// Nothing is known yet.
-    pub fn new(topic: &str) -> Self {
-        Self { topic: topic.to_owned(), position: None, sent: 0, fault: None }
+    pub fn new(table: &str, topic: &str) -> Self {
+        Self { table: table.to_owned(), topic: topic.to_owned(), position: None, sent: 0, fault: None }
+    }
+
+    /// Whether they go this way.
+    pub fn is_of(&self, route: &LetterRoute) -> bool {
+        self.table == route.table() && self.topic == route.topic()
+    }
+
+    /// Offsets below `committed`, the head of the chain, whose letters are still to be sent.
+    pub fn lag(&self, committed: Option<i64>) -> Option<i64> {
+        Some((committed? - self.position?).max(0))
     }
 }
 
@@ -161,21 +174,24 @@ impl LaneView {
             last_commit: None,
             restarts: 0,
             last_fault: None,
-            letters: None,
+            letters: Vec::new(),
             stages: Vec::new(),
         }
     }
 
-    /// Offsets that are committed and whose dead letters are still to be sent.
+    /// Offsets that are committed and of which dead letters are still to be sent, of whatever table; none while that is
+    /// not known of all, or without a dead-letter topic.
     pub fn letter_lag(&self) -> Option<i64> {
-        let position = self.letters.as_ref()?.position?;
-        self.committed.map(|committed| (committed - position).max(0))
+        let lags: Option<Vec<i64>> = self.letters.iter().map(|letters| letters.lag(self.committed)).collect();
+        lags?.into_iter().max()
     }
 
-    /// Brings the metric of [`Self::letter_lag`] up to date.
+    /// Brings the metrics of [`LettersView::lag`] up to date.
     pub(super) fn show_letter_lag(&self, lane: &TopicPartition) {
-        if let Some(lag) = self.letter_lag() {
-            metrics().set_letter_lag(lane, lag);
+        for letters in &self.letters {
+            if let Some(lag) = letters.lag(self.committed) {
+                metrics().set_letter_lag(lane, &letters.table, lag);
+            }
         }
     }
 

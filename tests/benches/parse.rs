@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use forebay::flow::parse::{Parser, ParserTable, WellFormed};
-use forebay::model::batch::{Outcome, RawBatch, RawMessage};
+use forebay::model::batch::{Outcome, Piece, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::mapping::{Column, Dtd, Kind, Limits, Mapping, Name, Precision, Step, Take, Unmapped};
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -66,14 +66,22 @@ fn counted(mapping: Mapping) -> Mapping {
 fn flattened(name: &str, seconds: f64, batches: &[Arc<RawBatch>], mappings: &[(&str, Mapping)]) {
     let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
     let messages: usize = batches.iter().map(|batch| batch.messages.len()).sum();
-    let plain = measure(seconds, batches, |batch| events(batch));
-    println!("{messages} {name} messages of {} bytes; event loop {plain:.1} MB/s", bytes / messages);
-    for (what, mapping) in mappings {
+    let parser = |(_, mapping): &(&str, Mapping)| {
         let table = ParserTable::compile(mapping).expect("the mapping compiles");
-        let mut parser = Parser::new(Arc::from(vec![table]));
-        let speed = measure(seconds, batches, |batch| rows(&mut parser, batch));
+        Parser::new(Arc::from(vec![table]))
+    };
+    let mut parsers: Vec<Parser> = mappings.iter().map(parser).collect();
+    let works = parsers.iter_mut().map(|parser| {
+        let work: Work<'_> = Box::new(|batch| rows(parser, batch));
+        work
+    });
+    let plain: Work<'_> = Box::new(|batch| events(batch));
+    let speeds = measure(seconds, batches, [plain].into_iter().chain(works).collect());
+    let plain = speeds[0];
+    println!("{messages} {name} messages of {} bytes; event loop {plain:.1} MB/s", bytes / messages);
+    for (((what, _), speed), parser) in mappings.iter().zip(&speeds[1..]).zip(&mut parsers) {
         let mut rows_made = 0;
-        let cost = counting::count(|| rows_made = rows(&mut parser, &batches[0]));
+        let cost = counting::count(|| rows_made = rows(parser, &batches[0]));
         println!("  {what}: {speed:.1} MB/s, {:.2} of the event loop", speed / plain);
         let taken = cost.allocations;
         println!("    memory taken {taken} times for {} messages and {rows_made} rows", batches[0].messages.len());
@@ -83,13 +91,13 @@ fn flattened(name: &str, seconds: f64, batches: &[Arc<RawBatch>], mappings: &[(&
 
 /// The verdict alone.
 fn well_formed(name: &str, seconds: f64, batches: &[Arc<RawBatch>]) {
-    let plain = measure(seconds, batches, |batch| events(batch));
     let mut judge = WellFormed::new(Limits::default(), Dtd::Refuse);
     let mut all = |batch: &Arc<RawBatch>| {
         let payloads = batch.messages.iter().filter_map(|message| message.payload.as_ref());
         payloads.map(|span| judge.check(batch.slice(span)).expect("the message is well-formed")).count()
     };
-    let judged = measure(seconds, batches, &mut all);
+    let speeds = measure(seconds, batches, vec![Box::new(|batch| events(batch)), Box::new(&mut all)]);
+    let (plain, judged) = (speeds[0], speeds[1]);
     let cost = counting::count(|| {
         black_box(all(&batches[0]));
     });
@@ -119,19 +127,25 @@ fn documents(folder: &FilePath) -> Vec<Vec<u8>> {
     found
 }
 
-/// The best time of each batch in several rounds, in MB/s over all: what else the machine does counts as little as can be.
-fn measure(seconds: f64, batches: &[Arc<RawBatch>], mut work: impl FnMut(&Arc<RawBatch>) -> usize) -> f64 {
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let mut best = vec![f64::INFINITY; batches.len()];
+/// Something done to a batch.
+type Work<'w> = Box<dyn FnMut(&Arc<RawBatch>) -> usize + 'w>;
+
+/// The best time of each work with each batch in several rounds, in MB/s over all: what else the machine does counts as
+/// little as can be. All works have turns in each round, so that it counts for all of them alike.
+fn measure(seconds: f64, batches: &[Arc<RawBatch>], mut works: Vec<Work<'_>>) -> Vec<f64> {
+    let end = Instant::now() + Duration::from_secs_f64(seconds * works.len() as f64);
+    let mut best = vec![vec![f64::INFINITY; batches.len()]; works.len()];
     while Instant::now() < end {
-        for (batch, best) in batches.iter().zip(&mut best) {
-            let begun = Instant::now();
-            black_box(work(batch));
-            *best = best.min(begun.elapsed().as_secs_f64());
+        for (number, batch) in batches.iter().enumerate() {
+            for (work, best) in works.iter_mut().zip(&mut best) {
+                let begun = Instant::now();
+                black_box(work(batch));
+                best[number] = best[number].min(begun.elapsed().as_secs_f64());
+            }
         }
     }
     let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
-    bytes as f64 / best.iter().sum::<f64>() / 1e6
+    best.iter().map(|best| bytes as f64 / best.iter().sum::<f64>() / 1e6).collect()
 }
 
 fn rows(parser: &mut Parser, batch: &Arc<RawBatch>) -> usize {
@@ -188,6 +202,7 @@ fn gather(number: usize, payloads: &[Vec<u8>]) -> Arc<RawBatch> {
         source: TopicPartition::new("library", 0),
         generation: 0,
         seq: number as u64,
+        piece: Piece::WHOLE,
         slot: None,
         range: OffsetRange::new(first, first + payloads.len() as i64).expect("a range"),
         permit: MemoryBudget::new(u64::MAX).take(bytes.len() as u64),

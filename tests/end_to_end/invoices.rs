@@ -99,4 +99,24 @@ fn examples_are_equal(site: &Site, files: &[PathBuf], offsets: &[i64]) {
     let arguments = ["--json", "show", "quarantine.invoices", "--columns", "violations", "--where"];
     let order = site.ok(&[&arguments[..], &[&format!("kafka_offset={order}")]].concat()).json();
     assert_eq!(order["violations"][0]["code"], "shape.root", "{order}");
+    only_what_is_no_invoice_is_refused(site, files, offsets);
+}
+
+/// What is in quarantine is another document than an invoice, or of 1967: a date before `date_min`, which is 1970 where
+/// the table does not say otherwise.
+fn only_what_is_no_invoice_is_refused(site: &Site, files: &[PathBuf], offsets: &[i64]) {
+    let refused = site.ok(&["--json", "show", "quarantine.invoices", "--limit", "100000"]).out;
+    let mut dated = Vec::new();
+    for line in refused.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let at = offsets.iter().position(|offset| line["kafka_offset"] == *offset).unwrap();
+        let first = &line["violations"][0];
+        if first["code"] == "rule.date" {
+            assert_eq!(first["path"], "/Invoice/cbc:IssueDate", "{line}");
+            dated.push(file_name(&files[at]));
+        } else {
+            assert_eq!(first["code"], "shape.root", "{}: {line}", file_name(&files[at]));
+        }
+    }
+    assert_eq!(dated, ["CENBII-Invoice-maximal.xml"]);
 }

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bad_input;
+mod carried;
+mod hostile;
 mod invoices;
 mod lake;
 mod letters;

@@ -42,6 +42,8 @@ pub(crate) struct Recipe {
     pub(crate) kafka: &'static str,
     /// Lines before the tables, with their own section headings.
     pub(crate) sections: &'static str,
+    /// `limits.memory`.
+    pub(crate) memory: &'static str,
     /// Lines of `[table.raw]` of the books.
     pub(crate) raw: &'static str,
     /// In place of `topics = […]` of the books.
@@ -57,6 +59,7 @@ impl Default for Recipe {
             group: None,
             kafka: "",
             sections: "",
+            memory: "64MiB",
             raw: "roll_age = \"500ms\"",
             topics: None,
             tables: String::new(),
@@ -94,7 +97,7 @@ impl Site {
     }
 
     fn configuration(&self, recipe: &Recipe, group: &str) -> String {
-        let Recipe { kafka, sections, raw, tables, .. } = recipe;
+        let Recipe { kafka, sections, memory, raw, tables, .. } = recipe;
         let (dir, root, servers) = (self.dir.display(), &self.root, &self.stack.kafka);
         let books = mapping("books.toml");
         let topics = recipe.topics.clone().unwrap_or_else(|| format!("topics = [\"{}\"]", self.topic));
@@ -115,7 +118,7 @@ socket = "{dir}/control.sock"
 dir = "{dir}/logs"
 
 [limits]
-memory = "64MiB"
+memory = "{memory}"
 spool = {{ dir = "{dir}/spool", size = "1GiB" }}
 
 {sections}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use forebay::config::mapping;
 use forebay::flow::parse::{Parser, ParserTable, WellFormed};
-use forebay::model::batch::{Outcome, RawBatch, RawMessage};
+use forebay::model::batch::{Outcome, Piece, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::mapping::{Dtd, Limits, Lineage};
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -252,6 +252,7 @@ impl Target for Rows {
             source: TopicPartition::new("library", 0),
             generation: 0,
             seq: 0,
+            piece: Piece::WHOLE,
             slot: None,
             range: OffsetRange::new(0, 1).unwrap(),
             permit: MemoryBudget::new(u64::MAX).take(input.len() as u64),

@@ -1,11 +1,12 @@
 //! Documents that nobody would write, by the hundred.
 
 use proptest::prelude::*;
+use serde_json::Value;
 
 use super::{assert_takes, infer};
 
 /// A value as documents have it: of every form, and of none.
-fn value() -> impl Strategy<Value = String> {
+pub(crate) fn value() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
         "-?[0-9]{1,22}(\\.[0-9]{1,20})?",
@@ -20,7 +21,7 @@ fn value() -> impl Strategy<Value = String> {
     ]
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\n', "&#10;")
 }
 
@@ -78,6 +79,28 @@ fn documents(is_mixed: bool) -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(document, 1..5)
 }
 
+/// Paths, as `--row` takes them, of what a mapping makes child tables and lists of, to any depth.
+fn repeated(program: &super::oracle::Mapping, table: &Value, above: &str) -> Vec<String> {
+    let all = |key: &str| table.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    let written = |path: &str| {
+        let steps = path.split('/').map(|step| match step.split_once(':') {
+            Some((prefix, local)) => format!("{{{}}}{local}", program.document["namespaces"][prefix].as_str().unwrap()),
+            None => format!("{{}}{step}"),
+        });
+        format!("{above}{}", steps.collect::<Vec<_>>().join("/"))
+    };
+    let mut found = Vec::new();
+    for list in all("column").iter().filter(|column| column.get("repeat").is_some_and(|repeat| repeat == "list")) {
+        found.push(written(list["path"].as_str().unwrap()));
+    }
+    for child in all("child") {
+        let rows = written(child["rows"].as_str().unwrap());
+        found.extend(repeated(program, &child, &format!("{rows}/")));
+        found.push(rows);
+    }
+    found
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
@@ -92,15 +115,9 @@ proptest! {
         // Any element that a document has below its root may be the row.
         let whole = infer(None, &documents, Some("."));
         let program = super::oracle::Mapping::read(&whole);
-        let children = program.document.get("child").and_then(|all| all.as_array()).cloned().unwrap_or_default();
-        if !children.is_empty() {
-            let rows = children[choice.index(children.len())]["rows"].as_str().unwrap().to_owned();
-            let steps = rows.split('/').map(|step| match step.split_once(':') {
-                Some((prefix, local)) => format!("{{{}}}{local}", program.document["namespaces"][prefix].as_str().unwrap()),
-                None => format!("{{}}{step}"),
-            });
-            let rows = steps.collect::<Vec<_>>().join("/");
-            assert_takes(&infer(None, &documents, Some(&rows)), &documents, true);
+        let rows = repeated(&program, &program.document, "");
+        if !rows.is_empty() {
+            assert_takes(&infer(None, &documents, Some(&rows[choice.index(rows.len())])), &documents, true);
         }
     }
 
@@ -110,7 +127,7 @@ proptest! {
         let _verdict = samples.add("bytes", &bytes);
         if samples.add("text", text.as_bytes()).is_ok() {
             let mapping = samples.mapping(&forebay::infer::RowChoice::Proposed).unwrap();
-            super::oracle::Mapping::read(&mapping);
+            super::assert_takes(&mapping, &[text], true);
         }
     }
 }

@@ -1,12 +1,14 @@
 //! `forebay infer`: whatever documents it is given, the mapping it writes takes each of them.
 //!
-//! A mapping is carried out here by a second, plain reading of the mapping language (`oracle`), so that the promise is
-//! checked for every key that is written.
+//! A mapping is carried out here by the daemon's own parser (`reader`) and by a second, plain reading of the mapping
+//! language (`oracle`), which also sees what no column takes.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod command;
+mod declared;
 mod generated;
+mod hostile;
 mod oracle;
 mod reader;
 mod real;
@@ -26,6 +28,7 @@ fn infer(schema: Option<Schema>, documents: &[impl AsRef<[u8]>], row: Option<&st
 
 /// That a mapping takes every document, and, where it should, every value in them.
 fn assert_takes(mapping: &str, documents: &[impl AsRef<[u8]>], is_whole: bool) {
+    reader::assert_takes(mapping, documents);
     let program = oracle::Mapping::read(mapping);
     for document in documents {
         let text = oracle::text(document.as_ref());

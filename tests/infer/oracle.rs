@@ -174,6 +174,9 @@ impl Mapping {
                 "{key}"
             );
         }
+        for prefix in namespaces.keys() {
+            assert!(text.contains(&format!("{prefix}:")), "{prefix} is of no use\n{text}");
+        }
         let mut tables = BTreeSet::new();
         check_table(&document, &mut tables);
         Self { document, namespaces }
@@ -199,11 +202,18 @@ impl Mapping {
         {
             verdict.violations.push(format!("root {:?} is not {expected}", root.name));
         }
-        let groups: Vec<Vec<Name>> = match message.get("rows") {
+        let paths: Vec<Vec<Name>> = match message.get("rows") {
             None => Vec::new(),
             Some(Value::String(path)) => vec![self.steps(path)],
             Some(many) => many.as_array().unwrap().iter().map(|path| self.steps(path.as_str().unwrap())).collect(),
         };
+        // Each path is written from the root and taken from the one before.
+        let mut groups: Vec<Vec<Name>> = Vec::new();
+        for path in &paths {
+            let before = groups.iter().map(Vec::len).sum::<usize>();
+            assert_eq!(path[..before], groups.concat()[..]);
+            groups.push(path[before..].to_vec());
+        }
         let mut chains: Vec<Vec<&Element>> = vec![vec![root]];
         let mut complete = Vec::new();
         for (index, group) in groups.iter().enumerate() {
@@ -292,6 +302,15 @@ impl Mapping {
         let repeat = column.get("repeat").and_then(Value::as_str);
         let values: Vec<String> = match take {
             _ if repeat == Some("count") => return,
+            _ if kind == "list<struct>" => {
+                assert_eq!(repeat, Some("list"));
+                for element in found {
+                    for field in column["field"].as_array().unwrap() {
+                        self.column(field, field["path"].as_str().unwrap(), &[element], verdict);
+                    }
+                }
+                return;
+            }
             _ if kind.contains("xml") => {
                 found.iter().for_each(|element| element.take_all());
                 found.iter().map(|_| "<x/>".to_owned()).collect()
@@ -381,7 +400,7 @@ fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
         "timestamp_ntz" => is(&format!("{DAY}T{CLOCK}{}", fraction(6))) && is_day(),
         "timestamp_ntz(ns)" => is(&format!("{DAY}T{CLOCK}{}", fraction(9))) && is_day(),
         "binary(hex)" => is("(?:[0-9A-Fa-f]{2})*"),
-        "binary(base64)" => is(r"[A-Za-z0-9+/=\s]*"),
+        "binary" => is(r"[A-Za-z0-9+/=\s]*"),
         decimal => {
             let (precision, scale) = decimal
                 .strip_prefix("decimal(")
@@ -423,9 +442,10 @@ fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
     rules.iter().find(|(_, is_kept)| !is_kept).map_or(Ok(()), |(rule, _)| Err((*rule).to_owned()))
 }
 
-/// Names and keys of a table and of those below it.
-fn check_table(table: &Value, tables: &mut BTreeSet<String>) {
-    const KEYS: [&str; 13] = [
+/// Names and keys of columns, or of the fields of a struct.
+fn check_columns(columns: &Value) {
+    const KEYS: [&str; 14] = [
+        "field",
         "name",
         "path",
         "type",
@@ -441,12 +461,20 @@ fn check_table(table: &Value, tables: &mut BTreeSet<String>) {
         "default",
     ];
     let mut names = BTreeSet::new();
-    for column in table["column"].as_array().unwrap() {
+    for column in columns.as_array().unwrap() {
         let name = column["name"].as_str().unwrap();
         assert!(matches("[A-Za-z_][A-Za-z0-9_]{0,127}", name), "{name:?}");
         assert!(names.insert(name.to_ascii_lowercase()), "{name:?} stands twice");
         assert!(column.as_object().unwrap().keys().all(|key| KEYS.contains(&key.as_str())), "{column}");
+        if let Some(fields) = column.get("field") {
+            check_columns(fields);
+        }
     }
+}
+
+/// Names and keys of a table and of those below it.
+fn check_table(table: &Value, tables: &mut BTreeSet<String>) {
+    check_columns(&table["column"]);
     for child in table.get("child").and_then(Value::as_array).into_iter().flatten() {
         let name = child["name"].as_str().unwrap();
         assert!(matches("[a-z][a-z0-9_]{0,127}", name), "{name:?}");

@@ -1,11 +1,12 @@
-//! Real documents: UBL and ISO 20022 messages of `$FOREBAY_MESSAGES`, if that is set.
+//! Real documents: UBL and ISO 20022 messages of `$FOREBAY_MESSAGES`, and the schemas of `$FOREBAY_SCHEMAS` (a folder of
+//! `.xsd` files), if those are set.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use forebay::infer::{RowChoice, Samples};
+use forebay::infer::{RowChoice, Samples, Schema};
 
-use super::{assert_takes, infer, oracle};
+use super::{assert_takes, infer, oracle, reader};
 
 /// Every document that can be read, by its root.
 pub(crate) fn documents() -> BTreeMap<String, Vec<Vec<u8>>> {
@@ -56,4 +57,40 @@ fn all_of_them_together_are_taken_by_one() {
         }
         assert_eq!(samples.mapping(&RowChoice::Proposed).unwrap(), mapping, "the same documents, the same mapping");
     }
+}
+
+#[test]
+fn documents_are_taken_with_their_schemas_too() {
+    let Some(folder) = std::env::var_os("FOREBAY_SCHEMAS") else {
+        eprintln!("LEFT OUT: real documents with their schemas; set FOREBAY_SCHEMAS to a folder of .xsd files");
+        return;
+    };
+    let all = documents();
+    let (mut schemas, mut taken) = (0, 0);
+    for file in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if file.extension().is_none_or(|extension| extension != "xsd") {
+            continue;
+        }
+        // One with a document type definition of its own is not read.
+        if Schema::load(&file).is_err() {
+            continue;
+        }
+        schemas += 1;
+        let load = || Schema::load(&file).unwrap();
+        if let Ok(mapping) = Samples::new(Some(load())).mapping(&RowChoice::Proposed) {
+            reader::assert_takes(&mapping, &[] as &[&[u8]]);
+        }
+        for same in all.values() {
+            if infer(Some(load()), &same[..1], None).contains("the schema does not declare the root") {
+                continue;
+            }
+            taken += same.len();
+            assert_takes(&infer(Some(load()), same, None), same, true);
+            assert_takes(&infer(Some(load()), same, Some(".")), same, true);
+            for one in same {
+                assert_takes(&infer(Some(load()), &[one], None), &[one], true);
+            }
+        }
+    }
+    println!("{taken} documents with their schemas, of {schemas}");
 }

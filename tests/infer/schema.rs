@@ -95,7 +95,7 @@ fn order() -> Schema {
 }
 
 /// A small schema around one declaration within the root's sequence.
-fn around(declaration: &str, attributes: &str) -> Schema {
+pub(crate) fn around(declaration: &str, attributes: &str) -> Schema {
     let text = format!(
         "<xs:schema xmlns:xs=\"http://www.w3.org/2001/XMLSchema\"><xs:element name=\"r\"><xs:complexType>\
          <xs:sequence>{declaration}</xs:sequence>{attributes}</xs:complexType></xs:element></xs:schema>"
@@ -142,7 +142,7 @@ fn a_schema_alone_gives_types_rules_and_tables() {
             "path = \"t:price/@currency\"; type = \"string\"; enum = [\"EUR\", \"CHF\"]; required = true",
         ),
         ("discount", "path = \"t:discount\"; type = \"decimal(38,18)\""),
-        ("picture", "path = \"t:picture\"; type = \"binary(base64)\""),
+        ("picture", "path = \"t:picture\"; type = \"binary\""),
         ("no", "path = \"@no\"; type = \"int16\"; required = true"),
         ("size", "path = \"@size\"; type = \"int32\"; min = 1; max = 99"),
         ("part_name", "path = \"t:part/t:name\"; type = \"string\""),
@@ -203,8 +203,8 @@ fn samples_that_break_the_schema_are_taken_and_told() {
         <xs:element name='c' maxOccurs='9'><xs:simpleType><xs:restriction base='xs:string'><xs:enumeration value='a'/></xs:restriction></xs:simpleType></xs:element>\
         <xs:element name='m' maxOccurs='9'><xs:simpleType><xs:restriction base='xs:int'><xs:maxInclusive value='9'/></xs:restriction></xs:simpleType></xs:element>\
         <xs:element name='l' maxOccurs='9'><xs:simpleType><xs:restriction base='xs:string'><xs:maxLength value='2'/><xs:pattern value='x*'/></xs:restriction></xs:simpleType></xs:element>\
-        <xs:element name='t' type='xs:dateTime'/><xs:element name='must' type='xs:int'/><xs:element name='once' type='xs:int'/>";
-    let sample = "<r><n>1</n><n>x</n><c>b</c><m>10</m><m>3</m><l>xxx</l><l>y</l><t>2026-10-15T10:00:00</t><once>1</once><once>2</once><more>7</more></r>";
+        <xs:element name='t' type='xs:dateTime'/><xs:element name='u' type='xs:dateTime' maxOccurs='9'/><xs:element name='must' type='xs:int'/><xs:element name='once' type='xs:int'/>";
+    let sample = "<r><n>1</n><n>x</n><c>b</c><m>10</m><m>3</m><l>xxx</l><l>y</l><t>2026-10-15T10:00:00</t><u>2026-10-15T10:00:00</u><u>2026-10-15T10:00:00Z</u><once>1</once><once>2</once><more>7</more></r>";
     let mapping = infer(Some(around(declared, "")), &[sample], None);
     assert_takes(&mapping, &[sample], true);
     for (name, keys, said) in [
@@ -224,7 +224,8 @@ fn samples_that_break_the_schema_are_taken_and_told() {
             "conflict: 1 samples break the schema's max = 9, such as \"10\"",
         ),
         ("l", "path = \"l\"; type = \"list<string>\"; repeat = \"list\"", "break the schema's max_length = 2"),
-        ("t", "path = \"t\"; type = \"timestamp_ntz\"; required = true", "conflict: the schema says timestamp"),
+        ("t", "path = \"t\"; type = \"timestamp_ntz\"; required = true", "leaves open whether it has a zone"),
+        ("u", "path = \"u\"; type = \"list<string>\"; repeat = \"list\"", "conflict: the schema says timestamp"),
         ("must", "path = \"must\"; type = \"int32\"", "conflict: the schema requires it, and 1 samples have none"),
         ("once", "path = \"once\"; type = \"list<int32>\"; repeat = \"list\"", "repeats: up to 2 in one r"),
         ("more", "path = \"more\"; type = \"int64\"", "not in the schema"),
@@ -236,6 +237,20 @@ fn samples_that_break_the_schema_are_taken_and_told() {
     assert!(mapping.contains("# Conflicts in: "), "{mapping}");
     let stranger = infer(Some(around(declared, "")), &["<other><a>1</a></other>"], None);
     assert!(stranger.contains("conflict: the schema does not declare the root other"), "{stranger}");
+}
+
+#[test]
+fn a_blank_text_is_null_where_the_schema_takes_white_space_away() {
+    let declared = "<xs:element name='a' type='xs:token'/><xs:element name='b' type='xs:duration'/><xs:element name='c' type='xs:string'/>";
+    let sample = "<r><a> </a><b>\n</b><c> </c></r>";
+    let mapping = infer(Some(around(declared, "")), &[sample], None);
+    assert_takes(&mapping, &[sample], true);
+    for name in ["a", "b"] {
+        let (keys, comments) = column(&mapping, name);
+        assert!(!keys.contains("required") && comments.contains("null 100.0 %"), "{keys} {comments}");
+        assert!(comments.contains("conflict: the schema requires it, and 1 samples have none"), "{comments}");
+    }
+    assert!(column(&mapping, "c").0.ends_with("required = true"), "{mapping}");
 }
 
 #[test]
@@ -278,7 +293,7 @@ fn every_built_in_type_has_its_counterpart() {
         ("dateTime", "timestamp"),
         ("dateTimeStamp", "timestamp"),
         ("hexBinary", "binary(hex)"),
-        ("base64Binary", "binary(base64)"),
+        ("base64Binary", "binary"),
         ("gYear", "string"),
         ("duration", "string"),
         ("anySimpleType", "string"),
@@ -304,6 +319,39 @@ fn every_built_in_type_has_its_counterpart() {
         );
         let mapping = Samples::new(Some(around(&simple, ""))).mapping(&RowChoice::Proposed).unwrap();
         assert!(column(&mapping, "v").0.contains(&format!("type = \"{kind}\"")), "{facets}: {mapping}");
+    }
+}
+
+#[test]
+fn types_that_extend_another_are_taken_in() {
+    let text = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'><xs:element name='r'><xs:complexType><xs:sequence>\
+        <xs:element name='v' type='Vehicle'/></xs:sequence></xs:complexType></xs:element>\
+        <xs:complexType name='Vehicle' abstract='true'><xs:sequence><xs:element name='plate' type='xs:token'/></xs:sequence></xs:complexType>\
+        <xs:complexType name='Car'><xs:complexContent><xs:extension base='Vehicle'><xs:sequence><xs:element name='doors' type='xs:byte'/></xs:sequence>\
+        <xs:attribute name='fuel' use='required' type='xs:string'/></xs:extension></xs:complexContent></xs:complexType>\
+        <xs:complexType name='Van'><xs:complexContent><xs:extension base='Car'><xs:sequence><xs:element name='load' type='xs:int' maxOccurs='9'/></xs:sequence>\
+        </xs:extension></xs:complexContent></xs:complexType></xs:schema>";
+    let load = || schema(&[("v.xsd", text)]);
+    let sample = "<r xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'><v xsi:type='Car' fuel='gas'><plate>A 1</plate><doors>4</doors></v></r>";
+    let alone = Samples::new(Some(load())).mapping(&RowChoice::Proposed).unwrap();
+    let both = infer(Some(load()), &[sample], None);
+    assert_takes(&both, &[sample, "<r><v><plate>B 2</plate></v></r>"], true);
+    for mapping in [&alone, &both] {
+        for (name, keys, said) in [
+            ("v_plate", "path = \"v/plate\"; type = \"string\"; trim = \"collapse\"; required = true", ""),
+            ("v_doors", "path = \"v/doors\"; type = \"int8\"", "of the type Car"),
+            ("v_fuel", "path = \"v/@fuel\"; type = \"string\"", "of the type Car"),
+            ("v_load", "path = \"v/load\"; type = \"list<int32>\"; repeat = \"list\"", "of the type Van"),
+            (
+                "v_type",
+                "path = \"v/@xsi:type\"; type = \"string\"; trim = \"collapse\"",
+                "extend the one here: Car, Van",
+            ),
+        ] {
+            let (found, comments) = column(mapping, name);
+            assert_eq!(found, keys, "{name}");
+            assert!(comments.contains(said), "{name}: {comments}");
+        }
     }
 }
 

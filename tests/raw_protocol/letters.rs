@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use forebay::lake::names::UNROUTED;
 use forebay::lake::{LakeError, LaneLedger, LetterBox};
 use forebay::storage::faulty::{FaultyStorage, Injected};
 use forebay::storage::{Kind, Storage};
@@ -11,26 +12,72 @@ use proptest::prelude::*;
 
 use super::behaviour::order;
 use super::faulty;
-use super::world::{END, UNDO, World};
+use super::world::{END, START, UNDO, World};
 
 const TABLE: &str = "books";
 const TOPIC: &str = "dead";
 
-/// The dead-letter topic: the quarantine files whose letters it has acknowledged, with repeats.
-#[derive(Default)]
-struct Topic(Mutex<Vec<String>>);
+/// A dead-letter topic: the quarantine files whose letters it has acknowledged, with repeats.
+struct Topic {
+    table: &'static str,
+    sent: Mutex<Vec<String>>,
+}
+
+impl Default for Topic {
+    fn default() -> Self {
+        Self::of(TABLE)
+    }
+}
+
+/// Each with its own position: the topic of a table, and that of what no table takes.
+struct Topics([Topic; 2]);
+
+impl Topics {
+    fn new() -> Self {
+        Self([Topic::of(TABLE), Topic::of(UNROUTED)])
+    }
+
+    fn deliver(&self, world: &World, lane: &LaneLedger, intervals: usize) -> Result<(), LakeError> {
+        self.0.iter().try_for_each(|topic| topic.deliver(world, lane, intervals))
+    }
+
+    fn check(&self, world: &World, lane: &LaneLedger) -> Result<(), String> {
+        self.0.iter().try_for_each(|topic| topic.check(world, lane))
+    }
+}
+
+/// A world in which some messages fail that no table takes.
+fn world() -> World {
+    let mut world = World::new();
+    world.has_nobodys = true;
+    world
+}
 
 impl Topic {
+    fn of(table: &'static str) -> Self {
+        Self { table, sent: Mutex::default() }
+    }
+
+    /// Where the quarantine of its table lies.
+    fn dir(&self) -> String {
+        format!("quarantine/{}", self.table)
+    }
+
+    fn open(&self, lane: &LaneLedger) -> Result<LetterBox, LakeError> {
+        LetterBox::open(lane.letters(self.table, TOPIC))
+    }
+
     /// What a daemon does after a commit: send what is unsent, at most so many intervals, and mark how far it came.
     fn deliver(&self, world: &World, lane: &LaneLedger, intervals: usize) -> Result<(), LakeError> {
-        let mut letters = LetterBox::open(lane.letters(TABLE, TOPIC))?;
+        let mut letters = self.open(lane)?;
         for interval in letters.unsent()?.iter().take(intervals) {
             for (path, file) in letters.files_of(interval)? {
                 let ledgers = world.memory.files("ledger");
                 assert!(ledgers.contains_key(interval.path.as_str()), "{path} is sent and was never committed");
                 let there = world.memory.files("quarantine");
                 assert_eq!(there[path.as_str()].len() as u64, file.bytes, "{path} is what the ledger says");
-                self.0.lock().unwrap().push(path.as_str().to_owned());
+                assert!(path.as_str().starts_with(&self.dir()), "{path} goes to the topic of another table");
+                self.sent.lock().unwrap().push(path.as_str().to_owned());
             }
             letters.passed(interval);
             letters.mark()?;
@@ -40,11 +87,11 @@ impl Topic {
 
     /// Everything in quarantine was sent, and whoever comes next knows it.
     fn check(&self, world: &World, lane: &LaneLedger) -> Result<(), String> {
-        let sent: BTreeSet<String> = self.0.lock().unwrap().iter().cloned().collect();
-        if let Some(missing) = world.memory.files("quarantine").keys().find(|path| !sent.contains(*path)) {
+        let sent: BTreeSet<String> = self.sent.lock().unwrap().iter().cloned().collect();
+        if let Some(missing) = world.memory.files(&self.dir()).keys().find(|path| !sent.contains(*path)) {
             return Err(format!("{missing} was never sent; sent: {sent:?}"));
         }
-        let letters = LetterBox::open(lane.letters(TABLE, TOPIC)).map_err(|error| error.to_string())?;
+        let letters = self.open(lane).map_err(|error| error.to_string())?;
         let unsent = letters.unsent().map_err(|error| error.to_string())?;
         match unsent.first() {
             None if letters.position() == lane.head() => Ok(()),
@@ -53,7 +100,7 @@ impl Topic {
     }
 
     fn len(&self) -> usize {
-        self.0.lock().unwrap().len()
+        self.sent.lock().unwrap().len()
     }
 }
 
@@ -62,7 +109,7 @@ fn clean(world: &World) -> Arc<dyn Storage> {
 }
 
 /// Commits, letters, a rewind, a promise to read again, an undo: everything that moves the position either way.
-fn script(world: &World, storage: &Arc<dyn Storage>, topic: &Topic) -> Result<(), LakeError> {
+fn script(world: &World, storage: &Arc<dyn Storage>, topic: &Topics) -> Result<(), LakeError> {
     let mut lane = world.acquire(storage, "first")?;
     world.commit_next_on(&mut lane, 2, "first")?;
     topic.deliver(world, &lane, 9)?;
@@ -74,13 +121,21 @@ fn script(world: &World, storage: &Arc<dyn Storage>, topic: &Topic) -> Result<()
     world.commit_next_on(&mut lane, 1, "again")?;
     topic.deliver(world, &lane, 9)?;
     lane.undo(UNDO)?;
+    topic.deliver(world, &lane, 9)?;
+    // Somebody revises what was sent, and dies before he has sent all of it again.
+    let mut lane = world.acquire(storage, "second")?;
+    let head = lane.head();
+    world.revise(&mut lane, 0, head, "second")?;
+    topic.deliver(world, &lane, 1)?;
+    let mut lane = world.acquire(storage, "third")?;
+    world.commit_next_on(&mut lane, 1, "third")?;
     topic.deliver(world, &lane, 9)
 }
 
 /// The script on a storage with faults, then another owner on a sound one: reads to the end, sends what is left.
 fn run(name: &str, prepare: impl FnOnce(&FaultyStorage)) {
-    let world = Arc::new(World::new());
-    let topic = Topic::default();
+    let world = Arc::new(world());
+    let topic = Topics::new();
     let (faulty, storage) = faulty(&world);
     prepare(&faulty);
     let outcome = script(&world, &storage, &topic);
@@ -95,9 +150,9 @@ fn run(name: &str, prepare: impl FnOnce(&FaultyStorage)) {
 }
 
 fn calls() -> (u64, u64) {
-    let world = Arc::new(World::new());
+    let world = Arc::new(world());
     let (faulty, storage) = faulty(&world);
-    script(&world, &storage, &Topic::default()).unwrap();
+    script(&world, &storage, &Topics::new()).unwrap();
     (faulty.calls(), faulty.mutations())
 }
 
@@ -158,6 +213,17 @@ fn what_is_known_to_be_sent_is_not_sent_again() {
     // Another topic has got nothing yet: it gets all that is in quarantine.
     let lane = world.acquire(&clean(&world), "d").unwrap();
     assert_eq!(LetterBox::open(lane.letters(TABLE, "elsewhere")).unwrap().unsent().unwrap().len(), 3);
+    drop(lane);
+
+    // What was revised is sent again, once.
+    let mut lane = world.acquire(&clean(&world), "e").unwrap();
+    world.revise(&mut lane, START + 3, START + 6, "e").unwrap();
+    for _ in 0..2 {
+        topic.deliver(&world, &lane, 9).unwrap();
+        topic.check(&world, &lane).unwrap();
+        assert_eq!(topic.len(), 4);
+        lane = world.acquire(&clean(&world), "f").unwrap();
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -167,6 +233,8 @@ enum Event {
     Rewind(i64),
     Undo,
     NewOwner,
+    /// A new owner that revises all before it does anything else, or some of it.
+    Revise(i64),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -176,6 +244,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (1..8_i64).prop_map(Event::Rewind),
         1 => Just(Event::Undo),
         2 => Just(Event::NewOwner),
+        2 => (1..12_i64).prop_map(Event::Revise),
     ]
 }
 
@@ -184,8 +253,8 @@ proptest! {
 
     #[test]
     fn in_any_order_of_events_all_of_quarantine_is_sent(events in proptest::collection::vec(event(), 1..16)) {
-        let world = World::new();
-        let topic = Topic::default();
+        let world = world();
+        let topic = Topics::new();
         let mut lane = world.acquire(&clean(&world), "a").unwrap();
         for event in events {
             match event {
@@ -195,6 +264,11 @@ proptest! {
                 Event::Rewind(back) => drop(lane.rewind(order(lane.head() - back))),
                 Event::Undo => drop(lane.undo(UNDO)),
                 Event::NewOwner => lane = world.acquire(&clean(&world), "b").unwrap(),
+                Event::Revise(back) => {
+                    lane = world.acquire(&clean(&world), "c").unwrap();
+                    let head = lane.head();
+                    world.revise(&mut lane, head - back, head, "c").unwrap();
+                }
             }
         }
         topic.deliver(&world, &lane, 99).unwrap();

@@ -12,6 +12,7 @@ use forebay::lake::chain::{LedgerFile, read_chain};
 use forebay::lake::fence::Owner;
 use forebay::lake::footer::Zone;
 use forebay::lake::ledger::{LedgerWriter, Spooled};
+use forebay::lake::names::UNROUTED;
 use forebay::lake::{
     Committed, LakeError, LaneLedger, PendingInterval, RewindOrder, SpooledData, StartPosition, UndoOrder, acquire,
 };
@@ -48,6 +49,8 @@ pub(crate) struct World {
     first: First,
     /// Whether every good message has rows of a child table too.
     has_children: bool,
+    /// Whether every other broken message is one that no table takes.
+    pub(crate) has_nobodys: bool,
 }
 
 struct Spool {
@@ -116,6 +119,7 @@ impl World {
             latest: Latest::new(),
             first: First::Nothing,
             has_children: false,
+            has_nobodys: false,
         }
     }
 
@@ -138,6 +142,7 @@ impl World {
             latest: Latest(AtomicU64::new(self.latest.0.load(Ordering::SeqCst))),
             first: self.first,
             has_children: self.has_children,
+            has_nobodys: self.has_nobodys,
         }
     }
 
@@ -223,7 +228,7 @@ impl World {
                 offset,
                 timestamp_us: Some(offset),
                 outcome: if is_good { Outcome::Rows } else { Outcome::Quarantined },
-                table: Some(0),
+                table: (is_good || !self.is_nobodys(offset)).then_some(0),
                 rows: u32::from(is_good),
                 code: (!is_good).then_some(Code::XML_EMPTY),
             };
@@ -234,14 +239,21 @@ impl World {
             let file = self.spool(&format!("{by}: {}", "chapter ".repeat(good.len())), 2 * good.len() as u64);
             data.push(SpooledData { zone: Zone::Raw, table: "chapters".into(), file });
         }
-        for (zone, offsets) in [(Zone::Raw, good), (Zone::Quarantine, bad)] {
+        let (nobodys, bad): (Vec<i64>, Vec<i64>) = bad.into_iter().partition(|offset| self.is_nobodys(*offset));
+        let files =
+            [(Zone::Raw, "books", good), (Zone::Quarantine, "books", bad), (Zone::Quarantine, UNROUTED, nobodys)];
+        for (zone, table, offsets) in files {
             if !offsets.is_empty() {
                 let content = format!("{by}: {offsets:?}");
                 let file = self.spool(&content, offsets.len() as u64);
-                data.push(SpooledData { zone, table: "books".into(), file });
+                data.push(SpooledData { zone, table: table.into(), file });
             }
         }
         PendingInterval::new(OffsetRange::new(from, to).unwrap(), ledger, data, Vec::new())
+    }
+
+    fn is_nobodys(&self, offset: i64) -> bool {
+        self.has_nobodys && offset % 2 == 0
     }
 
     /// Commits the next `len` messages to the lake in memory.

@@ -8,7 +8,7 @@ use forebay::lake::chain::read_chain;
 use forebay::lake::footer::{Zone, read_footer};
 use forebay::model::batch::{DeadLetter, LedgerRow, Outcome, ValidBatch};
 use forebay::model::budget::MemoryBudget;
-use forebay::model::mapping::{Kind, OnBadMessage};
+use forebay::model::mapping::{Kind, Mapping, OnBadMessage};
 use forebay::model::table::Table;
 use forebay::model::violation::{Code, Violation};
 
@@ -53,6 +53,49 @@ fn what_is_good_now_reaches_raw_and_what_is_bad_stays() {
     assert_eq!(world.memory.files("raw"), files, "a second time there is nothing to do");
     let state = read_chain(&*world.storage(), &world.source).unwrap();
     assert_eq!(state.revisions.len(), 1);
+}
+
+#[test]
+fn keys_and_headers_go_with_the_rows_of_messages_that_are_good_now() {
+    let carrying = |mut mapping: Mapping| {
+        (mapping.lineage.key, mapping.lineage.headers) = (Some("kafka_key".into()), Some("kafka_headers".into()));
+        mapping
+    };
+    for before in [strict(), carrying(strict())] {
+        let had_them = before.lineage.key.is_some();
+        let world = World::new();
+        world.commit(&before, &[one(GOOD), one(NO_PRICE)]);
+        let quarantined = world.rows(Zone::Quarantine);
+        world.requeue(&carrying(lenient()), &everything());
+        let rows = world.rows(Zone::Raw);
+        assert_eq!((rows.len(), world.rows(Zone::Quarantine).len()), (2, 0));
+        for same in ["kafka_key", "kafka_headers"] {
+            assert_eq!(rows[0].contains_key(same), had_them, "an old row has what it was written with");
+            assert_eq!(rows[1][same], quarantined[0][same]);
+        }
+    }
+}
+
+#[test]
+fn the_columns_of_forebay_may_have_other_names() {
+    let renamed = |mut mapping: Mapping, offset: &str| {
+        mapping.lineage.names[2] = offset.into();
+        mapping.lineage.names[4] = "n".into();
+        mapping
+    };
+    let world = World::new();
+    let sent = [library(&[GOOD, GOOD]), library(&[NO_PRICE, NO_PRICE]), one(GOOD)];
+    world.commit(&renamed(strict(), "source_offset"), &sent);
+    let files = world.memory.files("raw");
+    let clash = world.requeue(&renamed(lenient(), "moved"), &everything());
+    assert_eq!((clash.intervals, clash.skipped.len()), (0, 1), "offsets of one file are in one column: {clash:?}");
+    assert!(clash.skipped[0].contains("column moved of today's tables is not there"), "{clash:?}");
+    assert_eq!(world.memory.files("raw"), files);
+    let done = world.requeue(&renamed(lenient(), "source_offset"), &everything());
+    assert_eq!((done.tally.released, done.skipped.len()), (1, 0));
+    let places: Vec<_> =
+        world.rows(Zone::Raw).iter().map(|row| format!("{} {}", row["source_offset"], row["n"])).collect();
+    assert_eq!(places, ["0 0", "0 1", "1 0", "1 1", "2 0"], "by offset, beside the old rows");
 }
 
 #[test]
@@ -188,7 +231,8 @@ fn a_message_whose_payload_was_not_kept_stays_and_is_told() {
     let letter = |message: u32| DeadLetter { table: Some(0), message, violations: vec![violation()] };
     let permit = MemoryBudget::new(1).take(0);
     let ledger = (0..3).map(row).collect();
-    let valid = ValidBatch { raw, ledger, tables: Vec::new(), dead_letters: (0..3).map(letter).collect(), permit };
+    let valid =
+        ValidBatch { raw, ledger, tables: Vec::new(), dead_letters: (0..3).map(letter).collect(), permit, room: None };
     world.commit_valid(&tables, valid);
     let done = world.requeue(&lenient(), &everything());
     let rows = [(TABLE.to_owned(), 1)].into();

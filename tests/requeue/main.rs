@@ -5,4 +5,5 @@
 
 mod behaviour;
 mod crash;
+mod several;
 mod world;

@@ -15,7 +15,7 @@ use forebay::flow::buffer::interval::{Interval, IntervalContext};
 use forebay::flow::buffer::lake_committer::LakeCommitter;
 use forebay::flow::buffer::pressure::EncoderMemory;
 use forebay::flow::buffer::roll::RollReason;
-use forebay::flow::parse::{Parser, ParserTable};
+use forebay::flow::parse::{Parser, ParserTable, Route};
 use forebay::flow::requeue::{LaneRequeue, Requeuer, Selection, candidates, requeue_lane};
 use forebay::flow::spool::Spool;
 use forebay::flow::validate::Rules;
@@ -25,11 +25,12 @@ use forebay::lake::fence::Owner;
 use forebay::lake::footer::{Zone, read_footer};
 use forebay::lake::parquet_reader::ParquetFile;
 use forebay::lake::{LaneLedger, StartPosition, acquire};
-use forebay::model::batch::{RawBatch, RawMessage, ValidBatch};
+use forebay::model::batch::{Piece, RawBatch, RawMessage, ValidBatch};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::catalog::Catalog;
 use forebay::model::mapping::{Column, Kind, Mapping, Name, Path, Take, Trim};
 use forebay::model::offset::{OffsetRange, TopicPartition};
+use forebay::model::room::RowRoom;
 use forebay::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, Table, TopicChoice};
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::{LakePath, Storage};
@@ -71,7 +72,7 @@ fn owner() -> Owner {
     }
 }
 
-fn name(local: &str) -> Name {
+pub(crate) fn name(local: &str) -> Name {
     Name { namespace: None, local: local.into() }
 }
 
@@ -124,6 +125,23 @@ pub(crate) const NO_PRICE: &str = "<id>2</id><note>free</note>";
 pub(crate) const NO_ID: &str = "<price>9.99</price>";
 pub(crate) const BAD_ID: &str = "<id>x</id><price>9.99</price>";
 
+/// What tables there are: several, or one that takes all with this mapping.
+pub(crate) trait Configured {
+    fn tables(&self) -> Arc<[Table]>;
+}
+
+impl Configured for Mapping {
+    fn tables(&self) -> Arc<[Table]> {
+        [table(self.clone())].into()
+    }
+}
+
+impl Configured for [Table; 2] {
+    fn tables(&self) -> Arc<[Table]> {
+        self.clone().into()
+    }
+}
+
 impl World {
     pub(crate) fn new() -> Self {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
@@ -167,17 +185,28 @@ impl World {
         let messages: Vec<RawMessage> = messages.collect();
         let range = OffsetRange::new(from, from + payloads.len() as i64).unwrap();
         let permit = MemoryBudget::new(1).take(0);
-        RawBatch { source: self.source.clone(), generation: 1, seq: 0, range, bytes, messages, permit, slot: None }
+        RawBatch {
+            source: self.source.clone(),
+            generation: 1,
+            seq: 0,
+            range,
+            bytes,
+            messages,
+            permit,
+            piece: Piece::WHOLE,
+            slot: None,
+        }
     }
 
-    /// Reads messages with a mapping, and commits them as one interval.
-    pub(crate) fn commit(&self, mapping: &Mapping, payloads: &[String]) {
+    /// Reads messages as configured, and commits them as one interval.
+    pub(crate) fn commit(&self, configured: &impl Configured, payloads: &[String]) {
         let payloads: Vec<Option<String>> = payloads.iter().cloned().map(Some).collect();
-        let tables: Arc<[Table]> = [table(mapping.clone())].into();
+        let tables = configured.tables();
         let head = self.acquire(&self.storage()).unwrap().head();
         let raw = Arc::new(self.raw(head, &payloads));
         let parsers = parsers(&tables);
-        let parsed = Parser::new(Arc::clone(&parsers)).parse(&raw, Some(0)).unwrap();
+        let route = Route::of("library", &tables).unwrap();
+        let parsed = Parser::new(Arc::clone(&parsers)).parse(&raw, route).unwrap();
         let valid = Rules::new(&tables, parsers).unwrap().apply(parsed, self.clock.now()).unwrap();
         self.commit_valid(&tables, valid);
     }
@@ -197,8 +226,8 @@ impl World {
         LakeCommitter::new(ledger).commit(&mut closed).unwrap();
     }
 
-    pub(crate) fn requeuer(&self, storage: &Arc<dyn Storage>, mapping: &Mapping) -> Requeuer {
-        let tables: Arc<[Table]> = [table(mapping.clone())].into();
+    pub(crate) fn requeuer(&self, storage: &Arc<dyn Storage>, configured: &impl Configured) -> Requeuer {
+        let tables = configured.tables();
         let parser_tables = parsers(&tables);
         Requeuer {
             storage: Arc::clone(storage),
@@ -207,6 +236,7 @@ impl World {
             parser_tables,
             spool: self.spool.clone(),
             budget: MemoryBudget::new(64 << 20),
+            room: RowRoom::new(8 << 20, 1),
             encoders: EncoderMemory::new(64 << 20),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
             row_group_bytes: 1 << 20,
@@ -215,28 +245,28 @@ impl World {
     }
 
     /// What would happen.
-    pub(crate) fn preview(&self, mapping: &Mapping, selection: &Selection) -> LaneRequeue {
+    pub(crate) fn preview(&self, configured: &impl Configured, selection: &Selection) -> LaneRequeue {
         let storage = self.storage();
         let intervals = candidates(&*storage, &selection.table).unwrap().live(&*storage, &self.source).unwrap();
-        requeue_lane(&self.requeuer(&storage, mapping), &intervals, selection, None, &|| Ok(())).unwrap()
+        requeue_lane(&self.requeuer(&storage, configured), &intervals, selection, None, &|| Ok(())).unwrap()
     }
 
     /// Requeues as the lane does: in an epoch of its own.
     pub(crate) fn requeue_on(
         &self,
         storage: &Arc<dyn Storage>,
-        mapping: &Mapping,
+        configured: &impl Configured,
         selection: &Selection,
     ) -> Result<LaneRequeue, Fault> {
         let mut lane = self.acquire(storage)?;
         let intervals = candidates(&**storage, &selection.table)?.live(&**storage, &self.source)?;
-        let requeuer = self.requeuer(storage, mapping);
+        let requeuer = self.requeuer(storage, configured);
         requeue_lane(&requeuer, &intervals, selection, Some((&mut lane, "test")), &|| Ok(()))
     }
 
-    pub(crate) fn requeue(&self, mapping: &Mapping, selection: &Selection) -> LaneRequeue {
-        let planned = self.preview(mapping, selection);
-        let done = self.requeue_on(&self.storage(), mapping, selection).unwrap();
+    pub(crate) fn requeue(&self, configured: &impl Configured, selection: &Selection) -> LaneRequeue {
+        let planned = self.preview(configured, selection);
+        let done = self.requeue_on(&self.storage(), configured, selection).unwrap();
         assert_eq!(done, planned, "a preview tells what happens");
         self.audit();
         done
@@ -255,12 +285,21 @@ impl World {
         self.batches(zone).iter().flat_map(rows_of).collect()
     }
 
+    /// The same of one table.
+    pub(crate) fn rows_in(&self, zone: Zone, table: &str) -> Vec<BTreeMap<String, String>> {
+        self.batches_of(zone, |name| name == table).iter().flat_map(rows_of).collect()
+    }
+
     pub(crate) fn batches(&self, zone: Zone) -> Vec<RecordBatch> {
+        self.batches_of(zone, |_| true)
+    }
+
+    fn batches_of(&self, zone: Zone, is_meant: impl Fn(&str) -> bool) -> Vec<RecordBatch> {
         let storage = self.storage();
         let mut batches = Vec::new();
         for file in read_chain(&*storage, &self.source).unwrap().chain.live {
             let footer = read_footer(&*storage, &file.path, file.bytes).unwrap();
-            for data in footer.files.iter().filter(|data| data.zone == zone) {
+            for data in footer.files.iter().filter(|data| data.zone == zone && is_meant(&data.table)) {
                 let path = LakePath::parse(&data.path).unwrap();
                 let data = ParquetFile::open(Arc::clone(&storage), path, data.bytes).unwrap();
                 let all: Vec<usize> = (0..data.schema().fields().len()).collect();

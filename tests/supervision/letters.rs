@@ -29,17 +29,17 @@ fn settings(world: &World) -> Settings {
     settings
 }
 
-/// The keys of what is in the dead-letter topic.
-fn keys(world: &World) -> Vec<String> {
+/// The keys of what is in a dead-letter topic.
+pub(crate) fn keys(world: &World, dead: &str) -> Vec<String> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", world.sandbox.kafka.bootstrap_servers()).set("group.id", "nobody");
     let consumer: BaseConsumer = config.create().unwrap();
-    let metadata = consumer.fetch_metadata(Some(DEAD), PATIENCE).unwrap();
+    let metadata = consumer.fetch_metadata(Some(dead), PATIENCE).unwrap();
     let (mut list, mut left) = (TopicPartitionList::new(), 0);
     for partition in metadata.topics()[0].partitions() {
-        let (low, high) = consumer.fetch_watermarks(DEAD, partition.id(), PATIENCE).unwrap();
+        let (low, high) = consumer.fetch_watermarks(dead, partition.id(), PATIENCE).unwrap();
         left += high - low;
-        list.add_partition_offset(DEAD, partition.id(), Offset::Beginning).unwrap();
+        list.add_partition_offset(dead, partition.id(), Offset::Beginning).unwrap();
     }
     consumer.assign(&list).unwrap();
     let until = Instant::now() + PATIENCE;
@@ -60,7 +60,7 @@ fn expected(world: &World) -> BTreeSet<String> {
     bad.map(|((partition, offset), _)| format!("library:{partition}:{offset}")).collect()
 }
 
-fn all_sent(daemon: &Daemon) -> bool {
+pub(crate) fn all_sent(daemon: &Daemon) -> bool {
     snapshot(daemon).lanes.iter().all(|lane| lane.letter_lag() == Some(0))
 }
 
@@ -85,7 +85,7 @@ fn a_sender_that_panics_loses_no_letter_and_disturbs_no_lane() {
     let tree = snapshot(&daemon).tree;
     let node = tree.children.iter().find(|node| node.name == "LetterSender").unwrap();
     assert!(node.restarts >= 12 && node.last_fault.as_ref().unwrap().contains("on purpose"), "{node:?}");
-    let keys = keys(&world);
+    let keys = keys(&world, DEAD);
     println!("{} letters for {} messages", keys.len(), expected(&world).len());
     assert_eq!(keys.into_iter().collect::<BTreeSet<_>>(), expected(&world));
     world.finish(daemon);
@@ -113,7 +113,7 @@ fn a_drain_does_not_wait_long_for_letters_and_the_next_daemon_sends_them() {
 
     let daemon = world.sandbox.start(&settings(&world), &Options { until_caught_up: true, ..Options::default() });
     end_of(daemon).unwrap();
-    assert_eq!(keys(&world).into_iter().collect::<BTreeSet<_>>(), expected(&world), "before it ended");
+    assert_eq!(keys(&world, DEAD).into_iter().collect::<BTreeSet<_>>(), expected(&world), "before it ended");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_lane_that_stops_by_its_rule_commits_first_and_its_letters_go_on() {
     assert!(committed >= 11 && halted.generation == 1, "{committed}");
     eventually("the other lane goes on", || lane(&daemon, 1).unwrap().committed == Some(30));
     eventually("its letters are sent", || lane(&daemon, 0).unwrap().letter_lag() == Some(0));
-    assert_eq!(keys(&world).len() as i64, committed);
+    assert_eq!(keys(&world, DEAD).len() as i64, committed);
     // Each time it goes on it stops again, until all are committed.
     eventually("it is resumed until all is read", || {
         let view = lane(&daemon, 0).unwrap();
@@ -145,6 +145,6 @@ fn a_lane_that_stops_by_its_rule_commits_first_and_its_letters_go_on() {
     world.send_these(vec![book(1, "2026-10-15"), book(2, "2026-10-15")]);
     block_on(daemon.root().send(SetPaused { selection: Selection::All, is_paused: false })).unwrap();
     eventually("all letters are sent", || all_sent(&daemon));
-    assert_eq!(keys(&world).into_iter().collect::<BTreeSet<_>>(), expected(&world));
+    assert_eq!(keys(&world, DEAD).into_iter().collect::<BTreeSet<_>>(), expected(&world));
     world.finish(daemon);
 }

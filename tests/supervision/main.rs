@@ -16,5 +16,7 @@ mod lake;
 mod letters;
 mod outages;
 mod panics;
+mod pieces;
 mod reload;
+mod several;
 mod world;

@@ -8,7 +8,7 @@ use forebay::app::cells;
 use forebay::config::mapping::read_text;
 use forebay::flow::parse::{Parser, ParserTable, WellFormed};
 use forebay::flow::validate;
-use forebay::model::batch::{ParsedBatch, RawBatch, RawMessage};
+use forebay::model::batch::{ParsedBatch, Piece, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::mapping::{Dtd, Limits, Lineage, Mapping};
 use forebay::model::offset::{OffsetRange, TopicPartition};
@@ -114,6 +114,7 @@ fn raw(documents: &[Vec<u8>]) -> Arc<RawBatch> {
         seq: 0,
         range: OffsetRange::new(0, i64::try_from(documents.len()).unwrap()).unwrap(),
         permit: MemoryBudget::new(1 << 30).take(0),
+        piece: Piece::WHOLE,
         slot: None,
         bytes,
         messages,

@@ -24,7 +24,7 @@ fn lane(partition: i32, state: LaneState) -> Lane {
         buffered_rows: 60,
         last_commit_at: Some(time("2026-10-01T01:01:00Z")),
         last_fault: None,
-        dead_letters: None,
+        dead_letters: Vec::new(),
     }
 }
 
@@ -68,14 +68,14 @@ fn a_kafka_that_is_away_is_told_above_the_lanes() {
 #[test]
 fn dead_letters_that_are_behind_are_told_and_others_are_not() {
     let told = |lag, fault: Option<&str>| {
-        let topic = "dead".to_owned();
-        let letters = DeadLetters { topic, position: Some(90), lag, sent: 3, fault: fault.map(str::to_owned) };
-        let lane = Lane { dead_letters: Some(letters), ..lane(0, LaneState::Running) };
+        let (table, topic) = ("books".to_owned(), "dead".to_owned());
+        let letters = DeadLetters { table, topic, position: Some(90), lag, sent: 3, fault: fault.map(str::to_owned) };
+        let lane = Lane { dead_letters: vec![letters], ..lane(0, LaneState::Running) };
         look().lanes(&[lane]).lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
     };
     assert!(told(Some(0), None).is_empty());
-    assert_eq!(told(None, None), ["library:0 dead letters to dead: not looked at yet"]);
-    assert_eq!(told(Some(10), Some("away")), ["library:0 dead letters to dead: 10 offsets behind: away"]);
+    assert_eq!(told(None, None), ["library:0 dead letters of books to dead: not looked at yet"]);
+    assert_eq!(told(Some(10), Some("away")), ["library:0 dead letters of books to dead: 10 offsets behind: away"]);
 }
 
 #[test]

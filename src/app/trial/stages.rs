@@ -12,7 +12,7 @@ use super::input::{Batch, Payload, Taken};
 use crate::fault::Fault;
 use crate::flow::parse::{Parser, ParserTable, Route, WellFormed, parse_steadily, too_long};
 use crate::flow::validate::{self, Rules};
-use crate::model::batch::{Outcome, RawBatch, RawMessage, TableIndex, TableRows};
+use crate::model::batch::{Outcome, Piece, RawBatch, RawMessage, TableIndex, TableRows};
 use crate::model::budget::MemoryBudget;
 use crate::model::drift::{Drift, DriftPath};
 use crate::model::mapping::{Dtd, Limits, Mapping};
@@ -141,11 +141,12 @@ impl Stages {
             .ok_or_else(|| Fault::internal("try.offsets", "more messages than there are offsets"))?;
         // What bounds the memory of a trial is the size of its batches.
         let permit = MemoryBudget::new(u64::MAX).take(bytes.len() as u64);
-        let raw = RawBatch { source, generation: 0, seq: 0, range, bytes, messages, permit, slot: None };
+        let raw =
+            RawBatch { source, generation: 0, seq: 0, range, bytes, messages, permit, piece: Piece::WHOLE, slot: None };
         let raw = Arc::new(raw);
         let tables = Arc::clone(&self.tables);
         let fresh = || Parser::new(Arc::clone(&tables));
-        let parsed = parse_steadily(&mut self.parser, fresh, &raw, &Route::from(Some(0)))?;
+        let parsed = parse_steadily(&mut self.parser, fresh, &raw, &Route::from(Some(0)), None)?;
         validate::check(&parsed, from, |table| self.rules.top(table))?;
         self.drift.add(&parsed.drift);
         let valid = self.rules.apply(parsed, Timestamp::now())?;

@@ -31,11 +31,13 @@ pub struct DriftColumn {
     pub kind: String,
     /// How often it arrived.
     pub count: u64,
-    /// A value that it had, shortened.
-    pub example: String,
+    /// Distinct values that it had, shortened; a few of all.
+    pub examples: Vec<String>,
     /// A name for a column that takes it; none where many paths are counted together.
     pub column: Option<String>,
-    /// A type for it, guessed from the example.
+    /// The narrowest type that holds the examples.
     #[serde(rename = "type")]
     pub data_type: String,
+    /// What has to be said about the type.
+    pub notes: Vec<String>,
 }

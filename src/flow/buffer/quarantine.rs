@@ -14,8 +14,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::fault::Fault;
+use crate::flow::headers::HeaderColumn;
 use crate::model::batch::{DeadLetter, RawBatch, RawMessage};
-use crate::model::mapping::{LINEAGE, Mapping};
+use crate::model::mapping::{LINEAGE, Mapping, headers};
 use crate::model::table::PayloadKept;
 
 /// Payload bytes that are copied into one batch of rows; a single larger message is a batch of its own.
@@ -31,10 +32,10 @@ pub fn quarantine_schema() -> SchemaRef {
             Field::new(LINEAGE[2], DataType::Int64, false),
             Field::new(LINEAGE[3], timestamp(), true),
             Field::new("kafka_key", DataType::Binary, true),
-            Field::new("kafka_headers", list(header_fields()), false),
+            Field::new("kafka_headers", headers(), false),
             Field::new("payload", DataType::Binary, true),
             Field::new("payload_sha256", DataType::Utf8, true),
-            Field::new("violations", list(violation_fields()), false),
+            Field::new("violations", DataType::List(Arc::new(violation_item())), false),
             Field::new("mapping", DataType::Utf8, true),
             Field::new("mapping_version", DataType::Int32, true),
             Field::new("quarantined_at", timestamp(), false),
@@ -47,17 +48,9 @@ fn timestamp() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 
-fn list(fields: Fields) -> DataType {
-    DataType::List(Arc::new(element(fields)))
-}
-
-fn element(fields: Fields) -> Field {
+fn violation_item() -> Field {
     // The name that Parquet gives to the member of a list.
-    Field::new("element", DataType::Struct(fields), false)
-}
-
-fn header_fields() -> Fields {
-    vec![Field::new("name", DataType::Utf8, false), Field::new("value", DataType::Binary, true)].into()
+    Field::new("element", DataType::Struct(violation_fields()), false)
 }
 
 fn violation_fields() -> Fields {
@@ -146,7 +139,7 @@ struct Rows<'m> {
     offset: Int64Builder,
     timestamp: TimestampMicrosecondBuilder,
     key: BinaryBuilder,
-    headers: Headers,
+    headers: HeaderColumn,
     payload: BinaryBuilder,
     payload_sha256: StringBuilder,
     violations: Violations,
@@ -165,7 +158,7 @@ impl<'m> Rows<'m> {
             offset: Int64Builder::new(),
             timestamp: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
             key: BinaryBuilder::new(),
-            headers: Headers::default(),
+            headers: HeaderColumn::default(),
             payload: BinaryBuilder::new(),
             payload_sha256: StringBuilder::new(),
             violations: Violations::default(),
@@ -209,29 +202,6 @@ impl<'m> Rows<'m> {
     }
 }
 
-/// The headers of each message.
-#[derive(Default)]
-struct Headers {
-    lengths: Vec<usize>,
-    name: StringBuilder,
-    value: BinaryBuilder,
-}
-
-impl Headers {
-    fn append(&mut self, raw: &RawBatch, message: &RawMessage) {
-        self.lengths.push(message.headers.len());
-        for (name, value) in &message.headers {
-            self.name.append_value(String::from_utf8_lossy(raw.slice(name)));
-            self.value.append_option(value.as_ref().map(|span| raw.slice(span)));
-        }
-    }
-
-    fn finish(mut self) -> Result<ArrayRef, ArrowError> {
-        let columns: Vec<ArrayRef> = vec![Arc::new(self.name.finish()), Arc::new(self.value.finish())];
-        list_array(header_fields(), self.lengths, columns)
-    }
-}
-
 /// The violations of each message.
 #[derive(Default)]
 struct Violations {
@@ -269,15 +239,10 @@ impl Violations {
             Arc::new(self.value.finish()),
             Arc::new(self.message.finish()),
         ];
-        list_array(violation_fields(), self.lengths, columns)
+        let members = StructArray::try_new(violation_fields(), columns, None)?;
+        let offsets = OffsetBuffer::from_lengths(self.lengths);
+        Ok(Arc::new(ListArray::try_new(Arc::new(violation_item()), offsets, Arc::new(members), None)?))
     }
-}
-
-/// One list of structs a row, each of the length that is given.
-fn list_array(fields: Fields, lengths: Vec<usize>, columns: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
-    let members = StructArray::try_new(fields.clone(), columns, None)?;
-    let offsets = OffsetBuffer::from_lengths(lengths);
-    Ok(Arc::new(ListArray::try_new(Arc::new(element(fields)), offsets, Arc::new(members), None)?))
 }
 
 #[cfg(test)]

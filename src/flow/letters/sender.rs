@@ -123,7 +123,7 @@ impl Outlet {
         letters.passed(interval);
         self.failures = 0;
         self.unmarked += 1;
-        if sent > 0 || self.unmarked >= MARK_EVERY {
+        if sent > 0 || self.unmarked >= MARK_EVERY || letters.owes_mark() {
             letters.mark()?;
             self.unmarked = 0;
         }

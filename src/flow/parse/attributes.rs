@@ -8,7 +8,7 @@ use hashbrown::HashSet;
 
 use super::chars::is_space;
 use super::found::Found;
-use super::names::{NameId, OTHER};
+use super::names::{FORGOTTEN, NameId, OTHER, WrittenId};
 use super::refusals;
 use super::walk::Checked;
 use crate::model::mapping::Limits;
@@ -23,6 +23,8 @@ pub(super) struct Attribute {
     pub(super) value: Range<usize>,
     /// Its name as the mapping numbers it, once that is looked up.
     pub(super) id: NameId,
+    /// Its name as it is written, once that is looked up.
+    pub(super) written: WrittenId,
     /// Whether there is a reference in the value.
     pub(super) has_reference: bool,
 }
@@ -100,7 +102,7 @@ pub(super) fn scan(message: &str, range: Range<usize>, limits: &Limits, found: &
         if (at - start) as u64 > limits.text {
             return Err(refusals::long_text(start, "an attribute value", limits));
         }
-        found.push(Attribute { name, value: start..at, id: OTHER, has_reference });
+        found.push(Attribute { name, value: start..at, id: OTHER, written: FORGOTTEN, has_reference });
         at += 1;
     }
     match repeated(message, found) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::{
-    ArrayRef, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, DictionaryArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int32Type, SchemaRef};
 use arrow::error::ArrowError;
@@ -16,13 +16,19 @@ use super::machine::Machine;
 use super::route::{Choice, Route};
 use super::rows::Rows;
 use crate::fault::Fault;
-use crate::model::batch::{DriftCount, Outcome, ParsedBatch, RawBatch, RawMessage, TableIndex, TableRows, Verdict};
+use crate::flow::headers::HeaderColumn;
+use crate::model::batch::{
+    DriftCount, Outcome, ParsedBatch, RawBatch, RawMessage, Span, TableIndex, TableRows, Verdict,
+};
 use crate::model::mapping::Mapping;
 use crate::model::violation::{Code, Violation};
 use crate::schema::Schema;
 
-/// A part of a table is closed at this many bytes of text in one column: offsets in a column are 31 bits.
+/// A part of a table is closed at this many bytes of text in one column, or of keys and headers: offsets in a column are
+/// 31 bits, and one message may add as much as the longest expansion to it.
 const PART_BYTES: usize = 512 << 20;
+/// A message of this length may well have more rows than there is room for.
+const LARGE_BYTES: usize = 16 << 10;
 
 /// A mapping, compiled: what the workers share of a table.
 #[derive(Debug, Clone)]
@@ -30,6 +36,28 @@ pub struct ParserTable {
     pub(super) program: Arc<Program>,
     /// Its own, then those of its child tables.
     schemas: Arc<[SchemaRef]>,
+    /// What each row gets of its message besides.
+    carried: Carried,
+}
+
+/// What each row of a table gets of its message besides, copied as often as the message has rows.
+#[derive(Debug, Clone, Copy)]
+struct Carried {
+    key: bool,
+    headers: bool,
+}
+
+impl Carried {
+    /// Bytes that a row of that message gets.
+    fn bytes(self, message: &RawMessage) -> usize {
+        let key = message.key.as_ref().filter(|_| self.key).map_or(0, ExactSizeIterator::len);
+        if !self.headers {
+            return key;
+        }
+        let header =
+            |(name, value): &(Span, Option<Span>)| 8 + name.len() + value.as_ref().map_or(0, ExactSizeIterator::len);
+        key + message.headers.iter().map(header).sum::<usize>()
+    }
 }
 
 impl ParserTable {
@@ -46,14 +74,16 @@ impl ParserTable {
         if let Some(xsd) = &mapping.xsd {
             program.schema = Some(Schema::load(xsd).map_err(|what| Fault::halt("mapping.xsd", what))?);
         }
-        Ok(Self { program: Arc::new(program), schemas })
+        let carried = Carried { key: mapping.lineage.key.is_some(), headers: mapping.lineage.headers.is_some() };
+        Ok(Self { program: Arc::new(program), schemas, carried })
     }
 
-    /// Where the values of the mapping's column `column` are in a message: reads it once more, for people's sake.
-    pub fn locate(&self, payload: &[u8], column: usize) -> Located {
+    /// Where the values of the mapping's column `column` for these rows (their places among the row elements, ascending)
+    /// are in a message: reads it once more, for people's sake.
+    pub fn locate(&self, payload: &[u8], column: usize, rows: &[i32]) -> Located {
         let columns = self.program.tables.first().map(|table| &table.columns);
         let Some(&column) = columns.and_then(|columns| columns.get(column)) else { return Located::default() };
-        let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column);
+        let trace = Machine::new(Arc::clone(&self.program)).trace(payload, column, rows);
         Located::new(payload, &trace, &self.program.limits)
     }
 
@@ -83,6 +113,25 @@ pub struct Care<'a> {
     pub is_isolated: bool,
     /// Told the index of each message before it is parsed, and [`NO_MESSAGE`] after the last.
     pub progress: Option<&'a AtomicU32>,
+    /// Room for rows; none: as much as they take.
+    pub room: Option<Room>,
+}
+
+/// How many bytes rows may take. A batch is parsed as far as there is room; the rest is to be parsed as another piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Those of all messages.
+    pub batch: usize,
+    /// Those of the first message, where that is given more room by itself: if it takes more than this, that is a violation.
+    /// Without it nothing at all is parsed then.
+    pub first: Option<usize>,
+}
+
+impl Room {
+    /// Bytes that one more message may bring the rows to, with so many verdicts before it.
+    fn of(room: Option<Self>, verdicts: usize) -> usize {
+        room.map_or(usize::MAX, |room| room.first.filter(|_| verdicts == 0).unwrap_or(room.batch))
+    }
 }
 
 /// What [`Care::progress`] says when no message is being parsed.
@@ -101,6 +150,8 @@ pub struct Parser {
     children: Vec<TableIndex>,
     workshops: Vec<Option<Workshop>>,
     probe: Option<Probe>,
+    /// See [`PART_BYTES`].
+    pub(super) part_bytes: usize,
 }
 
 /// What a worker keeps for a table it has met.
@@ -116,7 +167,7 @@ impl Parser {
     /// first table in the order of [`Mapping::descendants`], then those of the second, and so on.
     pub fn new(tables: Arc<[ParserTable]>) -> Self {
         let workshops = tables.iter().map(|_| None).collect();
-        Self { children: first_children(&tables), tables, workshops, probe: None }
+        Self { children: first_children(&tables), tables, workshops, probe: None, part_bytes: PART_BYTES }
     }
 
     /// Goes on with these tables. What it keeps for a table serves for as long as the same compiled table comes.
@@ -144,7 +195,8 @@ impl Parser {
         self.parse_with_care(raw, route, &Care::default())
     }
 
-    /// The same for a batch that has made a worker panic before.
+    /// The same for a batch that has made a worker panic before, or with bounded room for rows: then there may be verdicts
+    /// for the first messages only, as many as the batch has, and none when already the first one takes more.
     ///
     /// # Errors
     ///
@@ -198,20 +250,41 @@ impl Parser {
                     open.len() - 1
                 }
             };
+            let all: usize = open.iter().map(|workshop| workshop.rows.bytes()).sum();
             let workshop = &mut open[at];
+            let others = all - workshop.rows.bytes();
+            workshop.rows.room = Room::of(care.room, verdicts.len()).saturating_sub(others);
+            if care.room.is_some() && payload.len() >= LARGE_BYTES {
+                // Were it to be read again, what it brings now does not count.
+                drift.extend(self.drift(workshop));
+            }
             if care.is_isolated {
                 drift.extend(self.drift(workshop));
                 workshop.machine = Machine::new(Arc::clone(&workshop.compiled.program));
             }
             workshop.rows.current = number;
-            let flat = workshop.machine.flatten(payload, &mut workshop.rows);
+            let carried = workshop.compiled.carried.bytes(message);
+            let flat = workshop.machine.flatten(payload, carried, &mut workshop.rows);
+            workshop.rows.carried += carried * flat.rows as usize;
+            let is_over = std::mem::take(&mut workshop.rows.is_over);
+            if verdicts.is_empty() && flat.rows == 0 && payload.len() >= LARGE_BYTES {
+                // They may have been taken back, and were many.
+                workshop.rows = Rows::new(&workshop.compiled.program);
+            }
+            if is_over && !(verdicts.is_empty() && care.room.is_some_and(|room| room.first.is_some())) {
+                drop(self.drift(workshop));
+                break;
+            }
             let violations = if flat.found.is_empty() {
                 Vec::new()
             } else {
                 locate::violations(payload, flat.found, &workshop.compiled.program.limits)
             };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
-            if workshop.rows.buffers.longest() > PART_BYTES {
+            if care.room.is_some_and(|room| others + workshop.rows.bytes() >= room.batch) {
+                break;
+            }
+            if workshop.rows.buffers.longest().max(workshop.rows.carried) > self.part_bytes {
                 self.finish(raw, workshop, &mut parts)?;
             }
         }
@@ -226,7 +299,7 @@ impl Parser {
         }
         let bytes = parts.iter().map(|part| part.rows.get_array_memory_size() + part.message.len() * 4).sum::<usize>();
         let permit = raw.permit.beside(bytes as u64);
-        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift, permit })
+        Ok(ParsedBatch { raw: Arc::clone(raw), verdicts, tables: parts, drift, permit, room: None })
     }
 
     /// The table index of a table of a mapping.
@@ -237,8 +310,8 @@ impl Parser {
 
     fn drift(&self, workshop: &mut Workshop) -> Vec<DriftCount> {
         let count = |counted: Counted| {
-            let Counted { table, kind, path, count, example } = counted;
-            DriftCount { table: self.index_of(workshop.index, table), kind, path, count, example }
+            let Counted { table, kind, path, count, examples } = counted;
+            DriftCount { table: self.index_of(workshop.index, table), kind, path, count, examples }
         };
         workshop.machine.take_drift().into_iter().map(count).collect()
     }
@@ -248,7 +321,7 @@ impl Parser {
         let Workshop { index, compiled, rows, .. } = workshop;
         for (table, schema) in (0..).zip(compiled.schemas.iter()) {
             if rows.len(table) > 0 {
-                let (rows, message) = build(raw, schema, rows, table).map_err(|error| {
+                let (rows, message) = build(raw, schema, compiled.carried, rows, table).map_err(|error| {
                     Fault::internal("parser.columns", format!("rows of {} make no table: {error}", raw.source))
                 })?;
                 parts.push(TableRows { table: self.index_of(*index, table), rows, message });
@@ -303,6 +376,7 @@ fn whole_message(code: Code, message: &str) -> Violation {
 fn build(
     raw: &RawBatch,
     schema: &SchemaRef,
+    carried: Carried,
     rows: &mut Rows,
     table: TableId,
 ) -> Result<(RecordBatch, Vec<u32>), ArrowError> {
@@ -320,7 +394,18 @@ fn build(
     columns.push(Arc::new(Int64Array::from(offset)));
     columns.push(Arc::new(timestamp.with_timezone("UTC")));
     columns.push(Arc::new(Int32Array::from(finished.row_index)));
-    if table != 0 {
+    if table == 0 {
+        let messages = || finished.message.iter().map(message_of);
+        if carried.key {
+            let keys = messages().map(|message| message.key.as_ref().map(|span| raw.slice(span)));
+            columns.push(Arc::new(keys.collect::<BinaryArray>()));
+        }
+        if carried.headers {
+            let mut headers = HeaderColumn::default();
+            messages().for_each(|message| headers.append(raw, message));
+            columns.push(headers.finish()?);
+        }
+    } else {
         columns.push(Arc::new(Int32Array::from(finished.ordinal)));
     }
     if !finished.parent_ordinal.is_empty() {

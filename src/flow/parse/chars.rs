@@ -68,8 +68,8 @@ pub(super) fn is_qualified_name(name: &str) -> bool {
     }
 }
 
-/// Whether this is a name without a colon.
-pub(super) fn is_unqualified_name(name: &str) -> bool {
+/// Whether this is a name without a colon (XML 1.0, fifth edition).
+pub fn is_unqualified_name(name: &str) -> bool {
     let mut characters = name.chars();
     characters.next().is_some_and(starts_name) && characters.all(continues_name)
 }

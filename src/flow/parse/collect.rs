@@ -5,9 +5,8 @@ use std::ops::Range;
 use hashbrown::HashMap;
 
 use super::compile::{BufferId, MESSAGE, ScopeId};
-use super::elements::push_json_string;
 use super::flatten::Flatten;
-use crate::lexical::Value;
+use crate::lexical::{Value, push_string};
 
 /// What was found in a message, by the rows it belongs to, counted from the first of the message.
 #[derive(Debug, Default)]
@@ -89,15 +88,15 @@ impl Entries {
         around.iter().for_each(|(_, entry)| add(entry));
         for (number, (key, texts)) in keys.iter().enumerate() {
             out.push(if number == 0 { '{' } else { ',' });
-            push_json_string(key, out);
+            push_string(key, out);
             out.push(':');
             if let [only] = texts[..] {
-                push_json_string(only, out);
+                push_string(only, out);
                 continue;
             }
             for (number, text) in texts.iter().enumerate() {
                 out.push(if number == 0 { '[' } else { ',' });
-                push_json_string(text, out);
+                push_string(text, out);
             }
             out.push(']');
         }

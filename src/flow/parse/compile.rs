@@ -7,7 +7,8 @@ mod scopes;
 mod states;
 
 pub(super) use plan::{
-    BufferId, ColumnId, ColumnPlan, MESSAGE, Program, ScopeId, ScopeKind, Shape, State, TableId, Watch,
+    BufferId, COVERED, ColumnId, ColumnPlan, MESSAGE, Marks, Program, ScopeId, ScopeKind, Shape, State, TEXT_TAKEN,
+    TableId, UNMAPPED, Watch,
 };
 pub(super) use states::{DOCUMENT, NOWHERE, StateId};
 

@@ -1,43 +1,77 @@
-//! How often what came that no column takes, by path. Paths are remembered from message to message by the names as
-//! messages write them, so that counting one costs a look into a table.
+//! How often what came that no column takes, by path. Places are remembered from message to message by the names as
+//! messages write them, and each expects what came after it last time, so that most often counting costs a comparison
+//! and no look into a table.
 
-use std::collections::BTreeMap;
-use std::hash::BuildHasher;
+use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 
 use super::compile::TableId;
 use super::found::shortened;
+use super::names::{FORGOTTEN, WrittenId};
 use crate::model::batch::{DRIFT_PATHS, DRIFT_REST, DriftKind};
 
+/// A place in a mapping's messages: an element, an attribute or the text of an element, as messages write it.
+pub(super) type PlaceId = u32;
+
 /// The root element of any message.
-pub(super) const ROOT: u32 = 0;
+pub(super) const ROOT: PlaceId = 0;
 
-/// What is beyond the places that are remembered.
-const REST: u32 = 1;
+/// What is beyond the places that are remembered, and their path.
+const REST: PlaceId = 1;
 
-/// Places remembered at most: elements on the way count too, and each way of writing the prefixes.
-const MAX_NODES: usize = 8 * DRIFT_PATHS;
+/// No place.
+const NONE: PlaceId = PlaceId::MAX;
 
-/// Where something is: its parent, what it is, and what stands for the namespace declarations in force.
-pub(super) type Key = (u32, DriftKind, u64);
+/// Places remembered at most, and paths: elements on the way count too, and each way of writing the prefixes.
+const MAX_PLACES: usize = 8 * DRIFT_PATHS;
+
+/// The name of a place that nothing is found by.
+const UNWRITTEN: WrittenId = FORGOTTEN - 2;
 
 /// The places of a mapping's messages, and what was counted at them since it was last asked for.
 #[derive(Debug)]
 pub(super) struct Drift {
-    nodes: Vec<Node>,
-    known: HashTable<(Key, Box<str>, u32)>,
-    rows: HashMap<TableId, u32>,
-    hasher: DefaultHashBuilder,
+    places: Vec<Place>,
+    /// By the place around it and the name as it is written.
+    written: HashMap<(PlaceId, WrittenId), PlaceId>,
+    /// By the place around it and what paths write for it, where the name as it is written is not remembered.
+    forgotten: HashMap<(PlaceId, DriftKind, Box<str>), PlaceId>,
+    /// The row of each table.
+    rows: Vec<PlaceId>,
+    /// The era of the names as they are written.
+    era: u32,
+    paths: Vec<Path>,
+    /// By what they are told as.
+    known: HashMap<(TableId, DriftKind, Arc<str>), u32>,
+    /// Paths at which something was counted since that was last asked for.
+    touched: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct Node {
+struct Place {
+    parent: PlaceId,
+    written: WrittenId,
+    /// What came first in it last time.
+    first_child: PlaceId,
+    first_attribute: PlaceId,
+    /// What came after it in its parent.
+    next: PlaceId,
+    text: PlaceId,
+    path: u32,
+}
+
+/// What is told of places.
+#[derive(Debug)]
+struct Path {
     table: TableId,
     kind: DriftKind,
-    path: String,
-    count: u64,
-    example: String,
+    path: Arc<str>,
+    /// How often it came.
+    seen: u64,
+    /// How much of that was told.
+    taken: u64,
+    examples: Vec<String>,
 }
 
 /// What was counted at one path.
@@ -45,96 +79,249 @@ struct Node {
 pub(super) struct Counted {
     pub(super) table: TableId,
     pub(super) kind: DriftKind,
-    pub(super) path: String,
+    pub(super) path: Arc<str>,
     pub(super) count: u64,
-    pub(super) example: String,
+    pub(super) examples: Vec<String>,
+}
+
+/// Where in an element counting is: what came last, and what is expected next.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Next {
+    previous: PlaceId,
+    expected: PlaceId,
+}
+
+impl Default for Next {
+    fn default() -> Self {
+        Self { previous: NONE, expected: NONE }
+    }
+}
+
+/// What of an element a place is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Child,
+    Attribute,
 }
 
 impl Default for Drift {
     fn default() -> Self {
-        let node = |path: &str| Node {
-            table: 0,
-            kind: DriftKind::Element,
-            path: path.to_owned(),
-            count: 0,
-            example: String::new(),
+        let mut drift = Self {
+            places: Vec::new(),
+            written: HashMap::new(),
+            forgotten: HashMap::new(),
+            rows: Vec::new(),
+            era: 0,
+            paths: Vec::new(),
+            known: HashMap::new(),
+            touched: Vec::new(),
         };
-        Self {
-            nodes: vec![node("/"), node(DRIFT_REST)],
-            known: HashTable::new(),
-            rows: HashMap::new(),
-            hasher: DefaultHashBuilder::default(),
-        }
+        drift.begin_era();
+        drift
     }
 }
 
 impl Drift {
-    /// The element that is a row of a table.
-    pub(super) fn row(&mut self, table: TableId) -> u32 {
-        let nodes = &mut self.nodes;
-        *self.rows.entry(table).or_insert_with(|| {
-            nodes.push(Node { table, kind: DriftKind::Element, path: String::new(), count: 0, example: String::new() });
-            u32::try_from(nodes.len() - 1).unwrap_or(REST)
-        })
-    }
-
-    /// The place of that name, if it is known.
-    #[inline]
-    pub(super) fn find(&self, key: Key, raw: &str) -> Option<u32> {
-        if key.0 == REST {
-            return Some(REST);
+    /// To be called between messages, with the era of the names as they are written.
+    pub(super) fn follow(&mut self, era: u32) {
+        if self.era != era {
+            self.era = era;
+            self.begin_era();
         }
-        let hash = self.hasher.hash_one((key, raw));
-        self.known.find(hash, |(known, name, _)| *known == key && **name == *raw).map(|(_, _, node)| *node)
     }
 
-    /// Remembers a place: `name` is what paths write for it.
-    pub(super) fn learn(&mut self, key: Key, raw: &str, name: &str) -> u32 {
-        if self.nodes.len() >= MAX_NODES {
+    /// Names as they are written mean nothing any more, and so do the places that are found by them.
+    fn begin_era(&mut self) {
+        self.places.clear();
+        self.written.clear();
+        self.forgotten.clear();
+        self.rows.clear();
+        for path in ["/", DRIFT_REST] {
+            let path = self.path(0, DriftKind::Element, path.into());
+            self.place(NONE, UNWRITTEN, path);
+        }
+    }
+
+    /// The element that is a row of a table.
+    #[inline]
+    pub(super) fn row(&mut self, table: TableId, next: &mut Next) -> PlaceId {
+        let row = match self.rows.get(usize::from(table)) {
+            Some(&row) if row != NONE => row,
+            _ => self.learn_row(table),
+        };
+        *next = Next { previous: row, expected: self.places[row as usize].next };
+        row
+    }
+
+    #[cold]
+    fn learn_row(&mut self, table: TableId) -> PlaceId {
+        let at = usize::from(table);
+        if at >= self.rows.len() {
+            self.rows.resize(at + 1, NONE);
+        }
+        let path = self.path(table, DriftKind::Element, "".into());
+        self.rows[at] = self.place(NONE, UNWRITTEN, path);
+        self.rows[at]
+    }
+
+    /// The beginning of an element.
+    #[inline]
+    pub(super) fn first(&self, element: PlaceId, part: Part) -> Next {
+        let place = &self.places[element as usize];
+        let expected = if part == Part::Child { place.first_child } else { place.first_attribute };
+        Next { previous: NONE, expected }
+    }
+
+    /// The place of the next child or attribute, if it is known.
+    #[inline]
+    pub(super) fn find(&mut self, parent: PlaceId, next: &mut Next, part: Part, written: WrittenId) -> Option<PlaceId> {
+        let found = next.expected;
+        match self.places.get(found as usize) {
+            Some(place) if place.written == written && place.parent == parent => {
+                *next = Next { previous: found, expected: place.next };
+                Some(found)
+            }
+            _ => self.search(parent, next, part, written),
+        }
+    }
+
+    #[inline(never)]
+    fn search(&mut self, parent: PlaceId, next: &mut Next, part: Part, written: WrittenId) -> Option<PlaceId> {
+        let place = if parent == REST { REST } else { *self.written.get(&(parent, written))? };
+        self.follows(parent, next, part, place);
+        Some(place)
+    }
+
+    /// Where counting is in an element, something else than was expected came.
+    fn follows(&mut self, parent: PlaceId, next: &mut Next, part: Part, place: PlaceId) {
+        match (next.previous, part) {
+            (NONE, Part::Child) => self.places[parent as usize].first_child = place,
+            (NONE, Part::Attribute) => self.places[parent as usize].first_attribute = place,
+            (previous, _) => self.places[previous as usize].next = place,
+        }
+        *next = Next { previous: place, expected: self.places[place as usize].next };
+    }
+
+    /// Remembers a place: `name` is what paths write for it. `next` is where counting is in the element.
+    pub(super) fn learn(
+        &mut self,
+        parent: PlaceId,
+        next: &mut Next,
+        kind: DriftKind,
+        name: &str,
+        written: WrittenId,
+    ) -> PlaceId {
+        let place = self.learned(parent, kind, name, written);
+        let part = if kind == DriftKind::Attribute { Part::Attribute } else { Part::Child };
+        self.follows(parent, next, part, place);
+        place
+    }
+
+    fn learned(&mut self, parent: PlaceId, kind: DriftKind, name: &str, written: WrittenId) -> PlaceId {
+        let is_forgotten = written >= UNWRITTEN;
+        if is_forgotten && let Some(&place) = self.forgotten.get(&(parent, kind, Box::from(name))) {
+            return place;
+        }
+        if self.places.len() >= MAX_PLACES {
             return REST;
         }
-        let parent = &self.nodes[key.0 as usize];
-        let slash = if parent.path.is_empty() || parent.path.ends_with('/') { "" } else { "/" };
-        let (table, path) = (parent.table, format!("{}{slash}{name}", parent.path));
-        let node = u32::try_from(self.nodes.len()).unwrap_or(REST);
-        self.nodes.push(Node { table, kind: key.1, path, count: 0, example: String::new() });
-        let hasher = &self.hasher;
-        let hash = hasher.hash_one((key, raw));
-        self.known.insert_unique(hash, (key, raw.into(), node), |(key, raw, _)| hasher.hash_one((*key, &**raw)));
-        node
+        let around = &self.paths[self.places[parent as usize].path as usize];
+        let slash = if around.path.is_empty() || around.path.ends_with('/') { "" } else { "/" };
+        let path = format!("{}{slash}{name}", around.path);
+        let path = self.path(around.table, kind, path.into());
+        if path == REST {
+            return REST;
+        }
+        if is_forgotten {
+            let place = self.place(parent, UNWRITTEN, path);
+            self.forgotten.insert((parent, kind, name.into()), place);
+            return place;
+        }
+        let place = self.place(parent, written, path);
+        self.written.insert((parent, written), place);
+        place
     }
 
-    /// Counts what has this text at a place.
+    fn place(&mut self, parent: PlaceId, written: WrittenId, path: u32) -> PlaceId {
+        // At most `MAX_PLACES` and one for each table.
+        let place = PlaceId::try_from(self.places.len()).unwrap_or(REST);
+        let (first_child, first_attribute, next, text) = (NONE, NONE, NONE, NONE);
+        self.places.push(Place { parent, written, first_child, first_attribute, next, text, path });
+        place
+    }
+
+    /// The number of a path; that of [`REST`] where there are too many.
+    fn path(&mut self, table: TableId, kind: DriftKind, path: Arc<str>) -> u32 {
+        let key = (table, kind, path);
+        if let Some(&known) = self.known.get(&key) {
+            return known;
+        }
+        // Those of rows have room beyond.
+        if self.paths.len() >= MAX_PLACES && !key.2.is_empty() {
+            return REST;
+        }
+        let number = u32::try_from(self.paths.len()).unwrap_or(REST);
+        let path = Arc::clone(&key.2);
+        self.paths.push(Path { table, kind, path, seen: 0, taken: 0, examples: Vec::new() });
+        self.known.insert(key, number);
+        number
+    }
+
+    /// The text of an element.
+    pub(super) fn text_of(&mut self, element: PlaceId) -> PlaceId {
+        if element == REST {
+            return REST;
+        }
+        if self.places[element as usize].text == NONE {
+            self.places[element as usize].text = self.learned(element, DriftKind::Text, "text()", FORGOTTEN);
+        }
+        self.places[element as usize].text
+    }
+
+    /// Counts what came at a place. Whether an example of it is wanted: that is so for the first, the second, the fourth
+    /// and so on, so that there are a few of any time and many cost nothing.
     #[inline]
-    pub(super) fn count(&mut self, node: u32, text: &str) {
-        let node = &mut self.nodes[node as usize];
-        node.count += 1;
-        if node.example.is_empty() && node.count == 1 {
-            node.example = shortened(text.trim_ascii());
+    pub(super) fn count(&mut self, at: PlaceId) -> bool {
+        let number = self.places[at as usize].path;
+        let path = &mut self.paths[number as usize];
+        if path.seen == path.taken {
+            self.touched.push(number);
+        }
+        path.seen += 1;
+        path.seen.is_power_of_two()
+    }
+
+    /// A text that something at a place had.
+    pub(super) fn add_example(&mut self, at: PlaceId, text: &str) {
+        let text = text.trim_ascii();
+        let examples = &mut self.paths[self.places[at as usize].path as usize].examples;
+        let example = shortened(text);
+        if !text.is_empty() && !examples.contains(&example) {
+            examples.push(example);
         }
     }
 
     /// What was counted since the last time, by table and path; what is beyond the first [`DRIFT_PATHS`] in one.
     pub(super) fn take(&mut self) -> Vec<Counted> {
-        if self.nodes.iter().all(|node| node.count == 0) {
-            return Vec::new();
-        }
-        let mut sums: BTreeMap<(TableId, String, DriftKind), (u64, String)> = BTreeMap::new();
-        let mut rest = (0, String::new());
-        for (at, node) in self.nodes.iter_mut().enumerate().filter(|(_, node)| node.count > 0) {
-            let (count, example) = (std::mem::take(&mut node.count), std::mem::take(&mut node.example));
-            let key = (node.table, node.path.clone(), node.kind);
-            let is_full = sums.len() >= DRIFT_PATHS && !sums.contains_key(&key);
-            let sum = if is_full || at == REST as usize { &mut rest } else { sums.entry(key).or_default() };
-            sum.0 += count;
-            if sum.1.is_empty() {
-                sum.1 = example;
+        // Older paths first, whatever came first this time.
+        self.touched.sort_unstable();
+        let mut all: Vec<Counted> = Vec::with_capacity(self.touched.len().min(DRIFT_PATHS + 1));
+        let (kind, path) = (DriftKind::Element, Arc::clone(&self.paths[REST as usize].path));
+        let mut rest = Counted { table: 0, kind, path, count: 0, examples: Vec::new() };
+        for &at in &self.touched {
+            let path = &mut self.paths[at as usize];
+            let count = path.seen - std::mem::replace(&mut path.taken, path.seen);
+            let examples = std::mem::take(&mut path.examples);
+            if at == REST || all.len() >= DRIFT_PATHS {
+                rest.count += count;
+                rest.examples.extend(examples);
+            } else {
+                let (table, kind, path) = (path.table, path.kind, Arc::clone(&path.path));
+                all.push(Counted { table, kind, path, count, examples });
             }
         }
-        if rest.0 > 0 {
-            sums.insert((0, DRIFT_REST.to_owned(), DriftKind::Element), rest);
-        }
-        let counted = |((table, path, kind), (count, example))| Counted { table, kind, path, count, example };
-        sums.into_iter().map(counted).collect()
+        self.touched.clear();
+        all.extend((rest.count > 0).then_some(rest));
+        all
     }
 }

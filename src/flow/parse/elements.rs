@@ -13,7 +13,7 @@ use super::flatten::Flatten;
 use super::namespaces::{declarations, display, split, start_tag};
 use super::scopes::declared_prefix;
 use super::text::{attribute_value, push_normalised, resolve};
-use crate::lexical::Value;
+use crate::lexical::push_string;
 use crate::model::mapping::Kind;
 
 impl Flatten<'_> {
@@ -68,32 +68,6 @@ pub(super) fn has_content(element: &str) -> bool {
             Ok(_) => {}
         }
     }
-}
-
-/// Appends the value of one occurrence to a JSON array: null, or its text.
-pub(super) fn push_json_value(value: Value<'_>, text: &str, out: &mut String) {
-    match value {
-        Value::Null => out.push_str("null"),
-        Value::Text(text) => push_json_string(text, out),
-        _ => push_json_string(super::chars::trim(text), out),
-    }
-}
-
-/// Appends a JSON string.
-pub(super) fn push_json_string(text: &str, out: &mut String) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control < ' ' => out.push_str(&format!("\\u{:04x}", control as u32)),
-            other => out.push(other),
-        }
-    }
-    out.push('"');
 }
 
 /// An element and what is in it, each before its children.
@@ -164,7 +138,7 @@ impl Tree {
             match piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Key(name) => {
-                    push_json_string(&name, out);
+                    push_string(&name, out);
                     out.push(':');
                 }
                 Piece::Node(at) => self.write_node(&self.nodes[at], out, &mut pieces),
@@ -178,15 +152,15 @@ impl Tree {
             return out.push_str("null");
         }
         if node.attributes.is_empty() && node.children.is_empty() {
-            return push_json_string(&node.text, out);
+            return push_string(&node.text, out);
         }
         out.push('{');
         let mut separator = "";
         for (name, value) in &node.attributes {
             out.push_str(separator);
-            push_json_string(&format!("@{name}"), out);
+            push_string(&format!("@{name}"), out);
             out.push(':');
-            push_json_string(value, out);
+            push_string(value, out);
             separator = ",";
         }
         let has_text =
@@ -194,7 +168,7 @@ impl Tree {
         if has_text {
             out.push_str(separator);
             out.push_str("\"#text\":");
-            push_json_string(&node.text, out);
+            push_string(&node.text, out);
             separator = ",";
         }
         let mut groups: Vec<(&str, Vec<usize>)> = Vec::new();

@@ -3,11 +3,10 @@
 use std::ops::Range;
 
 use super::compile::{ColumnId, ColumnPlan, ScopeKind};
-use super::elements;
 use super::flatten::Flatten;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::scratch::{INACTIVE, Kept};
-use crate::lexical::{Refused, Value};
+use crate::lexical::{Refused, Value, push_json};
 use crate::model::mapping::{OnBadField, Repeat};
 use crate::model::violation::Code;
 
@@ -153,7 +152,7 @@ impl Flatten<'_> {
         let length = match given {
             Given::Text(text) => {
                 match plan.caster.cast(text, &mut self.scratch.memory) {
-                    Ok(value) => elements::push_json_value(value, text, &mut json),
+                    Ok(value) => push_json(value, &plan.kind, &mut json),
                     Err(refused) => {
                         json.push_str("null");
                         self.refused(column, text, &refused, place);
@@ -162,7 +161,7 @@ impl Flatten<'_> {
                 text.len()
             }
             Given::Nil => {
-                json.push_str("null");
+                push_json(plan.caster.missing(), &plan.kind, &mut json);
                 0
             }
             Given::Element(start, end) => {
@@ -346,7 +345,9 @@ impl Flatten<'_> {
                 ScopeKind::Group => first..i32::MAX,
                 _ => row_index..row_index.saturating_add(1),
             };
-            trace.values.push((rows, place.clone()));
+            if trace.wants(&rows) {
+                trace.values.push((rows, place.clone()));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::attributes::Attribute;
 use super::chars::Survey;
 use super::compile::{DOCUMENT, MESSAGE, NOWHERE, Program, State, StateId, Watch};
+use super::drift::{Next, ROOT};
 use super::elements::has_content;
 use super::fields::Given;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
@@ -43,6 +44,8 @@ pub(super) struct Tally {
     pub(super) grown: usize,
     /// What they may be.
     pub(super) may_grow: usize,
+    /// What they were when the room for rows was looked at.
+    pub(super) looked_at: usize,
     /// What ends the reading of the message, found where nothing can be returned.
     pub(super) fatal: Option<Box<Found>>,
 }
@@ -217,19 +220,29 @@ impl Sink for Flatten<'_> {
         if tag.depth == 1 && state == NOWHERE {
             self.wrong_root(tag.at);
         }
-        self.scratch.frames.push(Frame { outer: self.state, at: tag.at, is_nil: false });
-        self.state = state;
         let what = program.state(state);
+        let (outer, marks) = (self.state, what.marks);
+        self.scratch.frames.push(Frame { outer, at: tag.at, is_nil: false, marks, place: ROOT, next: Next::default() });
+        self.state = state;
         if !what.is_quiet {
             self.enter(what, tag)?;
         }
-        if program.watch == Watch::Off { Ok(()) } else { self.watch_open(tag, state) }
+        match program.watch {
+            Watch::Off => Ok(()),
+            Watch::Count => {
+                self.count_open(tag, what);
+                Ok(())
+            }
+            Watch::Reject | Watch::Collect(_) => self.watch_open(tag, state),
+        }
     }
 
     #[inline]
     fn text(&mut self, range: Range<usize>) {
-        if self.program.watch != Watch::Off {
-            self.watch_text(range.clone(), self.survey.has_carriage_return);
+        match self.program.watch {
+            Watch::Off => {}
+            Watch::Count => self.count_text(&self.message.as_bytes()[range.clone()]),
+            Watch::Reject | Watch::Collect(_) => self.watch_text(range.clone(), self.survey.has_carriage_return),
         }
         let depth = self.scratch.frames.len();
         let message = self.message;
@@ -237,17 +250,26 @@ impl Sink for Flatten<'_> {
         if own.is_none() && self.scratch.all_open == 0 {
             return;
         }
-        let captures = own.into_iter().chain(&mut self.scratch.all[..self.scratch.all_open]);
-        if self.survey.has_carriage_return && message[range.clone()].contains('\r') {
-            captures.for_each(|capture| push_normalised(&message[range.clone()], capture.gathered.join(message)));
-        } else {
-            captures.for_each(|capture| capture.gathered.add(message, range.clone()));
+        let has_carriage_return = self.survey.has_carriage_return && message[range.clone()].contains('\r');
+        let take = |capture: &mut Capture| {
+            if has_carriage_return {
+                push_normalised(&message[range.clone()], capture.gathered.join(message));
+            } else {
+                capture.gathered.add(message, range.clone());
+            }
+        };
+        // Two steps and no chain of both: this is run for nearly every value.
+        if let Some(own) = own {
+            take(own);
         }
+        self.scratch.all[..self.scratch.all_open].iter_mut().for_each(take);
     }
 
     fn character(&mut self, character: char) {
-        if self.program.watch != Watch::Off {
-            self.watch_character(character);
+        match self.program.watch {
+            Watch::Off => {}
+            Watch::Count => self.count_text(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            Watch::Reject | Watch::Collect(_) => self.watch_character(character),
         }
         let depth = self.scratch.frames.len();
         let message = self.message;
@@ -260,8 +282,10 @@ impl Sink for Flatten<'_> {
     fn close(&mut self, at: usize, after: usize) {
         let program = self.program;
         let what = program.state(self.state);
-        if program.watch != Watch::Off {
-            self.watch_close(at);
+        match program.watch {
+            Watch::Off => {}
+            Watch::Count => self.count_close(at, after),
+            Watch::Reject | Watch::Collect(_) => self.watch_close(at),
         }
         if !what.is_quiet {
             self.leave(what, at, after);

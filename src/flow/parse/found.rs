@@ -3,12 +3,10 @@
 use std::ops::Range;
 
 use crate::model::violation::Code;
+pub(super) use crate::model::violation::shortened;
 
 /// Violations kept of one message.
 pub(super) const MAX_VIOLATIONS: usize = 100;
-
-/// Characters kept of a value.
-const MAX_VALUE: usize = 64;
 
 /// Something wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,13 +48,5 @@ impl Found {
     /// The same, boxed: it ends the reading of the message, and errors should be small.
     pub(super) fn fatal(code: Code, at: usize, message: impl Into<String>) -> Box<Self> {
         Box::new(Self::at(code, at, message))
-    }
-}
-
-/// At most [`MAX_VALUE`] characters of a value, the last one `…` where more were there.
-pub(super) fn shortened(value: &str) -> String {
-    match value.char_indices().nth(MAX_VALUE) {
-        None => value.to_owned(),
-        Some(_) => value.chars().take(MAX_VALUE - 1).chain(['…']).collect(),
     }
 }

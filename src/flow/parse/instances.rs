@@ -10,6 +10,11 @@ use super::walk::Checked;
 use crate::model::mapping::Repeat;
 use crate::model::violation::Code;
 
+/// The room for rows is looked at whenever so many rows were seen …
+const ROWS_BETWEEN_LOOKS: u32 = 256;
+/// … and whenever columns were given so many bytes that the message does not have.
+const BYTES_BETWEEN_LOOKS: usize = 1 << 20;
+
 impl Flatten<'_> {
     /// The element of a scope begins.
     pub(super) fn begin(&mut self, scope: ScopeId, at: usize, is_nil: bool) -> Checked {
@@ -50,7 +55,18 @@ impl Flatten<'_> {
             return Err(Found::fatal(Code::LIMIT_ROWS, at, what));
         }
         self.tally.seen += 1;
-        Ok(())
+        if self.tally.seen.is_multiple_of(ROWS_BETWEEN_LOOKS) { self.hold_to_room(0, at) } else { Ok(()) }
+    }
+
+    /// Ends the reading of a message whose rows would take more room than there is, with so many bytes more.
+    fn hold_to_room(&mut self, more: usize, at: usize) -> Checked {
+        if self.rows.bytes().saturating_add(more) <= self.rows.room {
+            return Ok(());
+        }
+        self.rows.is_over = true;
+        let room = self.rows.room;
+        let what = format!("the rows of the message take more than {room} bytes, three quarters of limits.memory");
+        Err(Found::fatal(Code::LIMIT_ROWS, at, what))
     }
 
     fn begin_row(&mut self, scope: ScopeId, at: usize) {
@@ -58,7 +74,7 @@ impl Flatten<'_> {
         self.begin_instance(scope, self.rows.len(0));
         self.scratch.ordinals.fill(0);
         let row_index = self.row_index();
-        if let Some(trace) = &mut self.scratch.trace {
+        if let Some(trace) = self.scratch.trace.as_mut().filter(|trace| trace.wants(&(row_index..row_index + 1))) {
             trace.rows.push((row_index, Place::at(at)));
         }
     }
@@ -101,6 +117,11 @@ impl Flatten<'_> {
         };
         self.rows.commit(table, lineage);
         self.share(scope, at);
+        if self.scratch.trace.is_some() {
+            // Only where values are is looked for.
+            let base = self.scratch.instances[usize::from(scope)].base;
+            self.rows.truncate(table, base);
+        }
     }
 
     /// An element around rows ends; one that had none is a row itself.
@@ -156,9 +177,15 @@ impl Flatten<'_> {
     pub(super) fn grow(&mut self, bytes: usize, at: usize) {
         self.tally.grown = self.tally.grown.saturating_add(bytes);
         if self.tally.grown > self.tally.may_grow {
-            let what = "the values that rows share, defaults and structs of the message make too many bytes; take them \
-                        once or split the message";
+            let what = "the values that rows share, defaults and structs of the message, and its key and headers in each \
+                        row, make too many bytes; take them once or split the message";
             self.stop(Found::fatal(Code::LIMIT_ROWS, at, what));
+        }
+        if self.tally.grown - self.tally.looked_at >= BYTES_BETWEEN_LOOKS {
+            self.tally.looked_at = self.tally.grown;
+            if let Err(fatal) = self.hold_to_room(bytes, at) {
+                self.stop(fatal);
+            }
         }
     }
 
@@ -255,12 +282,13 @@ impl Flatten<'_> {
         }
     }
 
-    /// The message ends, and is well-formed.
+    /// The message ends, and is well-formed. Of each row of the topmost table `carried` bytes are copies of what the
+    /// message came with.
     ///
     /// # Errors
     ///
     /// A limit that it goes beyond.
-    pub(super) fn end_message(mut self) -> Result<Tally, Box<Found>> {
+    pub(super) fn end_message(mut self, carried: usize) -> Result<Tally, Box<Found>> {
         let at = self.message.find(|character: char| !character.is_ascii_whitespace()).unwrap_or(0);
         if !self.tally.is_spoiled {
             self.finish_columns(MESSAGE, at);
@@ -270,6 +298,10 @@ impl Flatten<'_> {
             self.share(MESSAGE, at);
             if let Watch::Collect(buffer) = self.program.watch {
                 self.fill_collected(buffer, at);
+            }
+            let rows = self.rows.len(0) - self.scratch.marks[self.program.scope(MESSAGE).mark];
+            if rows > 1 {
+                self.grow(carried.saturating_mul(rows), at);
             }
         }
         match self.tally.fatal.take() {

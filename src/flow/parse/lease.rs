@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crossbeam_channel::Sender;
 
-use super::batch::{Care, NO_MESSAGE, ParserTable};
+use super::batch::{Care, NO_MESSAGE, ParserTable, Room};
 use super::route::Route;
 use crate::fault::Fault;
 use crate::model::batch::{ParsedBatch, RawBatch};
+use crate::model::slots::LaneSlot;
 
 /// After this many failed attempts a batch is parsed message by message, and what fails then is blamed on a message.
 pub const SHARED_ATTEMPTS: u32 = 3;
@@ -39,6 +40,20 @@ impl ParseJob {
         out: Sender<ParsedBatch>,
     ) -> Self {
         Self { raw, route: route.into(), tables, attempt: 0, poisoned: Vec::new(), out }
+    }
+
+    /// The batch of its first messages, of which there are `count`, and the job for those after them; none when one would
+    /// have no message.
+    pub(super) fn cut(&self, count: usize) -> Option<(Arc<RawBatch>, Self)> {
+        let (head, tail) = self.raw.cut(count)?;
+        let first = u32::try_from(count).ok()?;
+        let poisoned = self.poisoned.iter().filter_map(|message| message.checked_sub(first)).collect();
+        Some((Arc::new(head), Self { raw: Arc::new(tail), poisoned, ..self.clone() }))
+    }
+
+    /// Whether every batch of its lane that was read before is in files.
+    pub(super) fn is_oldest(&self) -> bool {
+        self.raw.slot.as_ref().is_none_or(LaneSlot::is_oldest)
     }
 }
 
@@ -90,11 +105,12 @@ impl Lease {
     }
 
     /// The care that a job needs, with this lease told of its progress.
-    pub(super) fn care<'a>(&'a self, job: &'a ParseJob) -> Care<'a> {
+    pub(super) fn care<'a>(&'a self, job: &'a ParseJob, room: Room) -> Care<'a> {
         Care {
             poisoned: &job.poisoned,
             is_isolated: job.attempt >= SHARED_ATTEMPTS,
             progress: Some(&self.shared.message),
+            room: Some(room),
         }
     }
 

@@ -43,9 +43,10 @@ impl Located {
     }
 
     pub(super) fn new(payload: &[u8], trace: &Trace, limits: &Limits) -> Self {
-        let places: Vec<&Place> = trace.values.iter().map(|(_, place)| place).collect();
-        let values =
-            trace.values.iter().map(|(rows, _)| rows.clone()).zip(positions(payload, &places, limits)).collect();
+        // Where they end is known of all only now.
+        let values: Vec<&(Range<i32>, Place)> = trace.values.iter().filter(|(rows, _)| trace.wants(rows)).collect();
+        let places: Vec<&Place> = values.iter().map(|(_, place)| place).collect();
+        let values = values.iter().map(|(rows, _)| rows.clone()).zip(positions(payload, &places, limits)).collect();
         let places: Vec<&Place> = trace.rows.iter().map(|(_, place)| place).collect();
         let rows = trace.rows.iter().map(|(row, _)| *row).zip(positions(payload, &places, limits)).collect();
         Self { values, rows }

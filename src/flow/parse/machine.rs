@@ -16,9 +16,10 @@ use crate::model::batch::Outcome;
 use crate::model::mapping::OnBadMessage;
 
 /// Bytes that a message may add to columns beyond its own text, for each byte of it: a value of the message is repeated
-/// in each of its rows, a default stands where nothing does, a struct has fields that its element does not have; and a
-/// message made for it could fill the memory of the daemon.
-const MAX_EXPANSION: usize = 128;
+/// in each of its rows and so are its key and headers, which count as its own text once, a default stands where nothing
+/// does, a struct has fields that its element does not have; and a message made for it could fill the memory of the
+/// daemon.
+const MAX_EXPANSION: usize = 200;
 const FREE_EXPANSION: usize = 1 << 16;
 const LONGEST_EXPANSION: usize = 1 << 30;
 
@@ -50,12 +51,14 @@ impl Machine {
         Self { program, names, walk: WalkMemory::default(), scratch }
     }
 
-    /// Reads one message and appends its rows. A message that ends in quarantine leaves no row.
-    pub(super) fn flatten(&mut self, payload: &[u8], rows: &mut Rows) -> Flattened {
+    /// Reads one message and appends its rows, of which those of the topmost table will get `carried` bytes besides, each.
+    /// A message that ends in quarantine leaves no row.
+    pub(super) fn flatten(&mut self, payload: &[u8], carried: usize, rows: &mut Rows) -> Flattened {
         let before = rows.len(0);
         self.names.tidy();
+        self.scratch.drift.follow(self.names.era());
         self.scratch.mark(&self.program, MESSAGE, rows);
-        let read = self.read(payload, rows);
+        let read = self.read(payload, carried, rows);
         let mut found = std::mem::take(&mut self.scratch.found);
         let tally = match read {
             Ok(tally) => tally,
@@ -84,28 +87,30 @@ impl Machine {
 
     /// What came that no column takes since this was last asked.
     pub(super) fn take_drift(&mut self) -> Vec<Counted> {
-        self.scratch.unmapped.drift.take()
+        self.scratch.drift.take()
     }
 
-    /// Looks for the values of a column in a message.
-    pub(super) fn trace(&mut self, payload: &[u8], column: ColumnId) -> Trace {
+    /// Looks for the values of a column in a message, for some of its rows.
+    pub(super) fn trace(&mut self, payload: &[u8], column: ColumnId, wanted: &[i32]) -> Trace {
+        let trace = || Trace { column, wanted: wanted.to_vec(), values: Vec::new(), rows: Vec::new() };
         let mut rows = Rows::new(&self.program);
-        self.scratch.trace = Some(Trace { column, values: Vec::new(), rows: Vec::new() });
-        self.flatten(payload, &mut rows);
-        self.scratch.trace.take().unwrap_or(Trace { column, values: Vec::new(), rows: Vec::new() })
+        self.scratch.trace = Some(trace());
+        self.flatten(payload, 0, &mut rows);
+        self.scratch.trace.take().unwrap_or_else(trace)
     }
 
-    fn read(&mut self, payload: &[u8], rows: &mut Rows) -> Result<Tally, Box<Found>> {
+    fn read(&mut self, payload: &[u8], carried: usize, rows: &mut Rows) -> Result<Tally, Box<Found>> {
         let program = Arc::clone(&self.program);
         let text = admit(payload, &program.limits)?;
         let survey = chars::survey(&text)?;
-        let may_grow = (FREE_EXPANSION + MAX_EXPANSION * text.len()).min(LONGEST_EXPANSION);
+        let own = text.len().saturating_add(carried);
+        let may_grow = own.saturating_mul(MAX_EXPANSION).saturating_add(FREE_EXPANSION).min(LONGEST_EXPANSION);
         let mut flatten = Flatten::new(&program, &text, survey, may_grow, &mut self.scratch, rows);
         let rules = (&program.limits, program.dtd);
         Walk::new(&text, survey, rules, &mut self.names, &mut self.walk, &mut flatten).run()?;
         if let Some(schema) = &program.schema {
             flatten.hold_to(schema)?;
         }
-        flatten.end_message()
+        flatten.end_message(carried)
     }
 }

@@ -12,7 +12,8 @@
 //!   once, and what quick-xml does not look at is checked on the way (the document's shape, attributes, references, names,
 //!   namespaces, document types, limits). Each start tag is one step in the table of paths, values go straight into typed
 //!   columns. Its rows are taken back when the message turns out to be bad.
-//! * [`WellFormed`] is the same way with nothing at its end: the verdict without a mapping.
+//! * [`WellFormed`] is the same way with nothing at its end: the verdict without a mapping; or with a [`Visitor`] there, who
+//!   learns what good messages hold.
 //! * Line and path of a violation are worked out afterwards from its byte offset; a good message pays nothing for them.
 //!
 //! **Paths** become *states*: the set of all places of the mapping's tree of paths that an element may be at, so that
@@ -33,7 +34,9 @@
 //!
 //! **Memory.** What a message adds to columns is bounded by its length: its own text goes once into each column that
 //! takes it, rows are at most `limits.rows`, and everything else (values that rows share, defaults, fields of structs,
-//! namespace declarations of `xml`, escapes and keys of JSON) is at most 128 bytes for each of its bytes, and 1 GiB.
+//! namespace declarations of `xml`, escapes and keys of JSON) is at most 200 bytes for each of its bytes, and 1 GiB. All
+//! rows under way are bounded by [`crate::model::room`]: what would be too much at once goes on in pieces, and a message
+//! whose rows do not fit by themselves is refused.
 
 mod attributes;
 mod batch;
@@ -41,6 +44,7 @@ mod chars;
 mod collect;
 mod columns;
 mod compile;
+mod counting;
 mod declaration;
 mod decode;
 mod doctype;
@@ -66,17 +70,20 @@ mod scratch;
 mod steady;
 mod text;
 mod unmapped;
+mod visit;
 mod vocabulary;
 mod walk;
 mod well_formed;
 
-pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe};
+pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe, Room};
+pub use chars::is_unqualified_name;
 pub use excerpt::{Excerpt, excerpts};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};
 pub use pool::ParserStep;
 pub use route::Route;
 pub use steady::parse_steadily;
+pub use visit::{QName, Scope, Visitor};
 pub use well_formed::{WellFormed, too_long};
 
 #[cfg(test)]

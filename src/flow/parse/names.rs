@@ -21,6 +21,15 @@ const MAX_NAMES: usize = 8192;
 /// Longer names are not remembered.
 const LONGEST_NAME: usize = 128;
 
+/// The number of a name as it is written (its scope counts too), as long as [`Names::era`] is the same.
+pub(super) type WrittenId = u32;
+
+/// Of a name that is not remembered.
+pub(super) const FORGOTTEN: WrittenId = u32::MAX;
+
+/// Of an attribute that is a declaration of a namespace.
+pub(super) const DECLARATION: WrittenId = u32::MAX - 1;
+
 /// What a name as written in a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resolved {
@@ -61,6 +70,8 @@ pub(super) struct Names {
     /// The name before.
     last: u32,
     scopes: Scopes,
+    /// How often everything was forgotten.
+    era: u32,
 }
 
 impl Names {
@@ -73,7 +84,13 @@ impl Names {
             known: Vec::new(),
             index: HashTable::new(),
             last: 0,
+            era: 0,
         }
+    }
+
+    /// Numbers of names as they are written hold as long as this is the same.
+    pub(super) fn era(&self) -> u32 {
+        self.era
     }
 
     /// To be called between messages: forgets everything when a message has left too much of it.
@@ -83,25 +100,26 @@ impl Names {
             self.known.clear();
             self.index.clear();
             self.last = 0;
+            self.era = self.era.wrapping_add(1);
             self.scopes.forget();
         }
     }
 
     /// The name of an element.
     #[inline]
-    pub(super) fn element(&mut self, scope: ScopeId, raw: &str) -> Resolved {
+    pub(super) fn element(&mut self, scope: ScopeId, raw: &str) -> (Resolved, WrittenId) {
         self.resolve(scope, false, raw)
     }
 
     /// The name of an attribute without a prefix, which is in no namespace, whatever is declared.
     #[inline]
-    pub(super) fn plain_attribute(&mut self, raw: &str) -> Resolved {
+    pub(super) fn plain_attribute(&mut self, raw: &str) -> (Resolved, WrittenId) {
         self.resolve(NO_SCOPE, true, raw)
     }
 
     /// The name of an attribute with a prefix.
     #[inline]
-    pub(super) fn prefixed_attribute(&mut self, scope: ScopeId, raw: &str) -> Resolved {
+    pub(super) fn prefixed_attribute(&mut self, scope: ScopeId, raw: &str) -> (Resolved, WrittenId) {
         self.resolve(scope, true, raw)
     }
 
@@ -133,35 +151,35 @@ impl Names {
     }
 
     #[inline]
-    fn resolve(&mut self, scope: ScopeId, is_attribute: bool, raw: &str) -> Resolved {
+    fn resolve(&mut self, scope: ScopeId, is_attribute: bool, raw: &str) -> (Resolved, WrittenId) {
         if scope >= MAX_SCOPES {
-            return self.look_up(scope, is_attribute, raw);
+            return (self.look_up(scope, is_attribute, raw), FORGOTTEN);
         }
         let expected = self.known.get(self.last as usize).map_or(0, |last| last.next);
         if let Some(known) = self.known.get(expected as usize)
             && known.is(scope, is_attribute, raw)
         {
             self.last = expected;
-            return known.resolved;
+            return (known.resolved, expected);
         }
         self.search(scope, is_attribute, raw)
     }
 
-    fn search(&mut self, scope: ScopeId, is_attribute: bool, raw: &str) -> Resolved {
+    fn search(&mut self, scope: ScopeId, is_attribute: bool, raw: &str) -> (Resolved, WrittenId) {
         let hash = hash(&self.hasher, scope, is_attribute, raw);
         let found = self.index.find(hash, |&id| self.known[id as usize].is(scope, is_attribute, raw));
         let id = match found {
             Some(&id) => id,
             None => match self.learn(hash, scope, is_attribute, raw) {
                 Ok(id) => id,
-                Err(not_kept) => return not_kept,
+                Err(not_kept) => return (not_kept, FORGOTTEN),
             },
         };
         if let Some(last) = self.known.get_mut(self.last as usize) {
             last.next = id;
         }
         self.last = id;
-        self.known[id as usize].resolved
+        (self.known[id as usize].resolved, id)
     }
 
     /// The number of a name that is new, or what it is where it is not remembered.
@@ -227,22 +245,22 @@ mod tests {
     #[test]
     fn prefixes_are_matched_by_uri() {
         let mut names = names(&[(None, "a"), (Some("urn:1"), "a"), (Some("urn:1"), "x")]);
-        assert_eq!(names.element(NO_SCOPE, "a"), Resolved::Name(1));
-        assert_eq!(names.element(NO_SCOPE, "p:a"), Resolved::Unbound);
-        assert_eq!(names.element(NO_SCOPE, "xmlns:a"), Resolved::Reserved);
+        assert_eq!(names.element(NO_SCOPE, "a").0, Resolved::Name(1));
+        assert_eq!(names.element(NO_SCOPE, "p:a").0, Resolved::Unbound);
+        assert_eq!(names.element(NO_SCOPE, "xmlns:a").0, Resolved::Reserved);
         let outer = declare(&mut names, NO_SCOPE, " xmlns:p=\"urn:1\" k=\"v\"");
-        assert_eq!(names.element(outer, "p:a"), Resolved::Name(2));
-        assert_eq!(names.element(outer, "a"), Resolved::Name(1));
-        assert_eq!(names.element(outer, "p:zzz"), Resolved::Name(OTHER));
+        assert_eq!(names.element(outer, "p:a").0, Resolved::Name(2));
+        assert_eq!(names.element(outer, "a").0, Resolved::Name(1));
+        assert_eq!(names.element(outer, "p:zzz").0, Resolved::Name(OTHER));
         let inner = declare(&mut names, outer, " xmlns=\"urn:1\" xmlns:p=\"urn:2\"");
-        assert_eq!(names.element(inner, "a"), Resolved::Name(2));
-        assert_eq!(names.element(inner, "p:a"), Resolved::Name(OTHER));
+        assert_eq!(names.element(inner, "a").0, Resolved::Name(2));
+        assert_eq!(names.element(inner, "p:a").0, Resolved::Name(OTHER));
         let undone = declare(&mut names, inner, " xmlns=\"\"");
-        assert_eq!(names.element(undone, "a"), Resolved::Name(1));
-        assert_eq!(names.plain_attribute("x"), Resolved::Name(OTHER), "no default namespace for attributes");
-        assert_eq!(names.prefixed_attribute(outer, "p:x"), Resolved::Name(3));
-        assert_eq!(names.prefixed_attribute(outer, "q:x"), Resolved::Unbound);
-        assert_eq!(names.prefixed_attribute(NO_SCOPE, "xml:lang"), Resolved::Name(OTHER));
+        assert_eq!(names.element(undone, "a").0, Resolved::Name(1));
+        assert_eq!(names.plain_attribute("x").0, Resolved::Name(OTHER), "no default namespace for attributes");
+        assert_eq!(names.prefixed_attribute(outer, "p:x").0, Resolved::Name(3));
+        assert_eq!(names.prefixed_attribute(outer, "q:x").0, Resolved::Unbound);
+        assert_eq!(names.prefixed_attribute(NO_SCOPE, "xml:lang").0, Resolved::Name(OTHER));
         assert_eq!(names.expanded(outer, "p:x").1, "x");
     }
 
@@ -254,7 +272,7 @@ mod tests {
         }
         for (uri, id) in [("urn:1", 1), ("urn:2", 2), ("urn:1", 1)] {
             let scope = declare(&mut names, NO_SCOPE, &format!(" xmlns:q=\"{uri}\""));
-            assert_eq!(names.element(scope, "q:a"), Resolved::Name(id));
+            assert_eq!(names.element(scope, "q:a").0, Resolved::Name(id));
             names.leave(scope);
         }
     }
@@ -268,9 +286,9 @@ mod tests {
             names.element(NO_SCOPE, &format!("n{number}"));
         }
         assert_eq!(names.known.len(), MAX_NAMES);
-        assert_eq!(names.element(NO_SCOPE, "a"), Resolved::Name(1));
+        assert_eq!(names.element(NO_SCOPE, "a").0, Resolved::Name(1));
         names.tidy();
         assert_eq!(names.known.len(), 0);
-        assert_eq!(names.element(NO_SCOPE, "a"), Resolved::Name(1));
+        assert_eq!(names.element(NO_SCOPE, "a").0, Resolved::Name(1));
     }
 }

@@ -6,6 +6,9 @@ use arrow::error::ArrowError;
 use super::columns::Buffers;
 use super::compile::{BufferId, Program, ScopeId, TableId};
 
+/// Bytes of the columns that a row of any table has besides the mapped ones.
+const LINEAGE_BYTES: usize = 40;
+
 /// Rows under construction. Whole messages are taken back by [`Rows::truncate`].
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -15,6 +18,12 @@ pub(super) struct Rows {
     pub(super) tables: Vec<TableRows>,
     /// Index of the current message in the batch.
     pub(super) current: u32,
+    /// Bytes of keys and headers that the rows of the topmost table get when it is finished.
+    pub(super) carried: usize,
+    /// Bytes that all rows may take.
+    pub(super) room: usize,
+    /// Whether the reading of a message was ended because they would have taken more.
+    pub(super) is_over: bool,
 }
 
 /// The rows of one table.
@@ -69,7 +78,16 @@ impl Rows {
             buffers: Buffers::new(&program.shapes),
             tables: program.tables.iter().map(|plan| table(&plan.buffers)).collect(),
             current: 0,
+            carried: 0,
+            room: usize::MAX,
+            is_over: false,
         }
+    }
+
+    /// Bytes that the rows take.
+    pub(super) fn bytes(&self) -> usize {
+        let rows: usize = self.tables.iter().map(|table| table.message.len()).sum();
+        self.buffers.bytes() + rows * LINEAGE_BYTES + self.carried
     }
 
     /// Complete rows of a table.
@@ -113,6 +131,9 @@ impl Rows {
     ///
     /// See [`Buffers::finish`].
     pub(super) fn finish(&mut self, table: TableId) -> Result<Finished, ArrowError> {
+        if table == 0 {
+            self.carried = 0;
+        }
         let table = &mut self.tables[usize::from(table)];
         let columns = table.buffers.iter().map(|&buffer| self.buffers.finish(buffer)).collect::<Result<_, _>>()?;
         Ok(Finished {

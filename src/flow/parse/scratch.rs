@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::compile::{ColumnId, Program, ScopeId, StateId};
+use super::compile::{ColumnId, Marks, Program, ScopeId, StateId};
+use super::drift::{Drift, Next, PlaceId};
 use super::found::{Found, Place};
 use super::namespaces::Namespaces;
 use super::rows::Rows;
@@ -34,6 +35,8 @@ pub(super) struct Scratch {
     pub(super) pending: Vec<Pending>,
     pub(super) namespaces: Namespaces,
     pub(super) unmapped: Unmapped,
+    /// What no column takes, where it is counted; kept from message to message.
+    pub(super) drift: Drift,
     pub(super) value: String,
     pub(super) memory: Memory,
     /// Violations of fields and rows.
@@ -51,6 +54,10 @@ pub(super) struct Frame {
     pub(super) at: usize,
     /// Whether it is `xsi:nil`.
     pub(super) is_nil: bool,
+    /// Where what no column takes is counted: what of it is taken, and what came in it.
+    pub(super) marks: Marks,
+    pub(super) place: PlaceId,
+    pub(super) next: Next,
 }
 
 /// Text of one element being gathered.
@@ -120,9 +127,19 @@ impl Pending {
 #[derive(Debug)]
 pub(super) struct Trace {
     pub(super) column: ColumnId,
+    /// Rows that are asked for, ascending.
+    pub(super) wanted: Vec<i32>,
     /// Rows that a value belongs to, and where it is.
     pub(super) values: Vec<(Range<i32>, Place)>,
     pub(super) rows: Vec<(i32, Place)>,
+}
+
+impl Trace {
+    /// Whether one of these rows is asked for.
+    pub(super) fn wants(&self, rows: &Range<i32>) -> bool {
+        let from = self.wanted.partition_point(|row| *row < rows.start);
+        self.wanted.get(from).is_some_and(|row| *row < rows.end)
+    }
 }
 
 impl Scratch {

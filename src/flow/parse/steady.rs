@@ -4,13 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::batch::{Care, NO_MESSAGE, Parser};
+use super::batch::{Care, NO_MESSAGE, Parser, Room};
 use super::route::Route;
 use crate::fault::Fault;
 use crate::model::batch::{ParsedBatch, RawBatch};
 
 /// Parses a batch. A message that makes the parser panic ends as it would in the pool: in quarantine, as `rule.poison`.
-/// `fresh` makes a parser in place of one that has panicked.
+/// `fresh` makes a parser in place of one that has panicked. With bounded `room` there may be verdicts for the first
+/// messages only.
 ///
 /// # Errors
 ///
@@ -20,11 +21,13 @@ pub fn parse_steadily(
     fresh: impl Fn() -> Parser,
     raw: &Arc<RawBatch>,
     route: &Route,
+    room: Option<Room>,
 ) -> Result<ParsedBatch, Fault> {
     let mut poisoned: Vec<u32> = Vec::new();
     loop {
         let progress = AtomicU32::new(NO_MESSAGE);
-        let care = Care { poisoned: &poisoned, is_isolated: !poisoned.is_empty(), progress: Some(&progress) };
+        let is_isolated = !poisoned.is_empty();
+        let care = Care { poisoned: &poisoned, is_isolated, progress: Some(&progress), room };
         let run = catch_unwind(AssertUnwindSafe(|| parser.parse_with_care(raw, route.clone(), &care)));
         if let Ok(parsed) = run {
             return parsed;

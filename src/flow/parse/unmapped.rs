@@ -1,38 +1,31 @@
-//! What no column takes: counted by path, refused, or collected into a column. A mapping that ignores it pays nothing.
+//! What no column takes: refused, or collected into a column (counted by path: see `counting`). A mapping that ignores it
+//! pays nothing.
 //!
 //! Unmapped are elements that no path leads to or through (those without children, and text of those with), attributes
 //! that no column takes, and text that is not blank of elements that are only on the way to something. What lies in an
-//! element that is taken whole (`string()`, `xml`, `json`) is taken. Declarations of namespaces, attributes of the XML
-//! Schema instance namespace and attributes that conditions ask for never count.
+//! element that is taken whole (`string()`, `xml`, elements as JSON) is taken, and so are its attributes. Declarations of
+//! namespaces, attributes of the XML Schema instance namespace and attributes that conditions ask for never count.
 
-use std::hash::BuildHasher;
 use std::ops::Range;
-
-use hashbrown::DefaultHashBuilder;
 
 use super::attributes::Attribute;
 use super::collect::Entries;
-use super::compile::{MESSAGE, NOWHERE, ScopeId, ScopeKind, State, StateId, Watch};
-use super::drift::{Drift, ROOT};
+use super::compile::{COVERED, MESSAGE, NOWHERE, ScopeId, ScopeKind, State, StateId, TEXT_TAKEN, Watch};
 use super::flatten::Flatten;
 use super::found::{Found, Place, shortened};
-use super::names::OTHER;
+use super::names::{DECLARATION, OTHER};
 use super::namespaces::{display, split, start_tag};
-use super::scopes::declared_prefix;
 use super::text::{Gathered, push_normalised};
 use super::walk::{Checked, Tag};
-use crate::model::batch::DriftKind;
 use crate::model::mapping::OnBadField;
 use crate::model::violation::Code;
 
-/// What is remembered of a message for the sake of what no column takes; what is counted, from message to message.
+/// What is remembered of a message for the sake of what no column takes.
 #[derive(Debug, Default)]
 pub(super) struct Unmapped {
     open: Vec<Seen>,
     /// Own text of the open elements.
     texts: Vec<Gathered>,
-    hasher: DefaultHashBuilder,
-    pub(super) drift: Drift,
     pub(super) entries: Entries,
 }
 
@@ -43,10 +36,6 @@ struct Seen {
     scope: ScopeId,
     /// How many elements are open around the one that is the row of `scope`'s table, it included; none without one.
     row: usize,
-    /// Its place among what is counted.
-    node: u32,
-    /// Stands for the namespace declarations in force.
-    declarations: u64,
     /// No path leads to it.
     is_unmapped: bool,
     /// It is taken whole, or lies in one that is.
@@ -90,14 +79,9 @@ impl Flatten<'_> {
         let mut seen = Seen {
             scope: outer.map_or(MESSAGE, |outer| outer.scope),
             row: outer.map_or(0, |outer| outer.row),
-            node: outer.map_or(ROOT, |outer| outer.node),
-            declarations: outer.map_or(0, |outer| outer.declarations),
             is_unmapped: state == NOWHERE && !is_covered,
-            covers: is_covered || !what.all_text.is_empty() || !what.elements.is_empty(),
-            is_text_taken: is_covered
-                || !what.text.is_empty()
-                || !what.all_text.is_empty()
-                || !what.elements.is_empty(),
+            covers: is_covered || what.marks & COVERED != 0,
+            is_text_taken: is_covered || what.marks & TEXT_TAKEN != 0,
             has_children: false,
         };
         for &scope in &what.begins {
@@ -108,14 +92,10 @@ impl Flatten<'_> {
                 seen.row = tag.depth;
             }
         }
+        self.scratch.unmapped.open.push(seen);
         if is_covered {
-            self.scratch.unmapped.open.push(seen);
             return Ok(());
         }
-        if program.watch == Watch::Count {
-            self.count_path(tag, what, &mut seen);
-        }
-        self.scratch.unmapped.open.push(seen);
         if program.watch == Watch::Reject {
             if outer.is_some_and(|outer| outer.is_unmapped) {
                 return Ok(());
@@ -126,8 +106,7 @@ impl Flatten<'_> {
                 return Ok(());
             }
         }
-        // An element that is taken as it is has its attributes in it.
-        if what.elements.is_empty() {
+        if !seen.covers {
             for attribute in tag.attributes {
                 self.watch_attribute(attribute, what, tag.depth);
             }
@@ -136,20 +115,13 @@ impl Flatten<'_> {
     }
 
     fn watch_attribute(&mut self, attribute: &Attribute, what: &State, depth: usize) {
-        let is_taken = attribute.id != OTHER
-            && (what.attributes.iter().any(|(taken, _)| *taken == attribute.id)
-                || self.program.spoken_of.contains(&attribute.id));
         let raw = &self.message[attribute.name.clone()];
-        if is_taken || declared_prefix(self.message, attribute).is_some() {
+        if attribute.written == DECLARATION || self.is_taken(attribute, what) {
             return;
         }
         let value = attribute.value.clone();
         match self.program.watch {
-            Watch::Off => {}
-            Watch::Count => {
-                let name = |flatten: &mut Self| format!("@{}", flatten.attribute_name(raw, depth));
-                self.count_part(raw, DriftKind::Attribute, name, &self.message[value]);
-            }
+            Watch::Off | Watch::Count => {}
             Watch::Reject => {
                 let place = Place { at: value.start, attribute: Some(attribute.name.clone()) };
                 self.reject(&format!("the attribute {raw}"), place, Some(&self.message[value]));
@@ -212,57 +184,18 @@ impl Flatten<'_> {
         }
         let at = own.start().unwrap_or(at);
         match self.program.watch {
-            Watch::Count if is_leaf => self.scratch.unmapped.drift.count(seen.node, text),
-            Watch::Count => self.count_part("", DriftKind::Text, |_| "text()".to_owned(), text),
             Watch::Reject if !seen.is_unmapped => self.reject("text", Place::at(at), Some(text)),
             Watch::Collect(_) => self.collect((!is_leaf).then_some("text()"), text.to_owned(), at),
-            Watch::Reject | Watch::Off => {}
+            Watch::Reject | Watch::Off | Watch::Count => {}
         }
     }
 
-    /// Finds the place of an element among what is counted.
-    fn count_path(&mut self, tag: &Tag<'_>, what: &State, seen: &mut Seen) {
-        let message = self.message;
-        for attribute in tag.attributes {
-            let name = &message[attribute.name.clone()];
-            if declared_prefix(message, attribute).is_some() {
-                let hasher = &self.scratch.unmapped.hasher;
-                seen.declarations = hasher.hash_one((seen.declarations, name, &message[attribute.value.clone()]));
-            }
-        }
-        let begins_row = what.begins.iter().rev().find_map(|&scope| match self.program.scope(scope).kind {
-            ScopeKind::Row => Some(0),
-            ScopeKind::Child(table) => Some(table),
-            _ => None,
-        });
-        if let Some(table) = begins_row {
-            seen.node = self.scratch.unmapped.drift.row(table);
-        } else if tag.depth > 1 {
-            let (name_end, _) = start_tag(message, tag.at);
-            let raw = &message[tag.at + 1..name_end];
-            let key = (seen.node, DriftKind::Element, seen.declarations);
-            seen.node = match self.scratch.unmapped.drift.find(key, raw) {
-                Some(node) => node,
-                None => {
-                    let name = self.element_name(tag.at);
-                    self.scratch.unmapped.drift.learn(key, raw, &name)
-                }
-            };
-        }
-    }
-
-    /// Counts an attribute or text of the innermost open element.
-    fn count_part(&mut self, raw: &str, kind: DriftKind, name: impl Fn(&mut Self) -> String, text: &str) {
-        let Some(seen) = self.scratch.unmapped.open.last().copied() else { return };
-        let key = (seen.node, kind, seen.declarations);
-        let node = match self.scratch.unmapped.drift.find(key, raw) {
-            Some(node) => node,
-            None => {
-                let name = name(self);
-                self.scratch.unmapped.drift.learn(key, raw, &name)
-            }
-        };
-        self.scratch.unmapped.drift.count(node, text);
+    /// Whether a column takes an attribute, or it is one that never counts.
+    #[inline]
+    pub(super) fn is_taken(&self, attribute: &Attribute, what: &State) -> bool {
+        attribute.id != OTHER
+            && (what.attributes.iter().any(|(taken, _)| *taken == attribute.id)
+                || self.program.spoken_of.contains(&attribute.id))
     }
 
     fn reject(&mut self, what: &str, place: Place, value: Option<&str>) {
@@ -309,14 +242,14 @@ impl Flatten<'_> {
     }
 
     /// The name of an open element, or of one that just began, as a mapping would write it.
-    fn element_name(&mut self, at: usize) -> String {
+    pub(super) fn element_name(&mut self, at: usize) -> String {
         let (name_end, _) = start_tag(self.message, at);
         let (prefix, local) = split(&self.message[at + 1..name_end]);
         let depth = self.scratch.frames.iter().take_while(|frame| frame.at <= at).count();
         self.name(prefix, local, depth)
     }
 
-    fn attribute_name(&mut self, raw: &str, depth: usize) -> String {
+    pub(super) fn attribute_name(&mut self, raw: &str, depth: usize) -> String {
         match split(raw) {
             ("", local) => local.to_owned(),
             (prefix, local) => self.name(prefix, local, depth),

@@ -12,7 +12,7 @@ use quick_xml::events::Event;
 use super::attributes::{self, Attribute};
 use super::chars::{Survey, is_space};
 use super::found::Found;
-use super::names::{NameId, Names, OTHER, Resolved};
+use super::names::{DECLARATION, NameId, Names, OTHER, Resolved, WrittenId};
 use super::refusals::{self, bad_name, broken, check_target, text_outside};
 use super::scopes::{NO_SCOPE, ScopeId, declared_prefix};
 use super::text::{attribute_value, resolve};
@@ -49,6 +49,8 @@ pub(super) struct Tag<'t> {
     pub(super) at: usize,
     /// Its name.
     pub(super) name: NameId,
+    /// Its name as it is written.
+    pub(super) written: WrittenId,
     /// How many elements are open, it included.
     pub(super) depth: usize,
     /// Its attributes, declarations of namespaces among them.
@@ -283,9 +285,9 @@ impl<'w, S: Sink> Walk<'w, S> {
             }
             self.scan_attributes(name_end..end)?;
         }
-        let name = match self.names.element(self.scope, name) {
-            Resolved::Name(id) => id,
-            bad => return Err(bad_name(bad, at, "element")),
+        let (name, written) = match self.names.element(self.scope, name) {
+            (Resolved::Name(id), written) => (id, written),
+            (bad, _) => return Err(bad_name(bad, at, "element")),
         };
         match self.memory.frames.last_mut() {
             Some(parent) => {
@@ -305,7 +307,7 @@ impl<'w, S: Sink> Walk<'w, S> {
         if depth > limits.depth as usize {
             return Err(refusals::too_deep(at, limits));
         }
-        self.sink.open(&Tag { at, name, depth, attributes: &self.memory.attributes })?;
+        self.sink.open(&Tag { at, name, written, depth, attributes: &self.memory.attributes })?;
         if is_empty {
             self.close(end + "/>".len());
         }
@@ -334,7 +336,7 @@ impl<'w, S: Sink> Walk<'w, S> {
         let mut prefixed = 0;
         for attribute in attributes.iter_mut() {
             if declared_prefix(self.message, attribute).is_some() {
-                attribute.id = OTHER;
+                (attribute.id, attribute.written) = (OTHER, DECLARATION);
                 continue;
             }
             let name = &self.message[attribute.name.clone()];
@@ -344,9 +346,9 @@ impl<'w, S: Sink> Walk<'w, S> {
             } else {
                 self.names.plain_attribute(name)
             };
-            attribute.id = match resolved {
-                Resolved::Name(id) => id,
-                bad => return Err(bad_name(bad, attribute.name.start, "attribute")),
+            (attribute.id, attribute.written) = match resolved {
+                (Resolved::Name(id), written) => (id, written),
+                (bad, _) => return Err(bad_name(bad, attribute.name.start, "attribute")),
             };
             if attribute.has_reference {
                 let raw = &self.message[attribute.value.clone()];

@@ -22,10 +22,10 @@ const MAX_PAYLOAD: u64 = 1 << 30;
 /// Memory: at most three times the message while it is read, and only where it is not in UTF-8.
 #[derive(Debug)]
 pub struct WellFormed {
-    limits: Limits,
-    dtd: Dtd,
-    names: Names,
-    memory: WalkMemory,
+    pub(super) limits: Limits,
+    pub(super) dtd: Dtd,
+    pub(super) names: Names,
+    pub(super) memory: WalkMemory,
 }
 
 impl WellFormed {
@@ -80,7 +80,7 @@ fn longest(bytes: u64, limits: &Limits) -> Checked {
 }
 
 /// What a message says goes nowhere.
-struct Nothing;
+pub(super) struct Nothing;
 
 impl Sink for Nothing {
     #[inline]

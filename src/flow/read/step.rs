@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::fetch::{Fetch, Fetched, MessageView};
 use crate::fault::Fault;
-use crate::model::batch::{RawBatch, RawMessage, Span};
+use crate::model::batch::{Piece, RawBatch, RawMessage, Span};
 use crate::model::budget::{MemoryBudget, MemoryPermit};
 use crate::model::offset::{OffsetRange, TopicPartition};
 use crate::observe::events;
@@ -291,6 +291,7 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
             bytes,
             messages,
             permit,
+            piece: Piece::WHOLE,
             slot: None,
         });
         self.seq += 1;

@@ -10,7 +10,7 @@ use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 
 use super::message::slice_rows;
-use super::select::{column, unfit};
+use super::select::unfit;
 use crate::fault::Fault;
 use crate::flow::spool::{Spool, SpoolFile, io_fault};
 use crate::lake::LakeError;
@@ -18,7 +18,7 @@ use crate::lake::columns::{self, type_name, united};
 use crate::lake::footer::DataFile;
 use crate::lake::ledger::{CheckedFile, Spooled};
 use crate::lake::parquet_reader::ParquetFile;
-use crate::model::mapping::LINEAGE;
+use crate::model::mapping::{LINEAGE, Lineage};
 use crate::storage::{LakePath, Storage};
 
 /// Bytes of one look at the storage while a file is copied.
@@ -95,20 +95,79 @@ pub(super) fn fit(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch,
     parts.and_then(|parts| RecordBatch::try_new(Arc::clone(schema), parts)).map_err(|error| internal(&error))
 }
 
+/// The columns by which the rows of a file are in order.
+#[derive(Debug, Clone)]
+pub(super) struct Order {
+    /// Offset of the message.
+    pub(super) offset: Arc<str>,
+    /// What comes after it, as far as a file has it.
+    within: Vec<Arc<str>>,
+}
+
+impl Order {
+    /// That of quarantine, which has one row a message.
+    pub(super) fn of_quarantine() -> Self {
+        Self { offset: LINEAGE[2].into(), within: Vec::new() }
+    }
+
+    /// That of RAW, by the names that a table has for these columns.
+    pub(super) fn of_rows(lineage: &Lineage) -> Self {
+        let within = vec![Arc::clone(&lineage.names[4]), Arc::clone(&lineage.child_names[0])];
+        Self { offset: Arc::clone(&lineage.names[2]), within }
+    }
+
+    /// The offset of each row.
+    fn offsets<'r>(&self, rows: &'r RecordBatch) -> Result<&'r [i64], Fault> {
+        let unfit = || unfit(&self.offset);
+        let offsets = rows.column_by_name(&self.offset).ok_or_else(unfit)?;
+        Ok(offsets.as_primitive_opt::<Int64Type>().ok_or_else(unfit)?.values())
+    }
+
+    fn last(&self, rows: &RecordBatch) -> Result<Option<i64>, Fault> {
+        Ok(self.offsets(rows)?.last().copied())
+    }
+
+    /// Rows up to an offset, and those above it.
+    fn split(&self, rows: &RecordBatch, upto: i64) -> Result<(RecordBatch, RecordBatch), Fault> {
+        let at = self.offsets(rows)?.partition_point(|offset| *offset <= upto);
+        Ok((rows.slice(0, at), rows.slice(at, rows.num_rows() - at)))
+    }
+
+    fn without(&self, rows: &RecordBatch, gone: &HashSet<i64>) -> Result<RecordBatch, Fault> {
+        if gone.is_empty() {
+            return Ok(rows.clone());
+        }
+        let stays: BooleanArray = self.offsets(rows)?.iter().map(|offset| Some(!gone.contains(offset))).collect();
+        filter_record_batch(rows, &stays).map_err(|error| internal(&error))
+    }
+
+    /// The rows of several batches in one, in order.
+    pub(super) fn sort(&self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, Fault> {
+        let rows = concat_batches(schema, batches).map_err(|error| internal(&error))?;
+        let names = std::iter::once(&self.offset).chain(&self.within);
+        let keys = names.filter_map(|name| rows.column_by_name(name));
+        let keys: Vec<SortColumn> =
+            keys.map(|values| SortColumn { values: Arc::clone(values), options: None }).collect();
+        let order = lexsort_to_indices(&keys, None).and_then(|order| take_record_batch(&rows, &order));
+        order.map_err(|error| internal(&error))
+    }
+}
+
 /// The rows of an old file on their way into a new one, by ascending offset.
 pub(super) struct Carried {
     batches: Box<dyn Iterator<Item = Result<RecordBatch, LakeError>>>,
     /// Read, and above what has been merged so far.
     ahead: Option<RecordBatch>,
     schema: SchemaRef,
+    order: Order,
 }
 
 impl Carried {
     /// All rows of `file`, in the columns of `schema`, which [`unite`] has made of its own.
-    pub(super) fn open(file: &ParquetFile, schema: SchemaRef) -> Result<Self, Fault> {
+    pub(super) fn open(file: &ParquetFile, schema: SchemaRef, order: Order) -> Result<Self, Fault> {
         let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
         let batches = file.read(&columns, slice_rows(file))?;
-        Ok(Self { batches: Box::new(batches), ahead: None, schema })
+        Ok(Self { batches: Box::new(batches), ahead: None, schema, order })
     }
 
     fn next(&mut self) -> Result<Option<RecordBatch>, Fault> {
@@ -133,15 +192,15 @@ impl Carried {
         mut append: impl FnMut(RecordBatch) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let mut new = new;
-        while let Some(until) = last(&new)? {
+        while let Some(until) = self.order.last(&new)? {
             let Some(old) = self.next()? else { break };
-            let (low, high) = split(&old, until)?;
+            let (low, high) = self.order.split(&old, until)?;
             self.ahead = (high.num_rows() > 0).then_some(high);
-            let Some(upto) = last(&low)? else { break };
+            let Some(upto) = self.order.last(&low)? else { break };
             // With old rows left ahead, everything new is below them.
             let upto = if self.ahead.is_some() { until } else { upto };
-            let (ready, rest) = split(&new, upto)?;
-            append(by_offset(&self.schema, &[without(&low, gone)?, ready])?)?;
+            let (ready, rest) = self.order.split(&new, upto)?;
+            append(self.order.sort(&self.schema, &[self.order.without(&low, gone)?, ready])?)?;
             new = rest;
         }
         if new.num_rows() > 0 { append(new) } else { Ok(()) }
@@ -154,43 +213,10 @@ impl Carried {
         mut append: impl FnMut(RecordBatch) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         while let Some(old) = self.next()? {
-            append(without(&old, gone)?)?;
+            append(self.order.without(&old, gone)?)?;
         }
         Ok(())
     }
-}
-
-/// The offset of each row.
-fn offsets(rows: &RecordBatch) -> Result<&[i64], Fault> {
-    let offsets = column(rows, LINEAGE[2])?.as_primitive_opt::<Int64Type>().ok_or_else(|| unfit(LINEAGE[2]))?;
-    Ok(offsets.values())
-}
-
-fn last(rows: &RecordBatch) -> Result<Option<i64>, Fault> {
-    Ok(offsets(rows)?.last().copied())
-}
-
-/// Rows up to an offset, and those above it.
-fn split(rows: &RecordBatch, upto: i64) -> Result<(RecordBatch, RecordBatch), Fault> {
-    let at = offsets(rows)?.partition_point(|offset| *offset <= upto);
-    Ok((rows.slice(0, at), rows.slice(at, rows.num_rows() - at)))
-}
-
-fn without(rows: &RecordBatch, gone: &HashSet<i64>) -> Result<RecordBatch, Fault> {
-    if gone.is_empty() {
-        return Ok(rows.clone());
-    }
-    let stays: BooleanArray = offsets(rows)?.iter().map(|offset| Some(!gone.contains(offset))).collect();
-    filter_record_batch(rows, &stays).map_err(|error| internal(&error))
-}
-
-/// Rows of several batches by offset, those of one message by their place in it.
-pub(super) fn by_offset(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, Fault> {
-    let rows = concat_batches(schema, batches).map_err(|error| internal(&error))?;
-    let keys = [LINEAGE[2], LINEAGE[4]].into_iter().filter_map(|name| rows.column_by_name(name));
-    let keys: Vec<SortColumn> = keys.map(|values| SortColumn { values: Arc::clone(values), options: None }).collect();
-    let order = lexsort_to_indices(&keys, None).and_then(|order| take_record_batch(&rows, &order));
-    order.map_err(|error| internal(&error))
 }
 
 /// A mistake of ours, as the columns' library words it.
@@ -255,10 +281,10 @@ mod tests {
             let (old, new): (Vec<i64>, Vec<i64>) = (old.into_iter().collect(), new.into_iter().collect());
             let batches: Vec<_> = old.chunks(cuts.0).map(|offsets| Ok(rows(offsets))).collect();
             let schema = rows(&[]).schema();
-            let mut carried = Carried { batches: Box::new(batches.into_iter()), ahead: None, schema };
+            let mut carried = Carried { batches: Box::new(batches.into_iter()), ahead: None, schema, order: Order::of_quarantine() };
             let mut out: Vec<i64> = Vec::new();
             let mut append = |rows: RecordBatch| {
-                out.extend(offsets(&rows)?);
+                out.extend(Order::of_quarantine().offsets(&rows)?);
                 Ok(())
             };
             for new in new.chunks(cuts.1) {

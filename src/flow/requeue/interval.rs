@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+
 use super::carry::{fit, path_of, unite};
 use super::message::{messages, slice_rows};
 use super::select::Selection;
@@ -14,7 +16,7 @@ use crate::flow::buffer::file::SpooledFile;
 use crate::flow::buffer::pressure::EncoderMemory;
 use crate::flow::buffer::quarantine::quarantine_schema;
 use crate::flow::buffer::sums::BatchSums;
-use crate::flow::parse::{Parser, ParserTable, Route, parse_steadily};
+use crate::flow::parse::{Parser, ParserTable, Room, Route, parse_steadily};
 use crate::flow::spool::{Spool, SpoolFile};
 use crate::flow::validate::{self, Rules};
 use crate::lake::PendingInterval;
@@ -24,6 +26,9 @@ use crate::lake::parquet_reader::ParquetFile;
 use crate::model::batch::{RawBatch, RawMessage, ValidBatch};
 use crate::model::budget::MemoryBudget;
 use crate::model::catalog::Catalog;
+use crate::model::offset::TopicPartition;
+use crate::model::room::{RowRoom, Turn};
+use crate::stage::step::WAIT;
 use crate::storage::Storage;
 
 /// A look at each message before it is parsed.
@@ -43,6 +48,8 @@ pub struct Requeuer {
     pub spool: Spool,
     /// The memory budget of what is read and not yet encoded.
     pub budget: MemoryBudget,
+    /// Room for rows that are parsed and not yet encoded.
+    pub room: RowRoom,
     /// The memory budget of all encoders.
     pub encoders: EncoderMemory,
     /// Time.
@@ -128,15 +135,11 @@ impl Requeuer {
         let mut parser = self.parser();
         let mut version = Version::new(self, old, footer, &selection.table, Arc::clone(&schema))?;
         let route = Route::of(&old.name.source.in_kafka().topic, self.catalog.tables())?;
+        let mut again =
+            Again { requeuer: self, source: &old.name.source, selection, route, parser: &mut parser, go_on };
         for rows in file.read(&columns, slice_rows(&file))? {
-            go_on()?;
             let rows = fit(&rows?, &schema)?;
-            let wanted = selection.mask(&rows)?;
-            let found = messages(&old.name.source, &rows, &wanted, &self.budget)?;
-            version.tally.messages += wanted.true_count() as u64;
-            version.tally.redacted.extend(&found.redacted);
-            let valid = self.read(&mut parser, &Arc::new(found.raw), &route)?;
-            match version.take(&rows, &found.rows, valid) {
+            match again.take(&mut version, &rows) {
                 Ok(()) => {}
                 Err(Stop::Clash(why)) => {
                     let tally = Tally { messages: version.tally.messages, ..Tally::default() };
@@ -163,12 +166,61 @@ impl Requeuer {
         }
     }
 
-    /// Messages through the parser and the rules.
-    fn read(&self, parser: &mut Parser, raw: &Arc<RawBatch>, route: &Route) -> Result<ValidBatch, Fault> {
-        let parsed = parse_steadily(parser, || self.parser(), raw, route)?;
+    /// Messages through the parser and the rules; none when there is no room for their rows.
+    fn read(
+        &self,
+        parser: &mut Parser,
+        raw: &Arc<RawBatch>,
+        route: &Route,
+        turn: Option<Turn>,
+    ) -> Result<Option<ValidBatch>, Fault> {
+        let room = Room { batch: self.room.piece(), first: turn.as_ref().map(|_| self.room.message()) };
+        let mut parsed = parse_steadily(parser, || self.parser(), raw, route, Some(room))?;
+        if parsed.verdicts.len() < raw.messages.len() {
+            return Ok(None);
+        }
+        parsed.room = Some(self.room.hold(parsed.permit.bytes(), turn));
         validate::check(&parsed, raw.range.from(), |table| self.rules.top(table))?;
         let valid = self.rules.apply(parsed, self.clock.now())?;
         BatchSums::of(&valid)?;
-        Ok(valid)
+        Ok(Some(valid))
+    }
+}
+
+/// The way of the rows of one quarantine file into the new version of their interval.
+struct Again<'a> {
+    requeuer: &'a Requeuer,
+    source: &'a TopicPartition,
+    selection: &'a Selection,
+    route: Route,
+    parser: &'a mut Parser,
+    go_on: &'a dyn Fn() -> Result<(), Fault>,
+}
+
+impl Again<'_> {
+    /// Takes some rows, all at once if there is room for what becomes of them, or else the halves of them.
+    fn take(&mut self, version: &mut Version<'_>, rows: &RecordBatch) -> Result<(), Stop> {
+        (self.go_on)()?;
+        let requeuer = self.requeuer;
+        let wanted = self.selection.mask(rows)?;
+        let found = messages(self.source, rows, &wanted, &requeuer.budget)?;
+        let raw = Arc::new(found.raw);
+        let mut valid = requeuer.read(self.parser, &raw, &self.route, None)?;
+        if valid.is_none() && raw.messages.len() > 1 {
+            let half = rows.num_rows() / 2;
+            drop(raw);
+            self.take(version, &rows.slice(0, half))?;
+            return self.take(version, &rows.slice(half, rows.num_rows() - half));
+        }
+        while valid.is_none() {
+            (self.go_on)()?;
+            match requeuer.room.try_turn() {
+                Some(turn) => valid = requeuer.read(self.parser, &raw, &self.route, Some(turn))?,
+                None => requeuer.room.wait(WAIT),
+            }
+        }
+        version.tally.messages += wanted.true_count() as u64;
+        version.tally.redacted.extend(&found.redacted);
+        valid.map_or(Ok(()), |valid| version.take(rows, &found.rows, valid))
     }
 }

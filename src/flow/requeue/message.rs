@@ -8,7 +8,7 @@ use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use super::select::{column, unfit};
 use crate::fault::Fault;
 use crate::lake::parquet_reader::ParquetFile;
-use crate::model::batch::{RawBatch, RawMessage, Span};
+use crate::model::batch::{Piece, RawBatch, RawMessage, Span};
 use crate::model::budget::MemoryBudget;
 use crate::model::mapping::LINEAGE;
 use crate::model::offset::{OffsetRange, TopicPartition};
@@ -71,7 +71,17 @@ pub(super) fn messages(
     })?;
     let permit = budget.take(bytes.0.len() as u64);
     let source = source.clone();
-    let raw = RawBatch { source, generation: 0, seq: 0, range, bytes: bytes.0, messages, permit, slot: None };
+    let raw = RawBatch {
+        source,
+        generation: 0,
+        seq: 0,
+        range,
+        bytes: bytes.0,
+        messages,
+        permit,
+        piece: Piece::WHOLE,
+        slot: None,
+    };
     Ok(Messages { raw, rows: found, redacted })
 }
 

@@ -8,7 +8,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use jiff::Timestamp;
 
-use super::carry::{Carried, by_offset, copy, fit, internal, path_of, unite};
+use super::carry::{Carried, Order, copy, fit, internal, path_of, unite};
 use super::interval::{Kept, Requeuer, Revised, Tally};
 use super::select::{column, name_of};
 use crate::fault::Fault;
@@ -29,6 +29,8 @@ use crate::model::table::RowTable;
 
 /// Ledger rows gathered before they are written.
 const LEDGER_ROWS: usize = 4096;
+/// New rows that are written at once.
+const CHUNK_ROWS: usize = 4096;
 
 /// Why an interval is not revised.
 pub(super) enum Stop {
@@ -129,7 +131,7 @@ impl<'r> Version<'r> {
                 self.add(Zone::Quarantine, &table, true, &changed)?;
             }
         }
-        let here = by_offset(&self.quarantine, &here)?;
+        let here = Order::of_quarantine().sort(&self.quarantine, &here)?;
         if here.num_rows() > 0 {
             let table = self.table;
             self.add(Zone::Quarantine, table, false, &here)?;
@@ -144,12 +146,16 @@ impl<'r> Version<'r> {
             }
         }
         for part in valid.tables {
-            let changed: BooleanArray = part.message.iter().map(|message| Some(is_changed(*message))).collect();
-            let changed = filter(&part.rows, &changed)?;
-            if changed.num_rows() > 0 {
-                let table = self.name(Some(part.table));
-                *self.tally.rows.entry(table.clone()).or_default() += changed.num_rows() as u64;
-                self.add(Zone::Raw, &table, true, &changed)?;
+            let table = self.name(Some(part.table));
+            // Rows are copied on their way, and one message may have very many.
+            for (some, messages) in part.message.chunks(CHUNK_ROWS).enumerate() {
+                let rows = part.rows.slice(some * CHUNK_ROWS, messages.len());
+                let changed: BooleanArray = messages.iter().map(|message| Some(is_changed(*message))).collect();
+                let changed = filter(&rows, &changed)?;
+                if changed.num_rows() > 0 {
+                    *self.tally.rows.entry(table.clone()).or_default() += changed.num_rows() as u64;
+                    self.add(Zone::Raw, &table, true, &changed)?;
+                }
             }
         }
         self.relieve()?;
@@ -270,13 +276,20 @@ impl<'r> Version<'r> {
             (None, None) => Err(format!("there is no table {table}")),
         };
         let schema = schema.map_err(Stop::Clash)?;
-        let settings = known.and_then(|table| self.requeuer.catalog.tables().get(usize::from(table.top)));
-        let settings = settings.or_else(|| self.requeuer.catalog.tables().first());
+        let own = known.and_then(|table| self.requeuer.catalog.tables().get(usize::from(table.top)));
+        let settings = own.or_else(|| self.requeuer.catalog.tables().first());
         let raw = settings.map(|table| table.raw.clone()).unwrap_or_default();
         let (compression, row_group_bytes) = (raw.compression, self.requeuer.row_group_bytes);
         let spec = FileSpec { schema: Arc::clone(&schema), compression, row_group_bytes };
         let file = OpenFile::create(&self.requeuer.spool, spec)?;
-        let old = old.map(|old| Carried::open(&old, Arc::clone(&schema))).transpose()?;
+        let order = match zone {
+            Zone::Quarantine => Order::of_quarantine(),
+            Zone::Raw => Order::of_rows(&own.map(|table| table.mapping.lineage.clone()).unwrap_or_default()),
+        };
+        if old.as_ref().is_some_and(|old| old.schema().column_with_name(&order.offset).is_none()) {
+            return Err(Stop::Clash(format!("column {} of today's tables is not there", order.offset)));
+        }
+        let old = old.map(|old| Carried::open(&old, Arc::clone(&schema), order)).transpose()?;
         self.parts.insert(key, Part { file, schema, old, is_new: false });
         Ok(())
     }

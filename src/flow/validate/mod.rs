@@ -17,7 +17,7 @@ pub use redact::Redaction;
 pub use resequence::{Offered, Resequencer};
 pub use rules::Rules;
 pub use step::{TOO_MANY_FAILED, Validator, ValidatorStep};
-pub use stop::FailureWindow;
+pub use stop::{FailureWindow, StopRules};
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::batch::Piece;
+
 /// What became of an item that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offered {
@@ -11,40 +13,44 @@ pub enum Offered {
     Repeat,
 }
 
-/// Takes items with sequence numbers in any order, some of them repeatedly, and releases each once, in order and without
-/// a gap.
+/// Takes items with sequence numbers in any order, some of them in pieces and some repeatedly, and releases each once, in
+/// order and without a gap.
 ///
 /// Memory: every item ahead of a missing one is held; the lane bounds them by the number of batches it has on the way.
 #[derive(Debug)]
 pub struct Resequencer<T> {
-    next: u64,
-    waiting: BTreeMap<u64, T>,
+    /// Number and piece.
+    next: (u64, u32),
+    /// Each with whether it is the last piece of its number.
+    waiting: BTreeMap<(u64, u32), (T, bool)>,
 }
 
 impl<T> Resequencer<T> {
     /// Nothing has come yet, and number 0 is the first.
     pub fn new() -> Self {
-        Self { next: 0, waiting: BTreeMap::new() }
+        Self { next: (0, 0), waiting: BTreeMap::new() }
     }
 
     /// Takes an item.
-    pub fn offer(&mut self, seq: u64, item: T) -> Offered {
-        if seq < self.next || self.waiting.contains_key(&seq) {
+    pub fn offer(&mut self, seq: u64, piece: Piece, item: T) -> Offered {
+        let place = (seq, piece.number);
+        if place < self.next || self.waiting.contains_key(&place) {
             return Offered::Repeat;
         }
-        self.waiting.insert(seq, item);
+        self.waiting.insert(place, (item, piece.is_last));
         Offered::Kept
     }
 
     /// The next item in order, if it is there.
     pub fn release(&mut self) -> Option<T> {
-        let item = self.waiting.remove(&self.next)?;
-        self.next += 1;
+        let (item, is_last) = self.waiting.remove(&self.next)?;
+        let (seq, piece) = self.next;
+        self.next = if is_last { (seq + 1, 0) } else { (seq, piece + 1) };
         Some(item)
     }
 
-    /// The number that is released next.
-    pub fn next_seq(&self) -> u64 {
+    /// The number that is released next, and which piece of it.
+    pub fn next(&self) -> (u64, u32) {
         self.next
     }
 
@@ -77,15 +83,20 @@ mod tests {
                 offers.insert(place.index(offers.len()), which as u64);
             }
             let (mut resequencer, mut released, mut kept) = (Resequencer::new(), Vec::new(), 0);
-            for seq in offers {
-                kept += usize::from(resequencer.offer(seq, seq) == Offered::Kept);
+            // What is told apart by these numbers comes in pieces: of 0 one, of 1 two, of 2 three, of 3 one, and so on.
+            let places: Vec<(u64, u32, bool)> =
+                (0..).flat_map(|seq: u64| (0..=seq % 3).map(move |piece| (seq, piece as u32, piece == seq % 3))).take(50).collect();
+            for number in offers {
+                let (seq, piece, is_last) = places[usize::try_from(number).unwrap()];
+                let piece = Piece { number: piece, is_last };
+                kept += usize::from(resequencer.offer(seq, piece, number) == Offered::Kept);
                 while let Some(item) = resequencer.release() {
                     released.push(item);
                 }
                 prop_assert_eq!(kept, released.len() + resequencer.waiting());
             }
             prop_assert_eq!(released, (0..50).collect::<Vec<_>>());
-            prop_assert_eq!((resequencer.waiting(), resequencer.next_seq()), (0, 50));
+            prop_assert_eq!(resequencer.waiting(), 0);
         }
 
         #[test]
@@ -93,7 +104,7 @@ mod tests {
             let mut resequencer = Resequencer::new();
             let mut released = 0;
             for seq in (0..20).filter(|&seq| seq != missing) {
-                resequencer.offer(seq, ());
+                resequencer.offer(seq, Piece::WHOLE, ());
                 while resequencer.release().is_some() {
                     released += 1;
                 }

@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray};
-use arrow::compute::filter_record_batch;
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter;
 use arrow::datatypes::Int32Type;
+use arrow::error::ArrowError;
 use arrow::util::display::array_value_to_string;
 use jiff::Timestamp;
 
@@ -21,12 +22,10 @@ use crate::model::batch::{
 };
 use crate::model::mapping::OnBadMessage;
 use crate::model::table::{OnBadDate, PayloadKept, RowTable, Table, row_tables};
-use crate::model::violation::{Code, Violation};
+use crate::model::violation::{Code, Violation, shortened};
 
 /// Violations kept of one message.
 const MAX_VIOLATIONS: usize = 100;
-/// Characters kept of a value.
-const MAX_VALUE: usize = 64;
 
 /// The rules of all tables. Shared by all lanes.
 #[derive(Debug)]
@@ -35,8 +34,10 @@ pub struct Rules {
     /// Every table that has rows, child tables too.
     all: Vec<RowTable>,
     parsers: Arc<[ParserTable]>,
-    /// For messages that no table takes: what the strictest table asks for.
-    unrouted: Option<Redaction>,
+    /// For messages that no table takes.
+    nobodys: Redaction,
+    /// Whether their payloads are kept: as the strictest table wants it.
+    keeps_nobodys: bool,
 }
 
 #[derive(Debug)]
@@ -45,8 +46,9 @@ struct TableRules {
     /// Columns that identify a record, with their names.
     record_id: Vec<(usize, String)>,
     on_bad_message: OnBadMessage,
-    /// Set when the table does not keep payloads.
-    redaction: Option<Redaction>,
+    /// What may be told of a message whose payload is not kept, and in logs of any.
+    names: Redaction,
+    keeps_payloads: bool,
 }
 
 /// A row that breaks a rule.
@@ -59,7 +61,27 @@ struct Hit {
     what: String,
 }
 
-/// Where the values of columns are, found out once for each message and column.
+/// How many rows of a message, which follow each other, were told of.
+#[derive(Debug, Default)]
+struct Told {
+    message: u32,
+    rows: usize,
+}
+
+impl Told {
+    /// Whether one more row of this message is told of.
+    fn is_one_more(&mut self, message: u32) -> bool {
+        if self.message != message {
+            *self = Self { message, rows: 0 };
+        }
+        self.rows += 1;
+        self.rows <= MAX_VIOLATIONS
+    }
+}
+
+/// Rows of each message and column (by their places in the message, ascending) of which it is told where they are.
+type Wanted = BTreeMap<(u32, usize), Vec<i32>>;
+/// Where they are, found out once for each message and column.
 type Places = BTreeMap<(u32, usize), Located>;
 
 impl Rules {
@@ -72,9 +94,9 @@ impl Rules {
         let too_many = || Fault::halt("config.tables", "there are more than 65,535 tables and child tables");
         let all = row_tables(tables).ok_or_else(too_many)?;
         let is_strict = |table: &Table| table.quarantine.payload != PayloadKept::Keep;
-        let unrouted = tables.iter().any(is_strict).then(Redaction::default);
+        let keeps_nobodys = !tables.iter().any(is_strict);
         let tables = tables.iter().map(TableRules::new).collect::<Result<_, _>>()?;
-        Ok(Self { tables, all, parsers, unrouted })
+        Ok(Self { tables, all, parsers, nobodys: Redaction::default(), keeps_nobodys })
     }
 
     /// Applies them to a batch and sorts good rows from dead letters. `now` stands for the Kafka timestamp of messages
@@ -84,29 +106,38 @@ impl Rules {
     ///
     /// An internal fault: rows that do not fit the tables.
     pub fn apply(&self, parsed: ParsedBatch, now: Timestamp) -> Result<ValidBatch, Fault> {
-        let ParsedBatch { raw, mut verdicts, tables, permit, .. } = parsed;
+        let ParsedBatch { raw, mut verdicts, tables, permit, room, .. } = parsed;
         let mut places = Places::new();
         let mut kept: Vec<Vec<bool>> = Vec::with_capacity(tables.len());
         let mut spoiled = vec![false; raw.messages.len()];
         let mut lost = HashSet::new();
+        let has_children = tables.iter().any(|part| self.is_child(part.table));
         for part in &tables {
             let Some(rules) = self.of(part.table)? else {
                 kept.push(Vec::new());
                 continue;
             };
             let mut good = vec![true; part.message.len()];
-            for hit in rules.hits(part, &raw, now)? {
-                good[hit.row] = false;
-                lost.insert((hit.message, self.row_index(part, hit.row)));
+            let hits = rules.hits(part, &raw, now, &mut good)?;
+            for (row, &message) in part.message.iter().enumerate().filter(|(row, _)| !good[*row]) {
+                if has_children {
+                    lost.insert((message, self.row_index(part, row)));
+                }
                 if rules.on_bad_message == OnBadMessage::Quarantine
-                    && let Some(spoiled) = spoiled.get_mut(hit.message as usize)
+                    && let Some(spoiled) = spoiled.get_mut(message as usize)
                 {
                     *spoiled = true;
                 }
+            }
+            let mut wanted = Wanted::new();
+            for hit in &hits {
+                wanted.entry((hit.message, hit.column)).or_default().push(self.row_index(part, hit.row));
+            }
+            for hit in hits {
                 if let Some(verdict) = verdicts.get_mut(hit.message as usize)
                     && verdict.violations.len() < MAX_VIOLATIONS
                 {
-                    verdict.violations.push(self.violation(part, &raw, hit, &mut places));
+                    verdict.violations.push(self.violation(part, &raw, hit, &wanted, &mut places));
                 }
             }
             kept.push(good);
@@ -118,30 +149,41 @@ impl Rules {
         }
         let tables = self.keep(tables, &mut kept, &spoiled, &mut verdicts)?;
         self.redact(&mut verdicts);
-        Ok(sort(raw, verdicts, tables, permit))
+        let (ledger, dead_letters) = sort(&raw, verdicts);
+        Ok(ValidBatch { raw, ledger, tables, dead_letters, permit, room })
     }
 
     /// What may be told of something that no column takes: of a table that does not keep payloads, only that it came.
     pub fn tell(&self, found: &DriftCount) -> DriftCount {
         let top = self.top(found.table).and_then(|top| self.tables.get(usize::from(top)));
-        if top.is_some_and(|rules| rules.redaction.is_none()) {
+        if top.is_some_and(|rules| rules.keeps_payloads) {
             return found.clone();
         }
-        let (kind, path, example) = (DriftKind::Element, DRIFT_REST.to_owned(), String::new());
-        DriftCount { table: found.table, kind, path, count: found.count, example }
+        let (kind, path, examples) = (DriftKind::Element, DRIFT_REST.into(), Vec::new());
+        DriftCount { table: found.table, kind, path, count: found.count, examples }
     }
 
     /// From here on nothing of a payload is told of messages whose table does not keep it: not in files, not in logs.
     fn redact(&self, verdicts: &mut [Verdict]) {
         for verdict in verdicts.iter_mut().filter(|verdict| !verdict.violations.is_empty()) {
-            let redaction = match verdict.table {
-                Some(table) => self.tables.get(usize::from(table)).and_then(|rules| rules.redaction.as_ref()),
-                None => self.unrouted.as_ref(),
-            };
-            if let Some(redaction) = redaction {
-                verdict.violations.iter_mut().for_each(|violation| redaction.apply(violation));
+            let (names, is_kept) = self.redaction(verdict.table);
+            if !is_kept {
+                verdict.violations.iter_mut().for_each(|violation| names.apply(violation));
             }
         }
+    }
+
+    /// What may be told of the messages of a table, or of nobody, and whether that is all.
+    fn redaction(&self, table: Option<TableIndex>) -> (&Redaction, bool) {
+        let rules = table.and_then(|table| self.tables.get(usize::from(table)));
+        rules.map_or((&self.nobodys, self.keeps_nobodys), |rules| (&rules.names, rules.keeps_payloads))
+    }
+
+    /// A violation for the log, which holds nothing of any payload.
+    pub fn for_log(&self, table: Option<TableIndex>, violation: &Violation) -> Violation {
+        let mut told = violation.clone();
+        self.redaction(table).0.apply(&mut told);
+        told
     }
 
     /// The name of a table; none for one that there is not.
@@ -165,11 +207,12 @@ impl Rules {
         if rules.is_none() && self.top(table).is_none() { Err(unknown()) } else { Ok(rules) }
     }
 
-    fn violation(&self, part: &TableRows, raw: &RawBatch, hit: Hit, places: &mut Places) -> Violation {
+    fn violation(&self, part: &TableRows, raw: &RawBatch, hit: Hit, wanted: &Wanted, places: &mut Places) -> Violation {
         let payload = raw.messages.get(hit.message as usize).and_then(|message| message.payload.as_ref());
-        let located = places.entry((hit.message, hit.column)).or_insert_with(|| {
-            match (self.parsers.get(usize::from(part.table)), payload) {
-                (Some(parser), Some(payload)) => parser.locate(raw.slice(payload), hit.column),
+        let key = (hit.message, hit.column);
+        let located = places.entry(key).or_insert_with(|| {
+            match (self.parsers.get(usize::from(part.table)), payload, wanted.get(&key)) {
+                (Some(parser), Some(payload), Some(rows)) => parser.locate(raw.slice(payload), hit.column, rows),
                 _ => Located::default(),
             }
         });
@@ -182,7 +225,7 @@ impl Rules {
             path: position.and_then(|position| position.path.clone()),
             line: position.map(|position| position.line),
             byte_offset: position.map(|position| position.byte_offset),
-            value: value.map(|value| value.chars().take(MAX_VALUE).collect()),
+            value: value.map(|value| shortened(&value)),
             message: hit.what,
         }
     }
@@ -211,29 +254,39 @@ impl TableRules {
             date,
             record_id,
             on_bad_message: table.mapping.on_bad_message,
-            redaction: (table.quarantine.payload != PayloadKept::Keep).then(|| Redaction::new(&table.mapping)),
+            names: Redaction::new(&table.mapping),
+            keeps_payloads: table.quarantine.payload == PayloadKept::Keep,
         })
     }
 
-    /// Rows that break a rule, by row.
-    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp) -> Result<Vec<Hit>, Fault> {
+    /// Marks the rows that break a rule as not good. What is told of them, by row: no more of a message and column than are
+    /// kept of a message.
+    fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp, good: &mut [bool]) -> Result<Vec<Hit>, Fault> {
         let mut hits = Vec::new();
         for (column, name) in &self.record_id {
             let values = part.rows.column(*column);
             if values.null_count() == 0 {
                 continue;
             }
+            let mut told = Told::default();
             for (row, &message) in part.message.iter().enumerate().filter(|&(row, _)| values.is_null(row)) {
-                let what = format!("{name} identifies the record, and it is missing");
-                hits.push(Hit { row, message, column: *column, name: name.clone(), code: Code::RULE_REQUIRED, what });
+                good[row] = false;
+                if told.is_one_more(message) {
+                    let (what, name) = (format!("{name} identifies the record, and it is missing"), name.clone());
+                    hits.push(Hit { row, message, column: *column, name, code: Code::RULE_REQUIRED, what });
+                }
             }
         }
         if let Some(rule) = &self.date {
+            let mut told = Told::default();
             let message = |row: usize| part.message.get(row).copied().unwrap_or(u32::MAX);
             let sent = |row: usize| raw.messages.get(message(row) as usize).and_then(|message| message.timestamp_us);
             for (row, what) in rule.judge(part.rows.column(rule.column), sent, now)? {
-                let (name, column) = (rule.name.clone(), rule.column);
-                hits.push(Hit { row, message: message(row), column, name, code: Code::RULE_DATE, what });
+                good[row] = false;
+                if told.is_one_more(message(row)) {
+                    let (name, column) = (rule.name.clone(), rule.column);
+                    hits.push(Hit { row, message: message(row), column, name, code: Code::RULE_DATE, what });
+                }
             }
         }
         hits.sort_by_key(|hit| hit.row);
@@ -273,10 +326,10 @@ impl Rules {
                 result.push(part);
                 continue;
             }
-            let rows = filter_record_batch(&part.rows, &BooleanArray::from(good.clone()))
+            let message: Vec<u32> =
+                part.message.iter().zip(&*good).filter(|(_, good)| **good).map(|(message, _)| *message).collect();
+            let rows = without(part.rows, std::mem::take(good))
                 .map_err(|error| Fault::internal("validate.filter", format!("rows cannot be taken out: {error}")))?;
-            let message =
-                part.message.iter().zip(good).filter(|(_, good)| **good).map(|(message, _)| *message).collect();
             if rows.num_rows() > 0 {
                 result.push(TableRows { table: part.table, rows, message });
             }
@@ -285,13 +338,16 @@ impl Rules {
     }
 }
 
+/// The good ones of some rows. Column by column, each of which goes as soon as its good values are copied: they may be many.
+fn without(rows: RecordBatch, good: Vec<bool>) -> Result<RecordBatch, ArrowError> {
+    let good = BooleanArray::from(good);
+    let (schema, columns, _) = rows.into_parts();
+    let columns = columns.into_iter().map(|column| filter(&column, &good));
+    RecordBatch::try_new(schema, columns.collect::<Result<_, _>>()?)
+}
+
 /// Ledger rows for all messages, dead letters for the bad ones.
-fn sort(
-    raw: Arc<RawBatch>,
-    verdicts: Vec<Verdict>,
-    tables: Vec<TableRows>,
-    permit: crate::model::budget::MemoryPermit,
-) -> ValidBatch {
+fn sort(raw: &RawBatch, verdicts: Vec<Verdict>) -> (Vec<LedgerRow>, Vec<DeadLetter>) {
     let mut ledger = Vec::with_capacity(verdicts.len());
     let mut dead_letters = Vec::new();
     for ((number, message), verdict) in (0_u32..).zip(&raw.messages).zip(verdicts) {
@@ -307,5 +363,5 @@ fn sort(
             dead_letters.push(DeadLetter { table: verdict.table, message: number, violations: verdict.violations });
         }
     }
-    ValidBatch { raw, ledger, tables, dead_letters, permit }
+    (ledger, dead_letters)
 }

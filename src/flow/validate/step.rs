@@ -10,12 +10,11 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender};
 use super::conserve;
 use super::resequence::{Offered, Resequencer};
 use super::rules::Rules;
-use super::stop::FailureWindow;
+use super::stop::{FailureWindows, StopRules};
 use crate::clock::Clock;
 use crate::fault::{Domain, Fault};
-use crate::model::batch::{Outcome, ParsedBatch, ValidBatch};
+use crate::model::batch::{ParsedBatch, ValidBatch};
 use crate::model::drift::Drift;
-use crate::model::table::StopRule;
 use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
@@ -35,8 +34,8 @@ pub struct Validator {
     /// How many batches of this generation have been given to the parsers, counted before each is. When the input ends,
     /// this many must have come.
     pub issued: Arc<AtomicU64>,
-    /// When too many messages fail for the lane to go on; none: never.
-    pub stop_when: Option<StopRule>,
+    /// When too many messages fail for the lane to go on.
+    pub stop_when: StopRules,
 }
 
 /// Name of the fault of a lane whose stop rule was met.
@@ -49,7 +48,7 @@ pub struct ValidatorStep {
     output: Sender<ValidBatch>,
     resequencer: Resequencer<ParsedBatch>,
     unsent: VecDeque<ValidBatch>,
-    window: Option<FailureWindow>,
+    windows: FailureWindows,
     /// Set when the stop rule is met: the batch where it was is the last.
     stopped: Option<Fault>,
 }
@@ -57,9 +56,9 @@ pub struct ValidatorStep {
 impl ValidatorStep {
     /// A validator between two channels.
     pub fn new(validator: Validator, input: Receiver<ParsedBatch>, output: Sender<ValidBatch>) -> Self {
-        let window = validator.stop_when.map(FailureWindow::new);
+        let windows = FailureWindows::new(&validator.stop_when);
         let (resequencer, unsent) = (Resequencer::new(), VecDeque::new());
-        Self { validator, input, output, resequencer, unsent, window, stopped: None }
+        Self { validator, input, output, resequencer, unsent, windows, stopped: None }
     }
 
     fn hand_on(&mut self, batch: ValidBatch) -> Result<Progress, Exit> {
@@ -77,7 +76,7 @@ impl ValidatorStep {
         if parsed.raw.generation != self.validator.generation {
             return Ok(());
         }
-        if self.resequencer.offer(parsed.raw.seq, parsed) == Offered::Repeat {
+        if self.resequencer.offer(parsed.raw.seq, parsed.raw.piece, parsed) == Offered::Repeat {
             return Ok(());
         }
         while let Some(parsed) = self.resequencer.release() {
@@ -108,14 +107,13 @@ impl ValidatorStep {
     /// Whether too many messages have failed with this batch. It is handed on whole; what was read after it is read
     /// again when the lane goes on.
     fn judge(&mut self, batch: &ValidBatch) -> Option<Fault> {
-        let window = self.window.as_mut()?;
-        let has_failed = |outcome| matches!(outcome, Outcome::Quarantined | Outcome::Partial);
-        let last = batch.ledger.iter().find(|row| window.note(has_failed(row.outcome)))?;
+        let (windows, rules) = (&mut self.windows, &self.validator.rules);
+        let name = |table| rules.table_name(table);
+        let (last, account) = batch.ledger.iter().find_map(|row| Some((row.offset, windows.note(row, name)?)))?;
         let lane = batch.raw.source.in_kafka();
         let message = format!(
-            "{lane}: {}, the last at offset {}; when the mapping or the messages are put right: forebay resume {lane}",
-            window.account(),
-            last.offset
+            "{lane}: {account}, the last at offset {last}; when the mapping or the messages are put right: forebay \
+             resume {lane}"
         );
         Some(Fault { domain: Domain::External, ..Fault::halt(TOO_MANY_FAILED, message) })
     }
@@ -125,8 +123,11 @@ impl ValidatorStep {
         for letter in &batch.dead_letters {
             let message = batch.raw.messages.get(letter.message as usize);
             if let (Some(message), Some(first)) = (message, letter.violations.first()) {
-                let table = letter.table.and_then(|table| self.validator.rules.table_name(table));
-                events::message_quarantined(&batch.raw.source, message.offset, table, first);
+                let rules = &self.validator.rules;
+                let table = letter.table.and_then(|table| rules.table_name(table));
+                events::message_quarantined(&batch.raw.source, message.offset, table, || {
+                    rules.for_log(letter.table, first)
+                });
             }
         }
     }
@@ -134,8 +135,8 @@ impl ValidatorStep {
     /// The input has ended. If batches are missing, the lane must not be taken for drained: what was read and has not
     /// come is read again by its next generation.
     fn end(&self) -> Exit {
-        let (came, issued) = (self.resequencer.next_seq(), self.validator.issued.load(Ordering::Acquire));
-        if came == issued && self.resequencer.waiting() == 0 {
+        let ((came, piece), issued) = (self.resequencer.next(), self.validator.issued.load(Ordering::Acquire));
+        if came == issued && piece == 0 && self.resequencer.waiting() == 0 {
             return Exit::Drained;
         }
         Exit::Failed(Fault::internal(

@@ -1,5 +1,6 @@
 //! The validator through its public face.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +13,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::flow::parse::tests::{batch, codes_of, column, library, mapping, name};
 use crate::flow::parse::{Parser, ParserTable};
-use crate::model::batch::{DRIFT_REST, DriftCount, DriftKind, Outcome, ParsedBatch, RawBatch, ValidBatch};
+use crate::model::batch::{DRIFT_REST, DriftCount, DriftKind, Outcome, ParsedBatch, Piece, RawBatch, ValidBatch};
 use crate::model::budget::MemoryBudget;
 use crate::model::drift::Drift;
 use crate::model::mapping::{Child, Kind, Mapping, OnBadMessage, Precision};
@@ -244,7 +245,7 @@ fn validator(bench: &Bench, issued: &Arc<AtomicU64>, from: i64) -> Validator {
         drift: Drift::default(),
         clock: Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH)),
         issued: Arc::clone(issued),
-        stop_when: None,
+        stop_when: StopRules::default(),
     }
 }
 
@@ -268,6 +269,7 @@ impl Lane {
         let raw = RawBatch {
             source: batch(&[]).source.clone(),
             generation,
+            piece: Piece::WHOLE,
             slot: None,
             seq,
             range: OffsetRange::new(from, from + 10).unwrap(),
@@ -414,7 +416,8 @@ fn a_lane_stops_with_the_batch_in_which_too_many_messages_have_failed() {
     let (out, output) = bounded(10);
     let (input, batches) = unbounded();
     let rule = StopRule { failed_ppm: 500_000, of: 4 };
-    let with_rule = Validator { stop_when: Some(rule), ..validator(&lane.bench, &lane.issued, 0) };
+    let stop_when = StopRules { tables: BTreeMap::from([(0, rule)]), unrouted: None };
+    let with_rule = Validator { stop_when, ..validator(&lane.bench, &lane.issued, 0) };
     lane.step = ValidatorStep::new(with_rule, batches, out);
     (lane.input, lane.output) = (input, output);
     let good = "<library branch=\"L1\"/>";
@@ -432,7 +435,8 @@ fn a_lane_stops_with_the_batch_in_which_too_many_messages_have_failed() {
     drop(lane.step);
     assert_eq!(lane.output.iter().map(|batch| batch.raw.range.to()).collect::<Vec<_>>(), [3, 6, 9]);
     assert_eq!((fault.event, fault.verdict), (TOO_MANY_FAILED, crate::fault::Verdict::Halt));
-    let said = "library:3: 3 of the last 4 messages failed, and stop_when allows 0.5 of 4, the last at offset 6; ";
+    let said = "library:3: 3 of the last 4 messages of table books failed, and its stop_when allows 0.5 of 4, the last at \
+                offset 6; ";
     assert!(fault.message.starts_with(said), "{}", fault.message);
     assert!(fault.message.ends_with("forebay resume library:3"), "{}", fault.message);
 }
@@ -455,9 +459,10 @@ fn a_table_that_keeps_no_payloads_is_told_nothing_of_them() {
         let told = format!("{violations:?}");
         assert_eq!(!told.contains("sesame") && !told.contains("1066"), is_redacted, "{payload:?}: {told}");
         assert_eq!(violations[0].path.as_deref(), Some("/m/r/id"));
-        let found = DriftCount { table: 0, kind: DriftKind::Text, path: "open".into(), count: 3, example: "me".into() };
+        let found =
+            DriftCount { table: 0, kind: DriftKind::Text, path: "open".into(), count: 3, examples: vec!["me".into()] };
         let told = bench.rules.tell(&found);
-        assert_eq!((told.count, told == found, told.path == DRIFT_REST), (3, !is_redacted, is_redacted));
-        assert_eq!(told.example.is_empty(), is_redacted);
+        assert_eq!((told.count, told == found, &*told.path == DRIFT_REST), (3, !is_redacted, is_redacted));
+        assert_eq!(told.examples.is_empty(), is_redacted);
     }
 }

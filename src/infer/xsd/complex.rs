@@ -1,15 +1,17 @@
 //! Complex types: which elements and attributes stand below an element, and how often.
 
-use std::collections::BTreeMap;
-
 use super::document::{Key, Piece, XS};
 use super::load::Schema;
 use super::simple::Simple;
-use crate::infer::declared::{Declared, Rules};
+use crate::infer::declared::Declared;
 use crate::infer::tree::{NameId, NodeId, ROOT, Tree};
 
 /// Longest chain of types and groups that is followed.
 const MAX_CHAIN: usize = 64;
+/// Types that extend one type, it included, of which what they add is taken in.
+const MAX_EXTENSIONS: usize = 50;
+/// XML Schema's namespace for instances.
+const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 /// Most paths that a schema alone brings in, beside those that were seen.
 const MAX_DECLARED: usize = 2000;
 
@@ -21,6 +23,8 @@ struct Particle {
     min: u64,
     most: Option<u64>,
     is_choice: bool,
+    /// The type that has it, where that is one which only `xsi:type` names.
+    of: Option<String>,
 }
 
 /// What stands below an element.
@@ -50,7 +54,19 @@ impl Schema {
         let complex = tree.nodes[id].declared.as_ref().and_then(|declared| declared.complex.clone());
         let Some(complex) = complex else { return };
         self.refuel();
-        let content = self.content(&complex, 0);
+        let mut content = self.content(&complex, 0);
+        let extensions = self.extend(&complex, &mut content);
+        if !extensions.is_empty() {
+            let name = tree.names.intern(Some(XSI), "type");
+            tree.names.prefixes.entry(XSI.into()).or_insert_with(|| "xsi".to_owned());
+            if let Some(child) = tree.child(id, name, true) {
+                let (rules, mut notes) = Simple::builtin("QName").rules();
+                notes.push(format!("the schema has types that extend the one here: {}", extensions.join(", ")));
+                let mut declared = Declared { most: Some(1), ..Declared::default() };
+                declared.set_rules(rules, notes);
+                tree.nodes[child].declared.get_or_insert(declared);
+            }
+        }
         for ((namespace, local), declared) in content.attributes {
             let namespace = Some(namespace.as_str()).filter(|uri| !uri.is_empty());
             let name = tree.names.intern(namespace, &local);
@@ -62,7 +78,8 @@ impl Schema {
             let namespace = Some(particle.key.0.as_str()).filter(|uri| !uri.is_empty());
             let name = tree.names.intern(namespace, &particle.key.1);
             if let Some(child) = tree.child(id, name, false) {
-                let declared = self.element(&particle.piece, particle.min, particle.most, particle.is_choice);
+                let mut declared = self.element(&particle.piece, particle.min, particle.most, particle.is_choice);
+                declared.notes.extend(particle.of.as_deref().map(of_type));
                 tree.nodes[child].declared.get_or_insert(declared);
             }
         }
@@ -71,6 +88,40 @@ impl Schema {
         {
             declared.notes.push("the schema allows any element here: what no column takes is unmapped".to_owned());
         }
+    }
+
+    /// Adds what the types that extend a complex type have besides, all of it optional; answers the names of the types.
+    fn extend(&self, complex: &Piece, content: &mut Content) -> Vec<String> {
+        let Some(name) = complex.get("name") else { return Vec::new() };
+        let mut keys = vec![(complex.context.target.clone(), name.trim().to_owned())];
+        let mut next = 0;
+        while let Some(key) = keys.get(next) {
+            let more = self.extensions.get(key).into_iter().flatten();
+            let more: Vec<Key> = more.filter(|key| !keys.contains(*key)).cloned().collect();
+            keys.extend(more);
+            keys.truncate(MAX_EXTENSIONS);
+            next += 1;
+        }
+        let mut names = Vec::new();
+        for key in keys.into_iter().skip(1) {
+            let Some(piece) = self.types.get(&key) else { continue };
+            let own = self.content(piece, 0);
+            for mut particle in own.particles {
+                if !content.particles.iter().any(|known| known.key == particle.key) {
+                    (particle.min, particle.of) = (0, Some(key.1.clone()));
+                    content.particles.push(particle);
+                }
+            }
+            for (attribute, mut declared) in own.attributes {
+                if !content.attributes.iter().any(|(known, _)| *known == attribute) {
+                    (declared.min, declared.default) = (0, None);
+                    declared.notes.push(of_type(&key.1));
+                    content.attributes.push((attribute, declared));
+                }
+            }
+            names.push(key.1);
+        }
+        names
     }
 
     /// Puts what no sample had into the tree: breadth first, no type inside itself, and so many paths at most.
@@ -93,17 +144,8 @@ impl Schema {
     /// What is said of an element.
     fn element(&self, piece: &Piece, min: u64, most: Option<u64>, is_choice: bool) -> Declared {
         let real = piece.key("ref").and_then(|key| self.elements.get(&key)).unwrap_or(piece);
-        let mut declared = Declared {
-            rules: None,
-            complex: None,
-            min,
-            most,
-            is_nillable: real.get("nillable") == Some("true"),
-            is_mixed: false,
-            default: None,
-            notes: Vec::new(),
-            broken: BTreeMap::new(),
-        };
+        let is_nillable = real.get("nillable") == Some("true");
+        let mut declared = Declared { min, most, is_nillable, ..Declared::default() };
         if is_choice {
             declared.notes.push("one of a choice".to_owned());
         }
@@ -128,7 +170,9 @@ impl Schema {
             (None, None, None) => None,
         };
         declared.complex = complex;
-        declared.set_rules(simple);
+        if let Some((rules, notes)) = simple.map(Simple::rules) {
+            declared.set_rules(rules, notes);
+        }
         declared
     }
 
@@ -235,21 +279,13 @@ impl Schema {
         });
         let is_required = piece.get("use") == Some("required");
         let said = |name: &str| piece.get(name).or_else(|| real.and_then(|real| real.get(name))).map(str::to_owned);
-        let mut declared = Declared {
-            rules: None,
-            complex: None,
-            min: u64::from(is_required),
-            most: Some(1),
-            is_nillable: false,
-            is_mixed: false,
-            default: said("default"),
-            notes: Vec::new(),
-            broken: BTreeMap::new(),
-        };
+        let min = u64::from(is_required);
+        let mut declared = Declared { min, most: Some(1), default: said("default"), ..Declared::default() };
         if let Some(fixed) = said("fixed") {
             declared.notes.push(format!("the schema allows only {fixed:?}"));
         }
-        declared.set_rules(Some(simple.unwrap_or_else(|| Simple::builtin("string"))));
+        let (rules, notes) = simple.unwrap_or_else(|| Simple::builtin("string")).rules();
+        declared.set_rules(rules, notes);
         Some((key, declared))
     }
 
@@ -307,7 +343,7 @@ impl Schema {
             };
             let namespace = if is_qualified { piece.context.target.clone() } else { String::new() };
             let key = (namespace, name.trim().to_owned());
-            return vec![Particle { key, piece: piece.clone(), min, most, is_choice: false }];
+            return vec![Particle { key, piece: piece.clone(), min, most, is_choice: false, of: None }];
         };
         let mut all = vec![reference];
         let mut next = 0;
@@ -322,18 +358,20 @@ impl Schema {
         let is_choice = all.len() > 1;
         let real = all.into_iter().filter_map(|key| Some((self.elements.get(&key)?.clone(), key)));
         let real = real.filter(|(piece, _)| piece.get("abstract") != Some("true"));
-        real.map(|(piece, key)| Particle { key, piece, min: if is_choice { 0 } else { min }, most, is_choice })
-            .collect()
+        real.map(|(piece, key)| Particle {
+            key,
+            piece,
+            min: if is_choice { 0 } else { min },
+            most,
+            is_choice,
+            of: None,
+        })
+        .collect()
     }
 }
 
-impl Declared {
-    fn set_rules(&mut self, simple: Option<Simple>) {
-        let Some(simple) = simple else { return };
-        let (rules, notes): (Rules, Vec<String>) = simple.rules();
-        self.rules = Some(rules);
-        self.notes.extend(notes);
-    }
+fn of_type(name: &str) -> String {
+    format!("of the type {name}, where xsi:type says so")
 }
 
 /// Two lists of elements as one; an element of both may occur as often as both together, or as either in a choice.

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::infer::source::{self, Tag, Visitor};
+use crate::flow::parse::{QName, Scope, Visitor, WellFormed};
+use crate::model::mapping::{Dtd, Limits};
+
+/// Largest schema file.
+pub(super) const MAX_BYTES: u64 = 32 << 20;
 
 /// The namespace of XML Schema.
 pub(super) const XS: &str = "http://www.w3.org/2001/XMLSchema";
@@ -107,7 +111,12 @@ impl Element {
 /// Reads a schema document.
 pub(super) fn read(bytes: &[u8]) -> Result<Arc<Element>, String> {
     let mut building = Building::default();
-    source::read(bytes, &mut building)?;
+    let limits = Limits { bytes: MAX_BYTES, ..Limits::default() };
+    let read = WellFormed::new(limits, Dtd::IgnoreExternal).visit(bytes, &mut building);
+    read.map_err(|violation| match violation.line {
+        Some(line) => format!("{} (line {line})", violation.message),
+        None => violation.message,
+    })?;
     match building.root {
         Some(root) if root.local == "schema" => Ok(root),
         _ => Err("it is not an XML Schema".to_owned()),
@@ -123,25 +132,26 @@ struct Building {
 }
 
 impl Visitor for Building {
-    fn open(&mut self, tag: &Tag<'_>) {
-        let is_left_out = tag.name.namespace != Some(XS) || tag.name.local == "annotation";
+    fn open(&mut self, name: &QName<'_>, _at: usize, scope: &Scope) {
+        let is_left_out = name.namespace != Some(XS) || name.local == "annotation";
         if self.skipped > 0 || is_left_out {
             self.skipped += 1;
             return;
         }
-        let all = tag.scope.all();
+        let all = scope.all();
         let same = self.open.last().map(|parent| &parent.scope).filter(|scope| {
             scope.len() == all.len() && scope.iter().zip(&all).all(|((p, u), (prefix, uri))| p == prefix && u == uri)
         });
         let scope =
             same.map_or_else(|| all.iter().map(|(p, u)| ((*p).to_owned(), (*u).to_owned())).collect(), Arc::clone);
-        let plain = tag.attributes.iter().filter(|(name, _)| name.namespace.is_none());
-        self.open.push(Element {
-            local: tag.name.local.to_owned(),
-            attributes: plain.map(|(name, value)| (name.local.to_owned(), value.to_string())).collect(),
-            scope,
-            children: Vec::new(),
-        });
+        let local = name.local.to_owned();
+        self.open.push(Element { local, attributes: Vec::new(), scope, children: Vec::new() });
+    }
+
+    fn attribute(&mut self, name: &QName<'_>, value: &str) {
+        if let Some(element) = self.open.last_mut().filter(|_| self.skipped == 0 && name.namespace.is_none()) {
+            element.attributes.push((name.local.to_owned(), value.to_owned()));
+        }
     }
 
     fn text(&mut self, _: &str) {}

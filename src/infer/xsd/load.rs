@@ -5,11 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::document::{self, Context, Element, Key, Piece};
+use super::document::{self, Context, Element, Key, MAX_BYTES, Piece};
 use crate::fault::Fault;
 
-/// Largest schema file.
-const MAX_BYTES: u64 = 32 << 20;
 /// Most steps from type to type below one element.
 const MAX_STEPS: u32 = 20_000;
 /// Most schema files.
@@ -23,6 +21,8 @@ pub struct Schema {
     pub(super) groups: HashMap<Key, Piece>,
     pub(super) attributes: HashMap<Key, Piece>,
     pub(super) attribute_groups: HashMap<Key, Piece>,
+    /// Complex type → those that extend it.
+    pub(super) extensions: HashMap<Key, Vec<Key>>,
     /// Head of a substitution group → its members.
     pub(super) members: HashMap<Key, Vec<Key>>,
     /// Global elements of the first file, in its order.
@@ -135,6 +135,11 @@ impl Loading<'_> {
                 schema.elements.entry(key).or_insert_with(|| piece.clone());
             }
             "complexType" | "simpleType" => {
+                let content = piece.child("complexContent").or_else(|| piece.child("simpleContent"));
+                let extension = content.and_then(|content| content.child("extension"));
+                if let Some(base) = extension.and_then(|extension| extension.key("base")) {
+                    schema.extensions.entry(base).or_default().push(key.clone());
+                }
                 schema.types.entry(key).or_insert_with(|| piece.clone());
             }
             "group" => {

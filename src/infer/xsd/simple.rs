@@ -147,6 +147,7 @@ impl Simple {
         }
         let rules = Rules {
             kind,
+            is_zone_open: self.builtin == "dateTime" && self.has_zone.is_none(),
             space: self.space,
             allowed: self.allowed,
             regex,

@@ -6,6 +6,7 @@ mod numbers;
 mod patterns;
 mod plain;
 mod properties;
+mod spell;
 mod steps;
 mod wrong;
 mod zones;

@@ -73,9 +73,17 @@ impl Lineage {
     }
 }
 
-/// Headers as quarantine files have them.
-fn headers() -> DataType {
-    let header: Fields =
-        vec![Field::new("name", DataType::Utf8, false), Field::new("value", DataType::Binary, true)].into();
-    DataType::List(Arc::new(Field::new("element", DataType::Struct(header), false)))
+/// Headers of a message: a list of names and values, in the order they came, in RAW as in quarantine.
+pub fn headers() -> DataType {
+    DataType::List(Arc::new(header_item()))
+}
+
+/// One of them, by the name that Parquet gives to the member of a list.
+pub fn header_item() -> Field {
+    Field::new("element", DataType::Struct(header_fields()), false)
+}
+
+/// Its parts.
+pub fn header_fields() -> Fields {
+    vec![Field::new("name", DataType::Utf8, false), Field::new("value", DataType::Binary, true)].into()
 }

@@ -102,6 +102,7 @@ fn requeuer(parts: &Parts, tables: &TableSet) -> Requeuer {
         rules: Arc::clone(&tables.rules),
         spool: parts.spool.clone(),
         budget: parts.budget.clone(),
+        room: parts.room.clone(),
         encoders: parts.encoders.clone(),
         clock: Arc::clone(&parts.clock),
         row_group_bytes: ROW_GROUP_BYTES,

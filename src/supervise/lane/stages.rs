@@ -18,11 +18,10 @@ use crate::flow::handover::{LANE_SLOTS, PoolSink, VALID_BATCHES};
 use crate::flow::parse::Route;
 use crate::flow::read::source::PartitionSource;
 use crate::flow::read::step::{BatchLimits, Command, KafkaReaderStep, ReadCounters, ReaderSpec};
-use crate::flow::validate::{Validator, ValidatorStep};
+use crate::flow::validate::{StopRules, Validator, ValidatorStep};
 use crate::lake::LaneLedger;
 use crate::model::offset::TopicPartition;
 use crate::model::slots::LaneSlots;
-use crate::model::table::Table;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
 use crate::stage::step::Step;
 use crate::supervise::letters::{LaneOpened, Letters};
@@ -81,11 +80,10 @@ impl Stages {
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
         // What the lake calls it goes with the data; everybody else calls it as Kafka does.
         let lineage = opened.ledger.source().clone();
-        let tables = || set.of_topic(&source.topic).map(|(_, table)| table);
-        let letters_of = |table: &Table| Some((Arc::clone(&table.name), table.quarantine.topic.clone()?));
-        if let Some((table, topic)) = tables().find_map(letters_of) {
-            let route = opened.ledger.letters(&table, &topic);
-            letters.opened(LaneOpened { lane: source.clone(), route, view: view.clone() });
+        let routes = parts.dead_letter_topics(&set, &source.topic);
+        let routes: Vec<_> = routes.iter().map(|(table, topic)| opened.ledger.letters(table, topic)).collect();
+        if !routes.is_empty() {
+            letters.opened(LaneOpened { lane: source.clone(), routes, view: view.clone() });
         }
         let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
         let (valid_in, valid_out) = bounded(VALID_BATCHES);
@@ -123,7 +121,7 @@ impl Stages {
             drift: set.drift.clone(),
             clock: Arc::clone(&parts.clock),
             issued: Arc::clone(&issued),
-            stop_when: tables().find_map(|table| table.stop_when),
+            stop_when: StopRules::of(&source.topic, set.tables(), &parts.unrouted),
         };
         let validator = ValidatorStep::new(validator, parsed_out, valid_in);
         let way = (route, Arc::clone(&set.parser_tables));

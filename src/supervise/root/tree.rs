@@ -18,7 +18,7 @@ pub(super) fn of(root: &RootSupervisor, state: &str) -> Node {
         (promoter.restarts, promoter.last_fault) = (u64::from(view.failures), message(view.last_fault.as_ref()));
         promoter
     }));
-    if root.parts.tables().tables().iter().any(|table| table.quarantine.topic.is_some()) {
+    if root.parts.has_dead_letter_topic() {
         node.children.push(root.letters_node.get());
     }
     node

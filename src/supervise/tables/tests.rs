@@ -58,13 +58,8 @@ fn counts_follow_their_table_when_child_tables_move_its_index() {
     let count = |set: &TableSet, index, rows| set.tally(index).unwrap().update(|tally| tally.rows += rows);
     count(&first, Some(2), 5);
     count(&first, None, 7);
-    let arrived = |table, count| DriftCount {
-        table,
-        kind: DriftKind::Element,
-        path: "isbn".into(),
-        count,
-        example: String::new(),
-    };
+    let arrived =
+        |table, count| DriftCount { table, kind: DriftKind::Element, path: "isbn".into(), count, examples: Vec::new() };
     first.drift.add(&[arrived(0, 3), arrived(1, 4), arrived(2, 5)]);
     remap(&mut tables[0], |mapping| mapping.children.push(child("authors")));
     let next = first.next(&tables).unwrap();

@@ -7,6 +7,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::*;
 use crate::flow::buffer::file::{FileSpec, OpenFile};
 use crate::flow::spool::Spool;
+use crate::model::batch::Piece;
 use crate::model::budget::MemoryBudget;
 use crate::model::offset::{OffsetRange, TopicPartition};
 use crate::model::table::Compression;
@@ -39,6 +40,7 @@ fn raw(payloads: &[Option<&[u8]>]) -> RawBatch {
         bytes,
         messages,
         permit: MemoryBudget::new(1).take(0),
+        piece: Piece::WHOLE,
         slot: None,
     }
 }

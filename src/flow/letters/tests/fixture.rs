@@ -18,7 +18,7 @@ use crate::lake::fence::Owner;
 use crate::lake::footer::Zone;
 use crate::lake::ledger::{LedgerWriter, Spooled};
 use crate::lake::{LaneLedger, LetterRoute, PendingInterval, SpooledData, StartPosition, acquire};
-use crate::model::batch::{DeadLetter, LedgerRow, Outcome, RawBatch, RawMessage};
+use crate::model::batch::{DeadLetter, LedgerRow, Outcome, Piece, RawBatch, RawMessage};
 use crate::model::budget::MemoryBudget;
 use crate::model::offset::{OffsetRange, TopicPartition};
 use crate::model::table::{Compression, PayloadKept};
@@ -65,6 +65,7 @@ pub(super) fn raw_batch(from: i64, payloads: &[&[u8]]) -> RawBatch {
         bytes,
         messages,
         permit: MemoryBudget::new(1).take(0),
+        piece: Piece::WHOLE,
         slot: None,
     }
 }

@@ -20,8 +20,8 @@ use super::super::compile::{BufferId, Shape};
 use crate::lexical::Value;
 use crate::model::mapping::{Kind, Precision};
 
-/// Most elements (or text bytes) that a finished buffer leaves room for in advance.
-const MAX_RESERVE: usize = 1 << 20;
+/// Most bytes of elements (or of text) that a finished buffer leaves room for in advance: a table may have many.
+const MAX_RESERVE: usize = 128 << 10;
 
 /// A buffer while it is built: as many values or nulls as were appended.
 #[derive(Debug)]
@@ -103,6 +103,20 @@ impl ColumnBuffer {
             Values::List { offsets, .. } => offsets.last().map_or(0, |&end| end.unsigned_abs() as usize),
             _ => 0,
         }
+    }
+
+    /// Bytes of all that was appended so far, in this buffer alone.
+    pub(super) fn bytes(&self) -> usize {
+        let (width, text) = match &self.values {
+            Values::Text { bytes, .. } => (4, bytes.len()),
+            Values::List { .. } | Values::Int32(..) | Values::Float32(_) => (4, 0),
+            Values::Bool(_) | Values::Struct { .. } => (0, self.len / 8),
+            Values::Int8(_) => (1, 0),
+            Values::Int16(_) => (2, 0),
+            Values::Int64(..) | Values::Float64(_) => (8, 0),
+            Values::Decimal(..) => (16, 0),
+        };
+        width * self.len + text + self.len / 8
     }
 
     /// Appends a single value; one that is not of the buffer's type becomes null.
@@ -340,6 +354,6 @@ fn end_of(bytes: &[u8]) -> i32 {
 }
 
 pub(super) fn take<T>(vector: &mut Vec<T>) -> Vec<T> {
-    let reserve = vector.len().min(MAX_RESERVE);
+    let reserve = vector.len().min(MAX_RESERVE / size_of::<T>().max(1));
     std::mem::replace(vector, Vec::with_capacity(reserve))
 }

@@ -43,6 +43,11 @@ impl Buffers {
         self.0.iter().map(ColumnBuffer::loose_bytes).max().unwrap_or(0)
     }
 
+    /// Bytes of all that was appended to them so far.
+    pub(in crate::flow::parse) fn bytes(&self) -> usize {
+        self.0.iter().map(ColumnBuffer::bytes).sum()
+    }
+
     /// Appends a null; for a struct to its fields as well.
     pub(in crate::flow::parse) fn push_null(&mut self, id: BufferId) {
         self[id].push_null();

@@ -81,6 +81,16 @@ pub(in crate::flow::parse) enum Watch {
     Collect(BufferId),
 }
 
+/// What of an element is taken, as bits.
+pub(in crate::flow::parse) type Marks = u8;
+
+/// All that is in it.
+pub(in crate::flow::parse) const COVERED: Marks = 1;
+/// Its own text, at least.
+pub(in crate::flow::parse) const TEXT_TAKEN: Marks = 2;
+/// Nothing: no path leads to it.
+pub(in crate::flow::parse) const UNMAPPED: Marks = 4;
+
 /// What is to be done in an element.
 #[derive(Debug, Default)]
 pub(in crate::flow::parse) struct State {
@@ -96,6 +106,10 @@ pub(in crate::flow::parse) struct State {
     pub(in crate::flow::parse) elements: Vec<ColumnId>,
     /// Columns that take an attribute.
     pub(in crate::flow::parse) attributes: Vec<(NameId, ColumnId)>,
+    /// It is a row of this table.
+    pub(in crate::flow::parse) row: Option<TableId>,
+    /// What of it is taken.
+    pub(in crate::flow::parse) marks: Marks,
 }
 
 /// A column as the machine runs it.

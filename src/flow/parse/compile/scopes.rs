@@ -90,7 +90,14 @@ impl Builder {
             marks += scope.tables.len();
         }
         let names = self.paths.vocabulary.len();
-        let (moves, states) = determine(&self.paths.nodes, &self.paths.predicates, names)?;
+        let (moves, mut states) = determine(&self.paths.nodes, &self.paths.predicates, names)?;
+        for state in &mut states {
+            state.row = state.begins.iter().rev().find_map(|&scope| match self.scopes[usize::from(scope)].kind {
+                ScopeKind::Row => Some(0),
+                ScopeKind::Child(table) => Some(table),
+                _ => None,
+            });
+        }
         Ok(Program {
             vocabulary: Arc::new(self.paths.vocabulary),
             moves,

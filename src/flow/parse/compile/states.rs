@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::paths::{Node, NodeId, OUTSIDE, Predicate, PredicateId, TooLarge};
-use super::plan::State;
+use super::plan::{COVERED, State, TEXT_TAKEN, UNMAPPED};
 use crate::flow::parse::attributes::Attribute;
 use crate::flow::parse::names::NameId;
 use crate::flow::parse::text::attribute_value;
@@ -193,5 +193,14 @@ fn state(nodes: &[Node], set: &[NodeId]) -> State {
         && state.all_text.is_empty()
         && state.elements.is_empty()
         && state.attributes.is_empty();
+    state.marks = if !state.all_text.is_empty() || !state.elements.is_empty() {
+        COVERED | TEXT_TAKEN
+    } else if !state.text.is_empty() {
+        TEXT_TAKEN
+    } else if set.is_empty() {
+        UNMAPPED
+    } else {
+        0
+    };
     state
 }

@@ -39,8 +39,9 @@ fn an_outer_element_without_an_inner_one_is_a_row_as_well() {
 #[test]
 fn values_of_each_level_are_found_again() {
     let table = ParserTable::compile(&orders()).unwrap();
-    let place =
-        |column: usize, row: i32| table.locate(ORDERS.as_bytes(), column).of(row).unwrap().path.clone().unwrap();
+    let place = |column: usize, row: i32| {
+        table.locate(ORDERS.as_bytes(), column, &[row]).of(row).unwrap().path.clone().unwrap()
+    };
     assert_eq!([place(0, 0), place(0, 4)], ["/m/@branch", "/m/@branch"]);
     assert_eq!([place(1, 0), place(1, 1), place(1, 2)], ["/m/order[1]/@id", "/m/order[1]/@id", "/m/order[2]/@id"]);
     assert_eq!([place(2, 1), place(2, 4)], ["/m/order[1]/note", "/m/order[4]/note"]);

@@ -1,5 +1,7 @@
 //! The parser through its public face: batches in, rows and verdicts out.
 
+mod carried;
+mod drift_model;
 mod elements;
 mod groups;
 mod paths;
@@ -12,6 +14,7 @@ mod rows;
 mod schema;
 mod shapes;
 mod strict;
+mod taken_whole;
 mod ubl;
 mod unmapped;
 mod verdicts;
@@ -22,7 +25,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::util::display::array_value_to_string;
 
 use super::{Parser, ParserTable};
-use crate::model::batch::{ParsedBatch, RawBatch, RawMessage, Verdict};
+use crate::model::batch::{ParsedBatch, Piece, RawBatch, RawMessage, Verdict};
 use crate::model::budget::MemoryBudget;
 use crate::model::mapping::{
     Column, Kind, Limits, Mapping, Name, OnBadField, OnBadMessage, Path, Precision, Take, Trim,
@@ -120,6 +123,7 @@ pub(in crate::flow) fn batch(payloads: &[Option<&[u8]>]) -> Arc<RawBatch> {
         seq: 0,
         range: OffsetRange::new(100, 100 + payloads.len() as i64).unwrap(),
         permit: MemoryBudget::new(1 << 20).take(bytes.len() as u64),
+        piece: Piece::WHOLE,
         slot: None,
         bytes,
         messages,

@@ -69,7 +69,7 @@ fn a_bad_occurrence_is_null_where_the_row_is_kept() {
     for (repeat, expected) in [
         (Repeat::List, "[1, , 3]"),
         (Repeat::Join("+".into()), "1+3"),
-        (Repeat::Json, r#"["1",null,"3"]"#),
+        (Repeat::Json, "[1,null,3]"),
         (Repeat::Index(2), "-"),
         (Repeat::Only, "-"),
     ] {
@@ -109,6 +109,35 @@ fn defaults_stand_for_what_is_missing_and_for_nothing_else() {
     assert_eq!((verdict.violations, rows), (vec![], ["none|7|8", "none|7|8", "x|1|2"].map(str::to_owned).to_vec()));
     let (verdict, _) = parse_one(&mapping, "<m><r n='x'/></m>");
     assert_eq!(codes(&verdict), ["type.int"]);
+}
+
+#[test]
+fn json_has_values_of_the_type_each_cast_and_checked() {
+    let mut price = repeated("price", "p", Kind::Decimal(10, 2), Repeat::Json);
+    (price.rules.decimal, price.rules.max) = (Some(','), Some("10".to_owned()));
+    let mut day = repeated("day", "d", Kind::Date, Repeat::Json);
+    day.rules.formats = vec!["%d/%m/%Y".to_owned()];
+    let mut number = repeated("number", "@n", Kind::Int32, Repeat::Json);
+    (number.path.steps, number.rules.default) = (vec![name("i").into()], Some("7".to_owned()));
+    let columns = vec![
+        price,
+        day,
+        number,
+        repeated("yes", "b", Kind::Bool, Repeat::Json),
+        repeated("text", "t", Kind::String, Repeat::Json),
+        repeated("json", "j", Kind::Json, Repeat::Json),
+    ];
+    let mut mapping = mapping(None, "r", columns);
+    let message = "<m><r><p>1,5</p><p> 07 </p><d>15/10/2026</d><i n='+3'/><i n=''/><b>1</b><b>false</b><b/><t>1</t>\
+                   <j>{\"a\": [1]}</j><j>2</j></r></m>";
+    let (verdict, rows) = parse_one(&mapping, message);
+    assert_eq!(verdict.violations, []);
+    assert_eq!(rows, [r#"[1.50,7.00]|["2026-10-15"]|[3,7]|[true,false,null]|["1"]|[{"a": [1]},2]"#]);
+    let (verdict, _) = parse_one(&mapping, "<m><r><p>11</p><p>1,234</p><p>1</p><d>2026-10-15</d><b>yes</b></r></m>");
+    assert_eq!(codes(&verdict), ["rule.range", "type.decimal", "type.date", "type.bool"]);
+    mapping.on_bad_field = OnBadField::Null;
+    let (_, rows) = parse_one(&mapping, "<m><r><p>11</p><p>1,234</p><p>1</p></r></m>");
+    assert_eq!(rows, ["[null,null,1.00]|-|-|-|-|-"]);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn children_lists_json_and_what_is_unmapped_do_not_hang_on_prefixes_either() {
         assert_eq!(expected.0.len(), 2);
         assert!(expected.0[0].1[0].contains(r#""cac:Party":{"cac:PartyName":{"cbc:Name":"#), "{expected:?}");
         assert_eq!(
-            expected.1.iter().any(|(path, _)| path == "cac:Delivery/cbc:ActualDeliveryDate"),
+            expected.1.iter().any(|(path, _)| &**path == "cac:Delivery/cbc:ActualDeliveryDate"),
             !expected.1.is_empty()
         );
         for number in 1..=4 {

@@ -26,9 +26,12 @@ fn drift(mapping: &Mapping, payloads: &[&str]) -> Vec<String> {
         DriftKind::Text => "text",
     };
     let shown = |count: &crate::model::batch::DriftCount| {
-        format!("{} {} {} {} {}", count.table, count.path, kind(count.kind), count.count, count.example)
+        let example = count.examples.first().map_or("", String::as_str);
+        format!("{} {} {} {} {example}", count.table, count.path, kind(count.kind), count.count)
     };
-    parsed.drift.iter().map(shown).collect()
+    let mut all: Vec<String> = parsed.drift.iter().map(shown).collect();
+    all.sort();
+    all
 }
 
 #[test]
@@ -81,6 +84,41 @@ fn paths_beyond_the_limit_are_counted_together() {
     assert_eq!(paths.len(), DRIFT_PATHS + 1);
     let rest = paths.iter().find(|path| path.contains(DRIFT_REST)).unwrap();
     assert_eq!(rest, &format!("0 {DRIFT_REST} element {} x", DRIFT_PATHS * 8));
+}
+
+#[test]
+fn counts_go_on_when_names_are_forgotten() {
+    let known = "<m><r id='1'><b k='1'>x</b>text</r></m>";
+    // In an element that is taken whole: nothing of it is counted.
+    let many: String = (0..9000).map(|at| format!("<n{at}/>")).collect();
+    let many = format!("<m><r><whole>{many}</whole></r></m>");
+    // Numbered anew, names have other numbers than before.
+    let other = "<m><r id='1'><c>z</c><b k='1'>x</b>text</r></m>";
+    assert_eq!(
+        drift(&watched(Unmapped::Count), &[known, &many, other]),
+        ["0 b element 2 x", "0 b/@k attribute 2 1", "0 c element 1 z", "0 text() text 2 text"]
+    );
+}
+
+#[test]
+fn names_that_are_not_remembered_are_counted_by_path_all_the_same() {
+    let scopes = usize::try_from(super::super::scopes::MAX_SCOPES).unwrap() + 100;
+    let inner: String = (0..scopes).map(|at| format!("<x:e xmlns:x='urn:{at}' x:k='v'><x:f>t</x:f></x:e>")).collect();
+    let long = "n".repeat(500);
+    let message = format!("<m><r><{long} k='1'>y</{long}>{inner}{inner}</r></m>");
+    let mut parser = parser(&watched(Unmapped::Count));
+    let payloads = [Some(message.as_bytes()); 2];
+    for round in 1..3 {
+        let parsed = parser.parse(&batch(&payloads), Some(0)).unwrap();
+        let count =
+            |path: &str| parsed.drift.iter().filter(|found| *found.path == *path).map(|found| found.count).sum::<u64>();
+        assert_eq!((count(&long), count(&format!("{long}/@k"))), (2, 2), "round {round}");
+        for at in [0, 7, scopes - 1] {
+            assert_eq!(count(&format!("{{urn:{at}}}e/{{urn:{at}}}f")), 4, "{at} of round {round}");
+            assert_eq!(count(&format!("{{urn:{at}}}e/@{{urn:{at}}}k")), 4, "{at} of round {round}");
+        }
+        assert_eq!(parsed.drift.iter().map(|found| found.count).sum::<u64>(), 4 + 8 * scopes as u64);
+    }
 }
 
 #[test]

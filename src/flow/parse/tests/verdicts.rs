@@ -236,7 +236,7 @@ fn a_poisoned_message_is_quarantined_untouched() {
     let raw = batch(&[Some(LIBRARY.as_bytes()), Some(b"<poison/>"), Some(LIBRARY.as_bytes())]);
     let parser = Parser::new(Arc::from(vec![ParserTable::compile(&library()).unwrap()]));
     let mut parser = parser.with_probe(Box::new(|message| assert_ne!(message.offset, 101, "poison")));
-    let care = Care { poisoned: &[1], is_isolated: true, progress: None };
+    let care = Care { poisoned: &[1], is_isolated: true, ..Care::default() };
     let parsed = parser.parse_with_care(&raw, Some(0), &care).unwrap();
     assert_eq!(codes(&parsed.verdicts[1]), ["rule.poison"]);
     assert_eq!(parsed.tables[0].message, [0, 0, 2, 2]);

@@ -17,7 +17,7 @@ use crate::clock::ManualClock;
 use crate::flow::buffer::interval::ClosedInterval;
 use crate::flow::buffer::report::IntervalCommitted;
 use crate::lake::footer::{IntervalFooter, Sums, Zone};
-use crate::model::batch::{DeadLetter, LedgerRow, Outcome, RawBatch, RawMessage, TableRows};
+use crate::model::batch::{DeadLetter, LedgerRow, Outcome, Piece, RawBatch, RawMessage, TableRows};
 use crate::model::budget::MemoryBudget;
 use crate::model::mapping::{Column, Kind, Mapping, Path, Take};
 use crate::model::offset::OffsetRange;
@@ -258,6 +258,7 @@ pub(super) fn batch(from: i64, outcomes: &[Outcome], budget: &MemoryBudget) -> V
         range: OffsetRange::new(from, from + outcomes.len() as i64 + 1).unwrap(),
         messages: (0..outcomes.len()).map(messages).collect(),
         permit: budget.take(bytes.len() as u64),
+        piece: Piece::WHOLE,
         slot: None,
         bytes,
     };
@@ -305,5 +306,12 @@ pub(super) fn batch(from: i64, outcomes: &[Outcome], budget: &MemoryBudget) -> V
         vec![TableRows { table: 0, rows: RecordBatch::try_new(schema, columns).unwrap(), message }]
     };
     let permit = raw.permit.beside(0);
-    ValidBatch { ledger: ledger.collect(), dead_letters: letters.collect(), tables, raw: Arc::new(raw), permit }
+    ValidBatch {
+        ledger: ledger.collect(),
+        dead_letters: letters.collect(),
+        tables,
+        raw: Arc::new(raw),
+        permit,
+        room: None,
+    }
 }
