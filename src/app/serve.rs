@@ -105,16 +105,18 @@ fn absent_topic(daemon: &Daemon, settings: &Settings) -> Option<Fault> {
         TopicChoice::List(topics) => Some(topics),
         TopicChoice::Pattern(_) => None,
     });
-    named.flatten().find_map(|topic| {
+    for topic in named.flatten() {
         loop {
             match daemon.parts().broker.partitions(topic) {
+                Ok(_) => break,
                 Err(fault) if fault.event == UNKNOWN_TOPIC && Instant::now() < until => std::thread::sleep(ROUND),
                 Err(fault) if fault.event == UNKNOWN_TOPIC => return Some(fault),
-                // That a broker does not answer is what the daemon waits for.
-                Ok(_) | Err(_) => return None,
+                // The cluster does not answer: the daemon waits for it, and says so.
+                Err(_) => return None,
             }
         }
-    })
+    }
+    None
 }
 
 /// Reloads when SIGHUP came. The log tells what came of it.

@@ -241,6 +241,17 @@ pub(super) fn name_columns(table: &mut Table, root: &str) {
     }
 }
 
+/// A name in small letters for a column of an element or attribute of this local name: one that `taken` does not have, and
+/// has from then on.
+pub fn free_column_name(local: &str, taken: &mut HashSet<String>) -> String {
+    let plain = join(&[local.into()]).to_ascii_lowercase();
+    let numbered = (2..).map(|number| format!("{plain}_{number}"));
+    let all = std::iter::once(plain.clone()).chain(numbered);
+    let name = all.into_iter().find(|name| !is_reserved(name) && !taken.contains(name)).unwrap_or_default();
+    taken.insert(name.clone());
+    name
+}
+
 /// A name for a child table that is not taken yet: small letters, digits and `_`.
 pub(super) fn table_name(parent: &str, parts: &[Arc<str>], taken: &mut BTreeSet<String>) -> String {
     let own = parts.iter().map(|part| sanitize(part)).collect::<Vec<_>>().join("_");
