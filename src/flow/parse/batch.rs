@@ -260,7 +260,7 @@ impl Parser {
             let others = if looked.is_some() { bytes_beside(&open, at) } else { 0 };
             let workshop = &mut open[at];
             workshop.rows.room = Room::of(looked, verdicts.len()).saturating_sub(others);
-            if care.room.is_some() && payload.len() >= LARGE_BYTES {
+            if looked.is_some() {
                 // Were it to be read again, what it brings now does not count.
                 drift.extend(self.drift(workshop));
             }

@@ -26,7 +26,7 @@ impl Flatten<'_> {
     #[inline]
     pub(super) fn put(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
-        if self.scratch.trace.is_some() {
+        if self.scratch.trace.is_some() && self.may_count(plan) {
             self.note(column, place);
         }
         let base = self.base(plan);
@@ -35,6 +35,15 @@ impl Flatten<'_> {
         }
         self.scratch.instances[usize::from(plan.scope)].filled += 1;
         self.cast(column, given, place);
+    }
+
+    /// Whether the value of the row may be this occurrence, or is put together of it.
+    fn may_count(&self, plan: &ColumnPlan) -> bool {
+        match (&plan.repeat, plan.pending) {
+            (Repeat::First, _) => self.rows.buffers[plan.buffer].len() == self.base(plan),
+            (Repeat::Index(number), Some(slot)) => self.scratch.pending[usize::from(slot)].count + 1 == *number,
+            _ => true,
+        }
     }
 
     /// How long the buffer of a column is while it has not occurred in its scope.
@@ -122,23 +131,28 @@ impl Flatten<'_> {
     /// Adds an occurrence to the text that is joined.
     fn join(&mut self, column: ColumnId, slot: u16, separator: &str, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
-        let Given::Text(text) = given else { return };
         let pending = &mut self.scratch.pending[usize::from(slot)];
-        let (before, length) = (pending.text.len(), text.len());
-        match plan.caster.cast(text, &mut self.scratch.memory) {
-            Ok(Value::Null) => return,
-            Ok(value) => {
-                if pending.kept == Kept::Written {
-                    pending.text.push_str(separator);
+        let (value, length) = match given {
+            Given::Text(text) => match plan.caster.cast(text, &mut self.scratch.memory) {
+                Ok(value) => (value, text.len()),
+                Err(refused) => {
+                    if pending.kept == Kept::Nothing {
+                        pending.kept = Kept::Refused;
+                    }
+                    return self.refused(column, text, &refused, place);
                 }
-                pending.kept = Kept::Written;
-                match value {
-                    Value::Text(text) => pending.text.push_str(text),
-                    _ => pending.text.push_str(super::chars::trim(text)),
-                }
-            }
-            Err(refused) => return self.refused(column, text, &refused, place),
+            },
+            Given::Nil => (plan.caster.missing(), 0),
+            Given::Element(..) => return,
+        };
+        // Only text is joined: anything else is null.
+        let Value::Text(text) = value else { return };
+        let before = pending.text.len();
+        if pending.kept == Kept::Written {
+            pending.text.push_str(separator);
         }
+        pending.kept = Kept::Written;
+        pending.text.push_str(text);
         let added = pending.text.len() - before;
         self.grow(added.saturating_sub(length), place.at);
     }
@@ -221,6 +235,8 @@ impl Flatten<'_> {
                     self.too_long(column, place);
                 }
             }
+            // Why is told already.
+            (Kept::Refused, _) => self.set_null(column),
             (Kept::Nothing, Repeat::Last) => self.cast(column, Given::Nil, place),
             (Kept::Nothing, _) => self.null(column, place),
         }
@@ -240,7 +256,7 @@ impl Flatten<'_> {
             ScopeKind::Row | ScopeKind::Child(_) => "row",
             ScopeKind::Struct(_) => "struct",
         };
-        let what = format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
+        let what = || format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
         let value = if let Given::Text(text) = given { Some(text) } else { None };
         self.bad_field(column, Code::SHAPE_REPEAT, place, value, what);
     }
@@ -250,7 +266,7 @@ impl Flatten<'_> {
     pub(super) fn null(&mut self, column: ColumnId, place: &Place) {
         let plan = self.program.column(column);
         if plan.required && plan.repeat != Repeat::List {
-            let what = format!("{} is required, and {} is empty", plan.name, plan.path);
+            let what = || format!("{} is required, and {} is empty", plan.name, plan.path);
             return self.bad_field(column, Code::RULE_REQUIRED, place, None, what);
         }
         self.set_null(column);
@@ -269,7 +285,7 @@ impl Flatten<'_> {
             return self.grow(added, at);
         }
         if plan.required {
-            let what = format!("{} is required, and {} is missing", plan.name, plan.path);
+            let what = || format!("{} is required, and {} is missing", plan.name, plan.path);
             return self.bad_field(column, Code::RULE_REQUIRED, &Place::at(at), None, what);
         }
         self.rows.buffers.push_null(plan.buffer);
@@ -278,7 +294,7 @@ impl Flatten<'_> {
     #[cold]
     fn refused(&mut self, column: ColumnId, text: &str, refused: &Refused, place: &Place) {
         let plan = self.program.column(column);
-        let what = format!("the value of {} is {}", plan.name, refused.what);
+        let what = || format!("the value of {} is {}", plan.name, refused.what);
         if matches!(plan.repeat, Repeat::Join(_) | Repeat::Json) {
             // What is put together goes on without it.
             return self.judge(column, refused.code, place, Some(text), what);
@@ -288,32 +304,50 @@ impl Flatten<'_> {
 
     #[cold]
     fn too_long(&mut self, column: ColumnId, place: &Place) {
-        let what = format!("the value of {} is too long for a column", self.program.column(column).name);
+        let plan = self.program.column(column);
+        let what = || format!("the value of {} is too long for a column", plan.name);
         self.bad_field(column, Code::LIMIT_BYTES, place, None, what);
     }
 
     /// An element that is nil has content.
     pub(super) fn full_nil(&mut self, column: ColumnId, at: usize) {
         let plan = self.program.column(column);
-        let what = format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
+        let what = || format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
         self.judge(column, Code::SHAPE_NIL, &Place::at(at), None, what);
     }
 
     /// A bad value becomes null, where its row is kept.
-    fn bad_field(&mut self, column: ColumnId, code: Code, place: &Place, value: Option<&str>, message: String) {
+    fn bad_field(
+        &mut self,
+        column: ColumnId,
+        code: Code,
+        place: &Place,
+        value: Option<&str>,
+        message: impl FnOnce() -> String,
+    ) {
         self.judge(column, code, place, value, message);
         self.set_null(column);
     }
 
-    fn judge(&mut self, column: ColumnId, code: Code, place: &Place, value: Option<&str>, message: String) {
+    /// A message may have a hundred thousand violations: those beyond the limit are not even put into words.
+    fn judge(
+        &mut self,
+        column: ColumnId,
+        code: Code,
+        place: &Place,
+        value: Option<&str>,
+        message: impl FnOnce() -> String,
+    ) {
         let plan = self.program.column(column);
-        self.report(Found {
-            code,
-            column: Some(plan.name.clone()),
-            place: place.clone(),
-            value: value.map(|value| shortened(super::chars::trim(value))),
-            message,
-        });
+        if self.scratch.found.len() < MAX_VIOLATIONS {
+            self.scratch.found.push(Found {
+                code,
+                column: Some(plan.name.clone()),
+                place: place.clone(),
+                value: value.map(|value| shortened(super::chars::trim(value))),
+                message: message(),
+            });
+        }
         // A required column cannot hold a null, so there it always spoils the row.
         if self.program.on_bad_field == OnBadField::Quarantine || plan.required {
             self.scratch.instances[usize::from(plan.judge)].is_spoiled = true;

@@ -105,6 +105,8 @@ pub(super) enum Kept {
     /// Nothing, or nothing but null.
     #[default]
     Nothing,
+    /// Nothing: every value was refused.
+    Refused,
     /// [`Pending::text`], to be cast.
     Text,
     /// [`Pending::text`], as it is to be.

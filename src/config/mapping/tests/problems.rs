@@ -153,6 +153,11 @@ fn repeats() {
         "9: column.repeat: only text is joined, and the type is int8; take type = \"string\", or repeat = \"list\"",
     );
     of(
+        "type = \"xml\"\nrepeat = \"json\"",
+        "9: column.repeat: the values of a JSON array are made of elements as they are, and not of type xml; \
+         take type = \"string\", or repeat = \"list\"",
+    );
+    of(
         "type = \"int8\"\nrepeat = \"count\"",
         "8: column.type: repeat = \"count\" gives int64, and not int8; take type = \"int64\"",
     );
