@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::tree::{NameId, Names};
-use crate::flow::parse::is_unqualified_name;
+use crate::lexical::is_unqualified_name;
 
 /// Longest name of a column or table.
 const MAX_NAME: usize = 120;

@@ -129,6 +129,9 @@ pub struct Violation {
     pub message: String,
 }
 
+/// Violations kept of one message.
+pub const MAX_VIOLATIONS: usize = 100;
+
 /// Characters kept of a value.
 const MAX_VALUE: usize = 64;
 
