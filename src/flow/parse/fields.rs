@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::compile::{ColumnId, ColumnPlan, ScopeKind};
+use super::compile::{ColumnId, ColumnPlan, ScopeId, ScopeKind};
 use super::flatten::Flatten;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::scratch::{INACTIVE, Kept};
@@ -196,13 +196,15 @@ impl Flatten<'_> {
                 }
             }
             Repeat::Last if self.rows.buffers[plan.buffer].len() != self.base(plan) => {
-                // A struct: it is there already, and what was found in it counts now.
-                let pending = &mut self.scratch.pending[slot];
-                let (found, is_spoiled) = (std::mem::take(&mut pending.found), pending.is_spoiled);
-                found.into_iter().for_each(|found| self.report(found));
-                self.scratch.instances[usize::from(plan.judge)].is_spoiled |= is_spoiled;
+                // A struct: it is there already.
             }
             _ => self.finish_kept(column, slot, &place),
+        }
+        // No other occurrence comes: what is wrong counts.
+        let pending = &mut self.scratch.pending[slot];
+        let is_spoiled = pending.is_spoiled;
+        for found in std::mem::take(&mut pending.found) {
+            self.tell(plan.held, plan.judge, found, is_spoiled);
         }
     }
 
@@ -307,17 +309,28 @@ impl Flatten<'_> {
 
     fn judge(&mut self, column: ColumnId, code: Code, place: &Place, value: Option<&str>, message: String) {
         let plan = self.program.column(column);
-        self.report(Found {
+        let found = Found {
             code,
             column: Some(plan.name.clone()),
             place: place.clone(),
             value: value.map(|value| shortened(super::chars::trim(value))),
             message,
-        });
+        };
         // A required column cannot hold a null, so there it always spoils the row.
-        if self.program.on_bad_field == OnBadField::Quarantine || plan.required {
-            self.scratch.instances[usize::from(plan.judge)].is_spoiled = true;
+        let is_spoiled = self.program.on_bad_field == OnBadField::Quarantine || plan.required;
+        self.tell(plan.holder(), plan.judge, found, is_spoiled);
+    }
+
+    /// Keeps a violation, and whether a scope is spoiled by it: with the struct that may turn out not to count, when it is
+    /// in one.
+    pub(super) fn tell(&mut self, holder: Option<u16>, judge: ScopeId, found: Found, is_spoiled: bool) {
+        if let Some(slot) = holder {
+            let pending = &mut self.scratch.pending[usize::from(slot)];
+            pending.is_spoiled |= is_spoiled;
+            return keep(&mut pending.found, found);
         }
+        self.scratch.instances[usize::from(judge)].is_spoiled |= is_spoiled;
+        self.report(found);
     }
 
     /// The value of a column is null, or of a list its next item.
@@ -353,8 +366,12 @@ impl Flatten<'_> {
 
     /// Keeps a violation, up to the limit.
     pub(super) fn report(&mut self, found: Found) {
-        if self.scratch.found.len() < MAX_VIOLATIONS {
-            self.scratch.found.push(found);
-        }
+        keep(&mut self.scratch.found, found);
+    }
+}
+
+fn keep(all: &mut Vec<Found>, found: Found) {
+    if all.len() < MAX_VIOLATIONS {
+        all.push(found);
     }
 }

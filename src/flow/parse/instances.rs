@@ -215,9 +215,7 @@ impl Flatten<'_> {
             Repeat::List => self.open_struct(scope, column, at, is_nil),
             Repeat::Index(number) if pending.count == number => self.open_struct(scope, column, at, is_nil),
             Repeat::Last => {
-                let judge = &mut self.scratch.instances[usize::from(plan.judge)];
-                pending.before = (self.scratch.found.len(), judge.is_spoiled);
-                judge.is_spoiled = false;
+                pending.acquit();
                 self.rows.buffers.truncate(plan.buffer, base);
                 self.open_struct(scope, column, at, is_nil);
             }
@@ -228,8 +226,7 @@ impl Flatten<'_> {
     fn open_struct(&mut self, scope: ScopeId, column: ColumnId, at: usize, is_nil: bool) {
         let plan = self.program.column(column);
         if is_nil {
-            self.null(column, &Place::at(at));
-            return self.keep_judgement(column);
+            return self.null(column, &Place::at(at));
         }
         self.begin_instance(scope, self.rows.buffers[plan.item].len());
         self.grow(self.program.scope(scope).width, at);
@@ -241,20 +238,6 @@ impl Flatten<'_> {
         }
         self.finish_columns(scope, at);
         self.rows.buffers.push_struct(self.program.column(column).item);
-        self.keep_judgement(column);
-    }
-
-    /// Of a struct of which the last occurrence counts, what was found in this one is told only when it is the last.
-    fn keep_judgement(&mut self, column: ColumnId) {
-        let plan = self.program.column(column);
-        if let (Repeat::Last, Some(slot)) = (&plan.repeat, plan.pending) {
-            let pending = &mut self.scratch.pending[usize::from(slot)];
-            let judge = &mut self.scratch.instances[usize::from(plan.judge)];
-            let (found, was_spoiled) = pending.before;
-            pending.found.clear();
-            pending.found.extend(self.scratch.found.drain(found.min(self.scratch.found.len())..));
-            pending.is_spoiled = std::mem::replace(&mut judge.is_spoiled, was_spoiled);
-        }
     }
 
     /// The element of structs that are nil has content.

@@ -75,7 +75,7 @@ pub(super) struct Instance {
     pub(super) base: usize,
     /// How many of its plain columns have a value.
     pub(super) filled: usize,
-    /// Something in it is so bad that its row cannot be kept.
+    /// Something in it is so bad that its row cannot be kept. Never without the violation that says so.
     pub(super) is_spoiled: bool,
     /// Rows of the topmost table before it.
     pub(super) first_row: u32,
@@ -92,9 +92,8 @@ pub(super) struct Pending {
     pub(super) kept: Kept,
     pub(super) text: String,
     pub(super) place: Option<Place>,
-    /// Violations before the occurrence that is open, and whether its row was spoiled then.
-    pub(super) before: (usize, bool),
-    /// Violations of the occurrence that is kept.
+    /// Of a struct of which only the last occurrence counts: what is wrong with the one that is kept, and whether its row
+    /// cannot be kept for that.
     pub(super) found: Vec<Found>,
     pub(super) is_spoiled: bool,
 }
@@ -118,6 +117,11 @@ impl Pending {
         self.kept = Kept::Nothing;
         self.text.clear();
         self.place = None;
+        self.acquit();
+    }
+
+    /// What was wrong does not count.
+    pub(super) fn acquit(&mut self) {
         self.found.clear();
         self.is_spoiled = false;
     }
