@@ -21,7 +21,10 @@ impl Flatten<'_> {
         match self.program.scope(scope).kind {
             ScopeKind::Struct(column) => self.begin_struct(scope, column, at, is_nil),
             ScopeKind::Message => {}
-            ScopeKind::Group => self.begin_instance(scope, 0),
+            ScopeKind::Group => {
+                self.begin_instance(scope, 0);
+                self.scratch.unmapped.entries.begin_group();
+            }
             ScopeKind::Row => {
                 self.count_row(at)?;
                 self.begin_row(scope, at);
@@ -139,9 +142,7 @@ impl Flatten<'_> {
         let rows = i32::try_from(self.tally.rows).unwrap_or(i32::MAX);
         let program = self.program;
         if let Some(trace) = self.scratch.trace.as_mut().filter(|trace| program.column(trace.column).judge == scope) {
-            for (range, _) in trace.values.iter_mut().filter(|(range, _)| range.end == i32::MAX) {
-                range.end = rows;
-            }
+            trace.end_group(rows);
         }
         if instance.is_spoiled {
             return self.take_back(scope);
@@ -155,8 +156,14 @@ impl Flatten<'_> {
     fn take_back(&mut self, scope: ScopeId) {
         self.tally.bad_rows += 1;
         self.rows.take_back(self.program, scope, &self.scratch.marks);
-        let mark = self.scratch.marks[self.program.scope(MESSAGE).mark];
-        self.scratch.unmapped.entries.truncate(self.rows.len(0) - mark);
+        let rows = self.rows.len(0) - self.scratch.marks[self.program.scope(MESSAGE).mark];
+        let entries = &mut self.scratch.unmapped.entries;
+        match self.program.scope(scope).kind {
+            ScopeKind::Row => entries.take_back_row(rows),
+            ScopeKind::Group => entries.take_back_group(rows),
+            // What lies in a row of a child table is collected into the row that this belongs to, which stays.
+            ScopeKind::Child(_) | ScopeKind::Struct(_) | ScopeKind::Message => {}
+        }
     }
 
     /// Gives the values that rows share to all that came in this scope.

@@ -139,6 +139,17 @@ pub(super) struct Trace {
 }
 
 impl Trace {
+    /// A row group ends that the column belongs to, and so many rows were seen: the values in it are the last ones.
+    pub(super) fn end_group(&mut self, rows: i32) {
+        let open = self.values.iter().rev().take_while(|(range, _)| range.end == i32::MAX).count();
+        let first = self.values.len() - open;
+        let Some((range, _)) = self.values.get(first) else { return };
+        if !self.wants(&(range.start..rows)) {
+            return self.values.truncate(first);
+        }
+        self.values[first..].iter_mut().for_each(|(range, _)| range.end = rows);
+    }
+
     /// Whether one of these rows is asked for.
     pub(super) fn wants(&self, rows: &Range<i32>) -> bool {
         let from = self.wanted.partition_point(|row| *row < rows.start);
