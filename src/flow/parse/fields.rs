@@ -297,6 +297,9 @@ impl Flatten<'_> {
     /// An element that is nil has content.
     pub(super) fn full_nil(&mut self, column: ColumnId, at: usize) {
         let plan = self.program.column(column);
+        if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
+            return;
+        }
         let what = format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
         self.judge(column, Code::SHAPE_NIL, &Place::at(at), None, what);
     }
