@@ -210,6 +210,22 @@ proptest! {
     }
 }
 
+#[test]
+fn a_row_group_taken_back_leaves_what_lies_around_it() {
+    let columns = vec![column("a", "/a @n", Kind::Int32), column("b", "/a b @n", Kind::Int32)];
+    let mapping = Mapping {
+        rows: ["a", "b", "c"].map(|step| vec![name(step).into()]).to_vec(),
+        unmapped: Unmapped::Collect("rest".to_owned()),
+        on_bad_message: OnBadMessage::KeepGoodRows,
+        ..mapping(None, "", columns)
+    };
+    let message = "<m><x>1</x><a n='1'><x>2</x><b n='x'><x>3</x><c/></b><x>4</x><b n='1'><x>5</x><c/></b></a>\
+                   <a n='x'><b n='2'><x>6</x><c/></b><x>7</x></a><x>8</x><a n='2'><b n='3'><c/></b></a></m>";
+    let (verdict, rows) = parse_one(&mapping, message);
+    assert_eq!(codes(&verdict), ["type.int"; 2]);
+    assert_eq!(rows, [r#"1|1|{"/x":["1","8"],"/a/x":["2","4"],"/a/b/x":"5"}"#, r#"2|3|{"/x":["1","8"]}"#]);
+}
+
 /// Of the elements at a path the last one is taken, as a struct of `n`.
 fn last_of(path: &str) -> Column {
     let mut last = column("last", path, Kind::Struct(vec![column("n", "n", Kind::Int32)].into()));
