@@ -12,7 +12,7 @@ use super::compile::ColumnId;
 use super::flatten::Flatten;
 use super::namespaces::{declarations, display, split, start_tag};
 use super::scopes::declared_prefix;
-use super::text::{attribute_value, push_normalised, resolve};
+use super::text::{attribute_value, push_normalised, resolve, says_nil};
 use crate::lexical::push_string;
 use crate::model::mapping::Kind;
 
@@ -230,7 +230,7 @@ impl TreeReader<'_, '_> {
             }
             let (prefix, local) = split(raw);
             if !prefix.is_empty() && self.uri(prefix).as_deref() == Some(super::compile::XSI) {
-                node.is_nil |= local == "nil" && matches!(value(attribute).trim(), "true" | "1");
+                node.is_nil |= local == "nil" && says_nil(&text[attribute.value.clone()]);
                 continue;
             }
             node.attributes.push((self.name(raw, true), value(attribute)));

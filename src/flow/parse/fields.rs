@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::compile::{ColumnId, ColumnPlan, ScopeKind};
+use super::compile::{ColumnId, ColumnPlan, ScopeId, ScopeKind};
 use super::flatten::Flatten;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::scratch::{INACTIVE, Kept};
@@ -210,14 +210,17 @@ impl Flatten<'_> {
                 }
             }
             Repeat::Last if self.rows.buffers[plan.buffer].len() != self.base(plan) => {
-                // A struct: it is there already, and what was found in it counts now.
-                let pending = &mut self.scratch.pending[slot];
-                let (found, is_spoiled) = (std::mem::take(&mut pending.found), pending.is_spoiled);
-                found.into_iter().for_each(|found| self.report(found));
-                self.scratch.instances[usize::from(plan.judge)].is_spoiled |= is_spoiled;
+                // A struct: it is there already.
             }
             _ => self.finish_kept(column, slot, &place),
         }
+        // No other occurrence comes: what is wrong counts.
+        let pending = &mut self.scratch.pending[slot];
+        let (found, is_spoiled) = (std::mem::take(&mut pending.found), pending.is_spoiled);
+        let kept = self.found_in(plan.held);
+        let room = MAX_VIOLATIONS.saturating_sub(kept.len());
+        kept.extend(found.into_iter().take(room));
+        self.spoil(plan.held, plan.judge, is_spoiled);
     }
 
     fn finish_kept(&mut self, column: ColumnId, slot: usize, place: &Place) {
@@ -312,6 +315,9 @@ impl Flatten<'_> {
     /// An element that is nil has content.
     pub(super) fn full_nil(&mut self, column: ColumnId, at: usize) {
         let plan = self.program.column(column);
+        if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
+            return;
+        }
         let what = || format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
         self.judge(column, Code::SHAPE_NIL, &Place::at(at), None, what);
     }
@@ -339,18 +345,35 @@ impl Flatten<'_> {
         message: impl FnOnce() -> String,
     ) {
         let plan = self.program.column(column);
-        if self.scratch.found.len() < MAX_VIOLATIONS {
-            self.scratch.found.push(Found {
+        let holder = plan.holder();
+        if self.found_in(holder).len() < MAX_VIOLATIONS {
+            let found = Found {
                 code,
                 column: Some(plan.name.clone()),
                 place: place.clone(),
                 value: value.map(|value| shortened(super::chars::trim(value))),
                 message: message(),
-            });
+            };
+            self.found_in(holder).push(found);
         }
         // A required column cannot hold a null, so there it always spoils the row.
-        if self.program.on_bad_field == OnBadField::Quarantine || plan.required {
-            self.scratch.instances[usize::from(plan.judge)].is_spoiled = true;
+        let is_spoiled = self.program.on_bad_field == OnBadField::Quarantine || plan.required;
+        self.spoil(holder, plan.judge, is_spoiled);
+    }
+
+    /// Where violations are kept: with the struct that may turn out not to count, when they are in one.
+    fn found_in(&mut self, holder: Option<u16>) -> &mut Vec<Found> {
+        match holder {
+            Some(slot) => &mut self.scratch.pending[usize::from(slot)].found,
+            None => &mut self.scratch.found,
+        }
+    }
+
+    /// Keeps whether a scope is spoiled, in the same place.
+    pub(super) fn spoil(&mut self, holder: Option<u16>, judge: ScopeId, is_spoiled: bool) {
+        match holder {
+            Some(slot) => self.scratch.pending[usize::from(slot)].is_spoiled |= is_spoiled,
+            None => self.scratch.instances[usize::from(judge)].is_spoiled |= is_spoiled,
         }
     }
 

@@ -199,17 +199,16 @@ impl Flatten<'_> {
     }
 
     fn reject(&mut self, what: &str, place: Place, value: Option<&str>) {
-        self.report(Found {
+        let found = Found {
             code: Code::SHAPE_UNMAPPED,
             column: None,
             place,
             value: value.map(shortened),
             message: format!("{what} is taken by no column"),
-        });
-        if self.program.on_bad_field == OnBadField::Quarantine {
-            let scope = self.scratch.unmapped.open.last().map_or(MESSAGE, |seen| seen.scope);
-            self.scratch.instances[usize::from(scope)].is_spoiled = true;
-        }
+        };
+        let scope = self.scratch.unmapped.open.last().map_or(MESSAGE, |seen| seen.scope);
+        self.report(found);
+        self.spoil(None, scope, self.program.on_bad_field == OnBadField::Quarantine);
     }
 
     /// Keeps what is to be collected of the innermost open element: its text, or a part of that name.

@@ -273,6 +273,36 @@ fn nil_is_null_and_must_be_empty() {
     assert_eq!(parse_one(&structs, &message("<author i:nil='true' born='3'/>")).1, ["1|-"]);
     let (verdict, _) = parse_one(&structs, &message("<author i:nil='true'><name>A</name></author>"));
     assert_eq!(codes(&verdict), ["shape.nil"]);
+    let mut own = column("own", "v", Kind::Struct(vec![column("text", "text()", Kind::String)].into()));
+    own.path.take = Take::Element;
+    structs.columns[1] = own;
+    let (verdict, _) = parse_one(&structs, &message("<v i:nil='true'>x</v>"));
+    let told: Vec<_> = verdict.violations.iter().map(|found| found.column.as_deref().unwrap()).collect();
+    assert_eq!(told, ["own"], "a struct that is nil has no fields");
+}
+
+#[test]
+fn nil_is_what_its_value_means_and_not_how_it_is_written() {
+    let xsi = "xmlns:i='http://www.w3.org/2001/XMLSchema-instance'";
+    let mut columns = vec![column("v", "v", Kind::String), column("json", "", Kind::Json)];
+    columns[1].path.take = Take::Element;
+    let mapping = mapping(None, "", columns);
+    for (nil, is_nil) in [
+        ("true", true),
+        ("tru&#101;", true),
+        ("&#x31;", true),
+        ("\n1&#32;", true),
+        ("&#9;true&#13;", true),
+        ("fals&#101;", false),
+        ("True", false),
+        ("\u{a0}true", false),
+    ] {
+        let (verdict, rows) = parse_one(&mapping, &format!("<m {xsi}><v i:nil='{nil}'></v></m>"));
+        let expected = if is_nil { r#"-|{"v":null}"# } else { r#"-|{"v":""}"# };
+        assert_eq!((verdict.violations, rows), (vec![], vec![expected.to_owned()]), "{nil}");
+        let (verdict, _) = parse_one(&mapping, &format!("<m {xsi}><v i:nil='{nil}'>x</v></m>"));
+        assert_eq!(codes(&verdict).contains(&"shape.nil"), is_nil, "{nil}");
+    }
 }
 
 #[test]
