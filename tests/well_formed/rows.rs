@@ -108,7 +108,7 @@ fn a_long_uri_is_not_told_again_and_again() {
             format!("<row>{}{}</row>", "<p:x>".repeat(60), "</p:x>".repeat(60)),
             "",
         ),
-        ("names that are refused", watched(Unmapped::Reject), same.clone(), "shape.unmapped"),
+        ("names that are refused", watched(Unmapped::Reject), same, "shape.unmapped"),
     ] {
         let message = within_long(&message);
         let (code, cost) = cost(&mapping, &message);
