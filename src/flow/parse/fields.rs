@@ -74,6 +74,7 @@ impl Flatten<'_> {
                     }
                     Given::Element(start, end) => {
                         self.write_element(column, start..end, &mut kept);
+                        self.grow(kept.len().saturating_sub(end - start), place.at);
                         Kept::Written
                     }
                     Given::Nil => Kept::Nothing,
