@@ -190,7 +190,7 @@ fn gather(number: usize, payloads: &[Vec<u8>]) -> Arc<RawBatch> {
         let payload = Some(start..bytes.len() as u32);
         messages.push(RawMessage {
             offset,
-            timestamp_us: Some(1_790_000_000_000_000),
+            timestamp_us: Some(1_793_600_000_000_000),
             key: None,
             payload,
             headers: vec![],
