@@ -49,11 +49,11 @@ pub(super) fn text(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>,
         // It stands for a missing attribute of an element that is there, and a mapping would set it without one too.
         if !place.is_wanted {
             column.comments.push(format!("the schema's default, where its element is there: {}", quote(default)));
-        } else if declared.is_default_good(default) {
+        } else if declared.is_default_good(&kind, default) {
             column.keys.push(("default", quote(default)));
             return column;
         } else {
-            column.comments.push(format!("the schema's default breaks its own rules: {}", quote(default)));
+            column.comments.push(format!("the schema's default is no value of this column: {}", quote(default)));
         }
     }
     let is_required = place.is_wanted && (declared.min > 0 || id == place.scope) && !declared.is_nillable;

@@ -209,11 +209,16 @@ impl Declared {
         }
     }
 
-    /// Whether the schema's default is a value by those rules that samples keep.
-    pub(super) fn is_default_good(&self, default: &str) -> bool {
+    /// Whether the schema's default is a value of a column of that type, by those rules that samples keep: none where the
+    /// type is theirs.
+    pub(super) fn is_default_good(&self, kind: &Kind, default: &str) -> bool {
         let Some(rules) = &self.rules else { return false };
-        let (kind, steps) = rules.steps(|rule| !self.broken.contains_key(&rule));
-        !default.is_empty() && compile((kind, ValueRules { default: Some(default.to_owned()), ..steps })).is_ok()
+        let steps = match self.broken.contains_key(&Rule::Type) {
+            true => ValueRules::default(),
+            false => rules.steps(|rule| !self.broken.contains_key(&rule)).1,
+        };
+        let steps = ValueRules { default: Some(default.to_owned()), ..steps };
+        !default.is_empty() && compile((kind.clone(), steps)).is_ok()
     }
 }
 
@@ -273,6 +278,6 @@ mod tests {
         let left = odd.rules.as_ref().unwrap();
         assert!(RULES.iter().all(|(rule, _)| left.written(*rule).is_none()), "{left:?}");
         assert_eq!(odd.notes.len(), 3, "{:?}", odd.notes);
-        assert!(!odd.is_default_good("") && odd.is_default_good("a"));
+        assert!(!odd.is_default_good(&Kind::String, "") && odd.is_default_good(&Kind::String, "a"));
     }
 }

@@ -1,5 +1,7 @@
 //! Simple types: the built-in ones, and what facets make of them.
 
+use std::collections::HashSet;
+
 use super::document::{Key, Piece, XS};
 use super::load::Schema;
 use super::pattern;
@@ -73,7 +75,7 @@ impl Simple {
 
     /// Takes the facets of a restriction over those of its base.
     pub(super) fn restrict(&mut self, restriction: &Piece) {
-        let mut allowed = Vec::new();
+        let (mut allowed, mut seen) = (Vec::new(), HashSet::new());
         let mut patterns = Vec::new();
         for facet in restriction.children() {
             // The type that is restricted, and in simple content the attributes, stand among the facets.
@@ -81,6 +83,8 @@ impl Simple {
             let trimmed = value.trim().to_owned();
             let count = trimmed.parse::<u64>().ok();
             match facet.element.local.as_str() {
+                // A schema may name a value twice, a mapping may not.
+                "enumeration" if !seen.insert(value.clone()) => {}
                 "enumeration" => allowed.push(value),
                 "pattern" => patterns.push(value),
                 "minInclusive" => self.min = Some(trimmed),
