@@ -191,11 +191,12 @@ pub struct Try {
 /// `forebay infer`
 #[derive(Debug, Clone, Args)]
 #[command(group = ArgGroup::new("source").args(["xsd", "topic", "inputs"]).required(true).multiple(true))]
+#[command(override_usage = "forebay infer [OPTIONS] [--xsd FILE] [--topic TOPIC] [INPUT]...")]
 pub struct Infer {
     /// XML Schema that gives the types; what it includes and imports is read from its folder, never from the network
     #[arg(long, value_name = "FILE")]
     pub xsd: Option<PathBuf>,
-    /// The element that is a row, by steps from the root, with the prefixes of the first sample's root or as {uri}name;
+    /// The element that is a row, by steps from the root, with the prefixes of the first sample's root (without samples: of the schema) or as {uri}name;
     /// . is the root itself [default: the repeated child that holds most of the content]
     #[arg(long, value_name = "PATH")]
     pub row: Option<String>,

@@ -6,17 +6,14 @@
 //! Cost: the message is made a tree, which takes several times its length of memory while it is checked, and about ten
 //! milliseconds a megabyte. Checked after everything else, so that the limits of the mapping hold by then.
 
+mod parts;
 mod rules;
 
-use std::collections::HashSet;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use uppsala::{Document, QName, ValidationError, XsdValidator};
-
-const XSD: &str = "http://www.w3.org/2001/XMLSchema";
+use uppsala::{Document, ValidationError, XsdValidator};
 
 /// Deepest message that is checked: both the tree and the check go down by recursion.
 pub const MAX_DEPTH: u32 = 128;
@@ -54,14 +51,13 @@ impl Schema {
     ///
     /// What is wrong with it, a sentence for a person.
     pub fn load(file: &Path) -> Result<Self, String> {
-        let mut digest = DefaultHasher::new();
-        check_parts(file, file, &mut HashSet::new(), &mut digest)?;
+        let digest = parts::check(file)?;
         let text = read(file)?;
         let document = parse_schema(file, &text)?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let validator = XsdValidator::from_schema_with_base_path(&document, Some(folder));
         let validator = Arc::new(validator.map_err(|error| no_schema(file, &error.to_string()))?);
-        Ok(Self { validator, digest: digest.finish() })
+        Ok(Self { validator, digest })
     }
 
     /// Tells a schema from one whose files had other content, in this process.
@@ -102,46 +98,13 @@ fn parse_schema(file: &Path, text: &[u8]) -> Result<Document<'static>, String> {
     let document = uppsala::parse_bytes(text).map_err(|error| no_schema(file, &error.to_string()))?;
     let root = document.document_element().and_then(|root| document.element(root));
     match root {
-        Some(root) if is_of_schema(&root.name, &["schema"]) => Ok(document),
+        Some(root) if parts::is_of_schema(&root.name, &["schema"]) => Ok(document),
         _ => Err(no_schema(file, "its root element is not xs:schema")),
     }
 }
 
 fn no_schema(file: &Path, why: &str) -> String {
     format!("{} is no schema: {}", file.display(), one_line(why))
-}
-
-fn is_of_schema(name: &QName<'_>, local: &[&str]) -> bool {
-    name.namespace_uri.as_deref() == Some(XSD) && local.contains(&&*name.local_name)
-}
-
-/// Sees to it that every part of a schema is there: uppsala passes over what is not, and then no message would do.
-fn check_parts(whole: &Path, file: &Path, seen: &mut HashSet<PathBuf>, digest: &mut impl Hasher) -> Result<(), String> {
-    let canonical = file.canonicalize().map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
-    let home = whole.canonicalize().map_err(|error| format!("{} cannot be read: {error}", whole.display()))?;
-    if home.parent().is_some_and(|home| !canonical.starts_with(home)) {
-        return Err(format!("{} lies outside the folder of {}", file.display(), whole.display()));
-    }
-    if !seen.insert(canonical) {
-        return Ok(());
-    }
-    let text = read(file)?;
-    text.hash(digest);
-    let document = parse_schema(file, &text)?;
-    let Some(root) = document.document_element() else { return Ok(()) };
-    for part in document.children(root).into_iter().filter_map(|child| document.element(child)) {
-        let location = part.get_attribute("schemaLocation");
-        let Some(location) = location.filter(|_| is_of_schema(&part.name, &["include", "import", "redefine"])) else {
-            continue;
-        };
-        if location.contains("://") {
-            let what = format!("it takes {location}, and nothing is fetched: put a copy beside it and name that");
-            return Err(no_schema(file, &what));
-        }
-        check_parts(whole, &file.with_file_name(location), seen, digest)
-            .map_err(|error| format!("{error} (which {} takes)", file.display()))?;
-    }
-    Ok(())
 }
 
 fn place(message: &str, found: &[ValidationError], most: usize) -> Vec<Breach> {

@@ -93,7 +93,8 @@ pub(super) fn logs(order: &Logs, global: &Global) -> Result<ExitCode, Fault> {
     let print =
         LogPrint { json: global.json, colors: global.color.on(io::stdout().is_terminal()), follow: order.follow };
     let query = order.query(Timestamp::now());
-    say::finish(print_logs(&settings.logs.dir, query, print, &mut io::stdout().lock()))?;
+    let printed = print_logs(&settings.logs.dir, query, print, &mut io::stdout().lock());
+    printed.map_err(|error| Fault::halt("logs.failed", format!("the log cannot be shown: {error}")))?;
     Ok(ExitCode::Done)
 }
 

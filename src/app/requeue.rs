@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::Addr;
 
-use super::steering::{gone, problem};
+use super::steering::gone;
 use crate::control::api::{Lanes, RequeueElsewhere, RequeueRequest, RequeuedLane};
 use crate::control::problem::Problem;
 use crate::flow::requeue::{LaneRequeue, Selection, Tally};
@@ -28,7 +28,7 @@ pub(super) async fn requeue(
     let here: Vec<TopicPartition> = here.lanes.iter().map(source).collect();
     let (of_preview, meant) = (Arc::clone(parts), selection.clone());
     let preview = actix_rt::task::spawn_blocking(move || preview_requeue(&of_preview, &here, &meant)).await;
-    let preview = preview.map_err(|error| Problem::internal(error.to_string()))?.map_err(|fault| problem(&fault))?;
+    let preview = preview.map_err(|error| Problem::internal(error.to_string()))??;
     let RequeuePreview { here, elsewhere } = preview;
     if let Some(first) = elsewhere.first().filter(|_| here.is_empty()) {
         return Err(Problem::not_owner(not_here(first)));
@@ -41,7 +41,7 @@ pub(super) async fn requeue(
             let reason = request.reason.clone().unwrap_or_default();
             let order = RequeueOrder { selection: selection.clone(), reason };
             let order = root::RequeueRequest { source: source.clone(), order };
-            root.send(order).await.map_err(|_| gone())?.map_err(|fault| problem(&fault))?
+            root.send(order).await.map_err(|_| gone())??
         };
         lanes.push(lane(&source, done));
     }

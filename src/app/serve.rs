@@ -22,7 +22,9 @@ use crate::control::socket::{ControlServer, own_uid};
 use crate::control::steering::{AuditLog, ControlRecord, Steering};
 use crate::exit::ExitCode;
 use crate::fault::Fault;
+use crate::flow::read::faults::UNKNOWN_TOPIC;
 use crate::model::level::LogLevel;
+use crate::model::table::TopicChoice;
 use crate::observe::control::ControlLog;
 use crate::observe::logs::{self, LogFiles, LogOptions, Terminal};
 use crate::observe::{events, metrics};
@@ -31,6 +33,8 @@ use crate::observe::{events, metrics};
 const ROUND: Duration = Duration::from_millis(100);
 /// How often a drain that goes on is told.
 const DRAIN_LINE: Duration = Duration::from_secs(5);
+/// How long a topic that was just made may be unknown to some broker.
+const TOPIC_SPREADS: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until it is drained, has caught up, or cannot go on.
 pub fn run(order: &Run, global: &Global) -> ExitCode {
@@ -83,10 +87,36 @@ fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault>
         }
     };
     notify(&[NotifyState::Ready]);
+    let absent = if order.until_caught_up { absent_topic(&daemon, settings) } else { None };
+    if absent.is_some() {
+        daemon.drain();
+    }
     attend(&daemon, &signals, &|| reload_at(&hangup, &daemon, &reloader), &*steering, settings.run.drain);
     let result = daemon.wait();
     control.stop();
-    result
+    result.and(absent.map_or(Ok(()), Err))
+}
+
+/// Why a topic that is named in the configuration cannot be read to its end: there is none. A daemon goes on with the others
+/// and waits for it; a bounded run has nobody who would see that it is missing.
+fn absent_topic(daemon: &Daemon, settings: &Settings) -> Option<Fault> {
+    let until = Instant::now() + TOPIC_SPREADS;
+    let named = settings.tables.iter().filter_map(|table| match &table.topics {
+        TopicChoice::List(topics) => Some(topics),
+        TopicChoice::Pattern(_) => None,
+    });
+    for topic in named.flatten() {
+        loop {
+            match daemon.parts().broker.partitions(topic) {
+                Ok(_) => break,
+                Err(fault) if fault.event == UNKNOWN_TOPIC && Instant::now() < until => std::thread::sleep(ROUND),
+                Err(fault) if fault.event == UNKNOWN_TOPIC => return Some(fault),
+                // The cluster does not answer: the daemon waits for it, and says so.
+                Err(_) => return None,
+            }
+        }
+    }
+    None
 }
 
 /// Reloads when SIGHUP came. The log tells what came of it.

@@ -19,7 +19,7 @@ use crate::control::api::{
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
-use crate::fault::{Fault, Verdict};
+use crate::fault::Fault;
 use crate::lake::fence::{Owner, owner_of};
 use crate::lake::names::{Home, UNROUTED};
 use crate::lake::{Accepted, accept_topic, newest_lineage};
@@ -186,14 +186,13 @@ impl Steering for DaemonSteering {
         // A rewind that will be refused is refused before the lane is stopped for it.
         let (parts, asked, previewed) = (Arc::clone(&self.parts), source.clone(), order.clone());
         let preview = actix_rt::task::spawn_blocking(move || preview_rewind(&parts, &asked, &previewed)).await;
-        let preview =
-            preview.map_err(|error| Problem::internal(error.to_string()))?.map_err(|fault| problem(&fault))?;
+        let preview = preview.map_err(|error| Problem::internal(error.to_string()))??;
         let plan = if request.dry_run {
             preview
         } else {
             let answer =
                 self.root.send(root::RewindRequest { source: source.clone(), order }).await.map_err(|_| gone())?;
-            answer.map_err(|fault| problem(&fault))?.into_plan()
+            answer?.into_plan()
         };
         let (to, intervals, messages, undone) = match plan {
             MovePlan::Back(plan) => (plan.to, plan.intervals, plan.messages, None),
@@ -231,7 +230,7 @@ impl Steering for DaemonSteering {
             Ok(accept_topic(&*parts.storage, &owner, &asked, &reason.unwrap_or_default())?)
         });
         let accepted = accepted.await.map_err(|error| Problem::internal(error.to_string()))?;
-        let Accepted { topic, topic_id, lineage, was_accepted } = accepted.map_err(|fault| problem(&fault))?;
+        let Accepted { topic, topic_id, lineage, was_accepted } = accepted?;
         events::topic_accepted(&topic, &topic_id, &lineage);
         self.root.send(root::AcceptTopic(topic.clone())).await.map_err(|_| gone())?;
         let after = lanes_of(&self.snapshot().await?);
@@ -241,7 +240,7 @@ impl Steering for DaemonSteering {
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem> {
         let before = self.tables().await?;
         let answer = self.root.send(PromoteNow(request.tables)).await.map_err(|_| gone())?;
-        answer.map_err(|fault| problem(&fault))?;
+        answer?;
         Ok(Change { before, after: self.tables().await? })
     }
 
@@ -249,7 +248,7 @@ impl Steering for DaemonSteering {
         let before = self.tables().await?;
         let Reloaded { changed, lanes } = self.reloader.reload().await.map_err(|refused| match refused {
             Refused::Problems(problems) => Problem::configuration(problems.iter().map(ToString::to_string).collect()),
-            Refused::Fault(fault) => problem(&fault),
+            Refused::Fault(fault) => fault.into(),
         })?;
         let snapshot = self.snapshot().await?;
         let is_meant =
@@ -301,14 +300,6 @@ fn mapping(table: &Table, lanes: &[LaneView]) -> MappingView {
 
 pub(super) fn gone() -> Problem {
     Problem::unavailable("the daemon is ending")
-}
-
-pub(super) fn problem(fault: &Fault) -> Problem {
-    match fault.verdict {
-        Verdict::Fenced => Problem::not_owner(&fault.message),
-        Verdict::Halt => Problem::conflict(&fault.message),
-        Verdict::Retry => Problem::unavailable(&fault.message),
-    }
 }
 
 fn direction(to: Option<api::RewindTarget>, undo: bool) -> Result<Direction, Problem> {

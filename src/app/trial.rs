@@ -180,10 +180,17 @@ impl Trial {
 
     /// Judges what has been read and shows what came of it. Whether anybody still listens.
     fn answer(&mut self, inputs: &[PathBuf]) -> Result<bool, Fault> {
-        if self.batch.is_empty() {
-            return Ok(true);
+        while !self.batch.is_empty() {
+            if !self.answer_piece(inputs)? {
+                return Ok(false);
+            }
         }
-        let judged = self.judge.judge(std::mem::take(&mut self.batch))?;
+        Ok(true)
+    }
+
+    fn answer_piece(&mut self, inputs: &[PathBuf]) -> Result<bool, Fault> {
+        let (judged, rest) = self.judge.judge(std::mem::take(&mut self.batch))?;
+        self.batch = rest.unwrap_or_default();
         let (out, tally, people) = (&mut self.out, &mut self.tally, &mut self.people);
         let shown = judged.each(inputs, |answer: &Answer<'_>| {
             tally.add(answer);

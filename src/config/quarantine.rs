@@ -44,7 +44,9 @@ pub(super) fn read_stop_when(section: Section<'_>) -> Option<StopRule> {
             return None;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
-        Some((share * 1_000_000.0).round() as u32)
+        let failed_ppm = (share * 1_000_000.0).round() as u32;
+        // Rounded up to all of them it would be a rule that never stops.
+        Some(failed_ppm.min(999_999))
     });
     let of = section.required("of", "write how many messages the share is of, such as of = 1000");
     let of = of.and_then(|item| u32::try_from(item.whole(1..=LONGEST_WINDOW)?).ok());

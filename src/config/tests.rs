@@ -170,6 +170,8 @@ fn what_happens_to_messages_that_fail_is_read() {
     assert_eq!(full.quarantine.topic.as_deref(), Some("library-dead"));
     assert_eq!(full.stop_when, Some(StopRule { failed_ppm: 290_000, of: 100 }));
     assert_eq!(table("stop_when = { failed = 0, of = 1 }", "").stop_when, Some(StopRule { failed_ppm: 0, of: 1 }));
+    let nearly_all = table("stop_when = { failed = 0.9999999, of = 1 }", "").stop_when;
+    assert_eq!(nearly_all, Some(StopRule { failed_ppm: 999_999, of: 1 }), "it stops when all fail");
 }
 
 #[test]

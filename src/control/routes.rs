@@ -131,7 +131,7 @@ async fn drift_of(control: Data<Control>, name: web::Path<String>) -> HttpRespon
             return Err(Problem::not_found(format!("there is no table {name}")));
         }
         let found = control.steering.drift().await?.tables.into_iter().find(|table| table.table == name);
-        Ok(found.unwrap_or(DriftTable { table: name, is_child: false, total: 0, columns: Vec::new() }))
+        Ok(found.unwrap_or(DriftTable { table: name, ..DriftTable::default() }))
     };
     look(&control, answer).await
 }

@@ -9,7 +9,6 @@ use super::api::{
 };
 use super::authority::Peer;
 use super::problem::Problem;
-use crate::observe::{self, control::ControlLog};
 
 /// The daemon as its operators see it. The supervisors implement it; nothing in it may block a thread.
 #[async_trait]
@@ -69,30 +68,6 @@ pub struct ControlRecord {
     /// Why it was refused or failed.
     pub error: Option<String>,
 }
-
-impl AuditLog for ControlLog {
-    fn record(&self, call: &ControlRecord) {
-        let peer = call.peer.unwrap_or(NOBODY);
-        let line = observe::control::ControlRecord {
-            ts: call.ts.0,
-            uid: peer.uid,
-            gid: peer.gid,
-            pid: peer.pid,
-            command: call.command.trim_start_matches("/v1/").to_owned(),
-            arguments: call.request.clone(),
-            before: call.before.clone(),
-            after: call.after.clone(),
-            refused: call.error.clone(),
-        };
-        if let Err(error) = self.record(&line) {
-            let command = call.command.as_str();
-            tracing::error!(event = "control.not-recorded", command, error = %error, "a command is not in control.jsonl");
-        }
-    }
-}
-
-/// Stands for a caller that the system did not name.
-const NOBODY: Peer = Peer { uid: u32::MAX, gid: u32::MAX, pid: None };
 
 /// Keeps the record of state-changing calls (`logs/control.jsonl`).
 pub trait AuditLog: Send + Sync + 'static {

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::declared::{Declared, RULES, Rule};
 use super::draft::{Column, quote, quote_list};
-use super::lexical::Type;
 use super::plan::WIDTH;
 use super::rows::repeats;
 use super::tree::{NodeId, ROOT, Tree};
 use super::values::Decision;
-use crate::model::mapping::Trim;
+use crate::model::mapping::{Kind, Trim};
 
 /// What a column is seen from.
 #[derive(Debug, Clone, Copy)]
@@ -44,17 +43,17 @@ fn is_prose(tree: &Tree, id: NodeId) -> bool {
 pub(super) fn text(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: String) -> Column {
     let (mut column, kind) = value(tree, id, place, parts, path);
     let node = tree.node(id);
-    let missing = nulls(tree, id, place.scope, is_trimmed(kind, &column.keys));
+    let missing = nulls(tree, id, place.scope, is_trimmed(&kind, &column.keys));
     let Some(declared) = &node.declared else { return column };
     if let Some(default) = &declared.default {
         // It stands for a missing attribute of an element that is there, and a mapping would set it without one too.
         if !place.is_wanted {
             column.comments.push(format!("the schema's default, where its element is there: {}", quote(default)));
-        } else if declared.is_default_good(default) {
+        } else if declared.is_default_good(&kind, default) {
             column.keys.push(("default", quote(default)));
             return column;
         } else {
-            column.comments.push(format!("the schema's default breaks its own rules: {}", quote(default)));
+            column.comments.push(format!("the schema's default is no value of this column: {}", quote(default)));
         }
     }
     let is_required = place.is_wanted && (declared.min > 0 || id == place.scope) && !declared.is_nillable;
@@ -84,7 +83,7 @@ pub(super) fn whole(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>
         comments.push(many(tree, id, place.scope));
         keys.push(("repeat", "\"list\"".to_owned()));
     }
-    comments.extend(seen(tree, id, place.scope, Type::Xml, true));
+    comments.extend(seen(tree, id, place.scope, &Kind::Xml, true));
     let kind = if is_many { "list<xml>" } else { "xml" };
     let parts = if parts.is_empty() { vec![tree.local(id)] } else { parts };
     // How long one of them is was not counted.
@@ -126,14 +125,14 @@ pub(super) fn many(tree: &Tree, id: NodeId, scope: NodeId) -> String {
 }
 
 /// The column with everything that does not depend on how often it is there, and its type.
-fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: String) -> (Column, Type) {
+fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: String) -> (Column, Kind) {
     let node = tree.node(id);
     let mut notes = Vec::new();
     let mut keys = Vec::new();
     let takes_all = path.ends_with("string()");
     let has_rules = node.declared.as_ref().is_some_and(|declared| declared.rules.is_some());
     let kind = match &node.declared {
-        _ if takes_all => Type::String,
+        _ if takes_all => Kind::String,
         Some(declared) if has_rules => by_schema(declared, &node.values.decide(), &mut keys, &mut notes),
         _ => {
             let Decision { kind, notes: why } = node.values.decide();
@@ -148,7 +147,7 @@ fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: Str
         let (with, count) = (node.with_children, node.count);
         comments.push(format!("conflict: {with} of {count} hold elements instead of this text"));
     }
-    comments.extend(seen(tree, id, place.scope, kind, is_trimmed(kind, &keys)));
+    comments.extend(seen(tree, id, place.scope, &kind, is_trimmed(&kind, &keys)));
     comments.extend(samples(tree, id));
     comments.extend(notes);
     if let Some(declared) = &node.declared {
@@ -156,7 +155,7 @@ fn value(tree: &Tree, id: NodeId, place: &Place, parts: Vec<Arc<str>>, path: Str
     } else if tree.schema.is_some() {
         comments.push("not in the schema".to_owned());
     }
-    if let Some(list) = node.values.closed_list().filter(|_| kind == Type::String && !has_rules) {
+    if let Some(list) = node.values.closed_list().filter(|_| kind == Kind::String && !has_rules) {
         comments.push(format!("enum = {}", quote_list(list.iter().map(|value| &**value))));
     }
     let kind_text = kind.to_string();
@@ -173,8 +172,8 @@ fn mixed(mixed: u64, with: u64, takes_all: bool) -> String {
 }
 
 /// Whether a column with these keys loses white space, so that a blank text is null.
-fn is_trimmed(kind: Type, keys: &[(&'static str, String)]) -> bool {
-    kind != Type::String || keys.iter().any(|(key, _)| *key == "trim")
+fn is_trimmed(kind: &Kind, keys: &[(&'static str, String)]) -> bool {
+    *kind != Kind::String || keys.iter().any(|(key, _)| *key == "trim")
 }
 
 /// Occurrences of the scope without a value here.
@@ -185,7 +184,7 @@ fn nulls(tree: &Tree, id: NodeId, scope: NodeId, is_trimmed: bool) -> u64 {
 }
 
 /// Counts, null share, longest, forms.
-fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type, is_trimmed: bool) -> Option<String> {
+fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: &Kind, is_trimmed: bool) -> Option<String> {
     let node = tree.node(id);
     if tree.node(ROOT).count == 0 {
         return None;
@@ -197,7 +196,7 @@ fn seen(tree: &Tree, id: NodeId, scope: NodeId, kind: Type, is_trimmed: bool) ->
     let mut said = vec![format!("seen {} times in {around} {}", node.count, tree.local(scope))];
     if node.most <= 1 {
         let missing = nulls(tree, id, scope, is_trimmed);
-        if kind != Type::Xml {
+        if *kind != Kind::Xml {
             said.push(format!("null {}", share(missing, around)));
         }
     } else if node.values.empty > 0 {
@@ -245,21 +244,21 @@ fn by_schema(
     samples: &Decision,
     keys: &mut Vec<(&'static str, String)>,
     notes: &mut Vec<String>,
-) -> Type {
-    let Some(rules) = &declared.rules else { return samples.kind };
+) -> Kind {
+    let Some(rules) = &declared.rules else { return samples.kind.clone() };
     if let Some((count, example)) = declared.broken.get(&Rule::Type) {
-        if rules.is_zone_open && matches!(samples.kind, Type::LocalTimestamp(_)) {
+        if rules.is_zone_open && matches!(samples.kind, Kind::LocalTimestamp(_)) {
             notes.push("no sample has a zone".to_owned());
-            return samples.kind;
+            return samples.kind.clone();
         }
-        let (said, example) = (rules.kind, quote(example));
+        let (said, example) = (&rules.kind, quote(example));
         notes.push(format!("conflict: the schema says {said}, and {count} samples are not, such as {example}"));
         notes.extend(samples.notes.iter().cloned());
-        return samples.kind;
+        return samples.kind.clone();
     }
-    let trim = match (rules.kind, rules.trim()) {
-        (Type::String, Trim::Collapse) => Some("collapse"),
-        (Type::String, Trim::Both) => Some("both"),
+    let trim = match (&rules.kind, rules.trim()) {
+        (Kind::String, Trim::Collapse) => Some("collapse"),
+        (Kind::String, Trim::Both) => Some("both"),
         _ => None,
     };
     keys.extend(trim.map(|trim| ("trim", quote(trim))));
@@ -273,5 +272,5 @@ fn by_schema(
             }
         }
     }
-    rules.kind
+    rules.kind.clone()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::draft::quote;
-use super::lexical::{Type, is_kept_apart};
+use super::lexical::{is_kept_apart, is_whole};
 use super::xsd::Piece;
 use crate::lexical::{Caster, Memory};
 use crate::model::mapping::{Kind, Trim, ValueRules};
@@ -45,7 +45,7 @@ pub(super) const RULES: [(Rule, &str); 6] = [
 /// The rules for a value.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
-    pub(super) kind: Type,
+    pub(super) kind: Kind,
     /// It is a timestamp, and the schema leaves open whether it has a zone.
     pub(super) is_zone_open: bool,
     pub(super) space: Space,
@@ -62,7 +62,7 @@ impl Rules {
     /// What a mapping says about white space, if it does not go without saying.
     pub(super) fn trim(&self) -> Trim {
         match self.space {
-            _ if self.kind != Type::String => Trim::Both,
+            _ if self.kind != Kind::String => Trim::Both,
             Space::Kept => Trim::None,
             Space::Trimmed => Trim::Both,
             Space::Collapsed => Trim::Collapse,
@@ -72,7 +72,7 @@ impl Rules {
     /// A rule as a mapping writes it, if there is one.
     pub(super) fn written(&self, rule: Rule) -> Option<String> {
         let number = |bound: &String| match bound.parse::<i64>() {
-            Ok(bound) if self.kind.is_whole() => bound.to_string(),
+            Ok(bound) if is_whole(&self.kind) => bound.to_string(),
             _ => quote(bound),
         };
         match rule {
@@ -113,7 +113,7 @@ impl Rules {
             max_length: self.max_length.filter(|_| is_wanted(Rule::MaxLength)),
             ..ValueRules::default()
         };
-        (self.kind.kind(), rules)
+        (self.kind.clone(), rules)
     }
 }
 
@@ -197,7 +197,7 @@ impl Declared {
         let mut memory = Memory::default();
         for (rule, caster) in self.judges.0.iter() {
             let is_held =
-                caster.cast(text, &mut memory).is_ok() && (*rule != Rule::Type || is_kept_apart(rules.kind, text));
+                caster.cast(text, &mut memory).is_ok() && (*rule != Rule::Type || is_kept_apart(&rules.kind, text));
             if is_held {
                 continue;
             }
@@ -209,11 +209,16 @@ impl Declared {
         }
     }
 
-    /// Whether the schema's default is a value by those rules that samples keep.
-    pub(super) fn is_default_good(&self, default: &str) -> bool {
+    /// Whether the schema's default is a value of a column of that type, by those rules that samples keep: none where the
+    /// type is theirs.
+    pub(super) fn is_default_good(&self, kind: &Kind, default: &str) -> bool {
         let Some(rules) = &self.rules else { return false };
-        let (kind, steps) = rules.steps(|rule| !self.broken.contains_key(&rule));
-        !default.is_empty() && compile((kind, ValueRules { default: Some(default.to_owned()), ..steps })).is_ok()
+        let steps = match self.broken.contains_key(&Rule::Type) {
+            true => ValueRules::default(),
+            false => rules.steps(|rule| !self.broken.contains_key(&rule)).1,
+        };
+        let steps = ValueRules { default: Some(default.to_owned()), ..steps };
+        !default.is_empty() && compile((kind.clone(), steps)).is_ok()
     }
 }
 
@@ -227,7 +232,7 @@ mod tests {
         declared
     }
 
-    fn rules(kind: Type) -> Rules {
+    fn rules(kind: Kind) -> Rules {
         let (min, max) = (None, None);
         let (min_length, max_length) = (None, None);
         Rules {
@@ -246,17 +251,17 @@ mod tests {
     #[test]
     fn values_are_judged_as_the_daemon_judges_them() {
         let mut amount =
-            declared(Rules { min: Some("0.5".into()), max: Some("10".into()), ..rules(Type::Decimal(6, 2)) });
+            declared(Rules { min: Some("0.5".into()), max: Some("10".into()), ..rules(Kind::Decimal(6, 2)) });
         for text in ["7", " 0.50 ", "", "10.00", "0.25", "11", "1.234", "x"] {
             amount.check(text);
         }
         let broken: Vec<_> =
             amount.broken.iter().map(|(rule, (count, first))| (*rule, *count, first.as_str())).collect();
         assert_eq!(broken, [(Rule::Type, 2, "1.234"), (Rule::Min, 1, "0.25"), (Rule::Max, 1, "11")]);
-        let mut code = declared(Rules { max_length: Some(3), allowed: vec!["a b".into()], ..rules(Type::String) });
+        let mut code = declared(Rules { max_length: Some(3), allowed: vec!["a b".into()], ..rules(Kind::String) });
         code.check(" a\n b ");
         assert!(code.broken.is_empty(), "white space is collapsed first: {:?}", code.broken);
-        let mut instant = declared(rules(Type::Timestamp(super::super::lexical::Unit::Micro)));
+        let mut instant = declared(rules(Kind::Timestamp(crate::model::mapping::Precision::Micro)));
         instant.check("2026-10-15T10:00:00");
         assert_eq!(instant.broken.len(), 1, "which zone is meant is not in the sample");
     }
@@ -268,11 +273,11 @@ mod tests {
             allowed: vec![" a".into()],
             min_length: Some(9),
             max_length: Some(3),
-            ..rules(Type::String)
+            ..rules(Kind::String)
         });
         let left = odd.rules.as_ref().unwrap();
         assert!(RULES.iter().all(|(rule, _)| left.written(*rule).is_none()), "{left:?}");
         assert_eq!(odd.notes.len(), 3, "{:?}", odd.notes);
-        assert!(!odd.is_default_good("") && odd.is_default_good("a"));
+        assert!(!odd.is_default_good(&Kind::String, "") && odd.is_default_good(&Kind::String, "a"));
     }
 }

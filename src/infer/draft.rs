@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::tree::{NameId, Names};
-use crate::flow::parse::is_unqualified_name;
+use crate::lexical::is_unqualified_name;
 
 /// Longest name of a column or table.
 const MAX_NAME: usize = 120;
@@ -239,6 +239,17 @@ pub(super) fn name_columns(table: &mut Table, root: &str) {
             taken.insert(column.name.to_ascii_lowercase());
         }
     }
+}
+
+/// A name in small letters for a column of an element or attribute of this local name: one that `taken` does not have, and
+/// has from then on.
+pub fn free_column_name(local: &str, taken: &mut HashSet<String>) -> String {
+    let plain = join(&[local.into()]).to_ascii_lowercase();
+    let numbered = (2..).map(|number| format!("{plain}_{number}"));
+    let all = std::iter::once(plain.clone()).chain(numbered);
+    let name = all.into_iter().find(|name| !is_reserved(name) && !taken.contains(name)).unwrap_or_default();
+    taken.insert(name.clone());
+    name
 }
 
 /// A name for a child table that is not taken yet: small letters, digits and `_`.

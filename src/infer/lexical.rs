@@ -1,82 +1,21 @@
 //! The types of the mapping language and the forms of their texts: XML Schema's lexical forms, nothing more lenient.
 
-use std::fmt;
-
 use jiff::civil::Date;
 
-use crate::model::mapping::{BinaryText, Kind, Precision};
+use crate::model::mapping::Kind;
 
-/// A type of the mapping language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Type {
-    String,
-    Bool,
-    Int8,
-    Int16,
-    Int32,
-    Int64,
-    Float32,
-    Float64,
-    Decimal(u8, u8),
-    Date,
-    Time,
-    Timestamp(Unit),
-    LocalTimestamp(Unit),
-    Base64,
-    Hex,
-    Xml,
+/// Most digits of a decimal.
+const MAX_DIGITS: i8 = 38;
+
+/// A decimal of so many digits, so many of them after the point: 38 at most.
+pub(super) fn decimal<N: TryInto<i8>>(digits: N, fraction: N) -> Kind {
+    let most = |count: N| count.try_into().map_or(MAX_DIGITS, |count| count.min(MAX_DIGITS));
+    Kind::Decimal(most(digits).unsigned_abs(), most(fraction))
 }
 
-impl Type {
-    /// The type as the daemon has it.
-    pub(super) fn kind(self) -> Kind {
-        match self {
-            Self::String => Kind::String,
-            Self::Bool => Kind::Bool,
-            Self::Int8 => Kind::Int8,
-            Self::Int16 => Kind::Int16,
-            Self::Int32 => Kind::Int32,
-            Self::Int64 => Kind::Int64,
-            Self::Float32 => Kind::Float32,
-            Self::Float64 => Kind::Float64,
-            Self::Decimal(precision, scale) => Kind::Decimal(precision, scale.cast_signed()),
-            Self::Date => Kind::Date,
-            Self::Time => Kind::Time(Precision::Micro),
-            Self::Timestamp(unit) => Kind::Timestamp(unit.precision()),
-            Self::LocalTimestamp(unit) => Kind::LocalTimestamp(unit.precision()),
-            Self::Base64 => Kind::Binary(BinaryText::Base64),
-            Self::Hex => Kind::Binary(BinaryText::Hex),
-            Self::Xml => Kind::Xml,
-        }
-    }
-
-    /// Whether its values are whole numbers of at most 64 bits.
-    pub(super) fn is_whole(self) -> bool {
-        matches!(self, Self::Int8 | Self::Int16 | Self::Int32 | Self::Int64)
-    }
-}
-
-/// Unit of a timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    Micro,
-    Nano,
-}
-
-impl Unit {
-    fn precision(self) -> Precision {
-        match self {
-            Self::Micro => Precision::Micro,
-            Self::Nano => Precision::Nano,
-        }
-    }
-}
-
-/// As a mapping writes it.
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind().fmt(f)
-    }
+/// Whether the values are whole numbers of at most 64 bits.
+pub(super) fn is_whole(kind: &Kind) -> bool {
+    matches!(kind, Kind::Int8 | Kind::Int16 | Kind::Int32 | Kind::Int64)
 }
 
 /// Patterns that texts may follow which are not ISO 8601. Only ever told in a comment: which of two is meant nobody
@@ -235,11 +174,11 @@ pub(super) fn patterns(text: &str) -> u8 {
 
 /// Whether a text that the daemon takes for a type also says all that the type says: a timestamp without a zone is no
 /// instant, one with a zone no local time, and the zone of a time would be lost.
-pub(super) fn is_kept_apart(kind: Type, text: &str) -> bool {
+pub(super) fn is_kept_apart(kind: &Kind, text: &str) -> bool {
     let moment = || Moment::of(text.trim_matches(is_space));
     match kind {
-        Type::Timestamp(_) => moment().is_none_or(|moment| moment.has_zone),
-        Type::LocalTimestamp(_) | Type::Time => moment().is_none_or(|moment| !moment.has_zone),
+        Kind::Timestamp(_) => moment().is_none_or(|moment| moment.has_zone),
+        Kind::LocalTimestamp(_) | Kind::Time(_) => moment().is_none_or(|moment| !moment.has_zone),
         _ => true,
     }
 }

@@ -40,6 +40,7 @@ mod values;
 mod write;
 mod xsd;
 
+pub use draft::free_column_name;
 pub use samples::{RowChoice, Samples};
 pub use values::type_of;
 pub use xsd::Schema;

@@ -2,7 +2,7 @@
 
 use super::plan::{MAX_GROWTH, WIDTH};
 use super::tree::{NodeId, ROOT, Tree};
-use crate::flow::parse::is_unqualified_name;
+use crate::lexical::is_unqualified_name;
 
 /// The row, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -137,7 +137,7 @@ impl Samples {
     /// Takes in what the schema says of paths that no sample had; answers the other roots that it knows.
     fn prepare(&mut self) -> Result<Vec<String>, String> {
         let Some(schema) = self.tree.schema.take() else {
-            return if self.taken > 0 { Ok(Vec::new()) } else { Err("no document was well-formed".to_owned()) };
+            return if self.taken > 0 { Ok(Vec::new()) } else { Err("no document could be taken".to_owned()) };
         };
         let mut others = Vec::new();
         if self.taken == 0 {

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::declared::Declared;
-use super::lexical::Type;
 use super::values::Values;
 use super::xsd::Schema;
 use crate::flow::parse::QName;
+use crate::model::mapping::Kind;
 
 /// Most paths that are told apart.
 const MAX_PATHS: usize = 20_000;
@@ -123,7 +123,7 @@ impl Node {
     /// Whether it is a decimal whose digits only the samples tell.
     pub(super) fn is_decimal_as_seen(&self) -> bool {
         let has_rules = self.declared.as_ref().is_some_and(|declared| declared.rules.is_some());
-        !has_rules && self.values.filled() > 0 && matches!(self.values.decide().kind, Type::Decimal(..))
+        !has_rules && self.values.filled() > 0 && matches!(self.values.decide().kind, Kind::Decimal(..))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the texts of one path look like, and the narrowest type that holds every one of them as it is.
 
 use super::draft::quote;
-use super::lexical::{Moment, Number, PATTERNS, Type, Unit, is_space, patterns};
+use super::lexical::{Moment, Number, PATTERNS, decimal, is_space, patterns};
+use crate::model::mapping::{Kind, Precision};
 
 /// Distinct values that are kept as examples of one path.
 const EXAMPLES: usize = 20;
@@ -80,9 +81,9 @@ pub(super) struct Values {
 }
 
 /// A type and what has to be said about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Decision {
-    pub(super) kind: Type,
+    pub(super) kind: Kind,
     /// Why, where it is not plain.
     pub(super) notes: Vec<String>,
 }
@@ -204,49 +205,54 @@ impl Values {
         let plain = |kind| Decision { kind, notes: Vec::new() };
         let noted = |kind, note: &str| Decision { kind, notes: vec![note.to_owned()] };
         if total == 0 {
-            return noted(Type::String, "no value was seen: string until one is");
+            return noted(Kind::String, "no value was seen: string until one is");
         }
         if only(&[Form::Text]) {
-            return Decision { kind: Type::String, notes: self.pattern_note().into_iter().collect() };
+            return Decision { kind: Kind::String, notes: self.pattern_note().into_iter().collect() };
         }
         if only(&[Form::Whole]) {
             return match self.whole_digits {
-                _ if !self.is_wide => plain(Type::Int64),
+                _ if !self.is_wide => plain(Kind::Int64),
                 0..=DECIMAL_DIGITS => noted(
-                    decimal(self.whole_digits, 0),
+                    decimal(self.whole_digits.max(1), 0),
                     "too many digits for int64: if it is an identifier, string takes whatever comes",
                 ),
-                _ => noted(Type::String, "whole numbers of more than 38 digits: no number type holds them"),
+                _ => noted(Kind::String, "whole numbers of more than 38 digits: no number type holds them"),
             };
         }
         if only(&[Form::Whole, Form::Decimal]) {
             return match self.whole_digits + self.fraction_digits {
-                0..=DECIMAL_DIGITS => plain(decimal(self.whole_digits, self.fraction_digits)),
-                _ => noted(Type::String, "decimals of more than 38 digits: no number type holds them exactly"),
+                0..=DECIMAL_DIGITS => {
+                    plain(decimal((self.whole_digits + self.fraction_digits).max(1), self.fraction_digits))
+                }
+                _ => noted(Kind::String, "decimals of more than 38 digits: no number type holds them exactly"),
             };
         }
         if only(&[Form::Whole, Form::Decimal, Form::Exponent, Form::Special]) {
             return self.decide_float(total);
         }
         if self.of(Form::Bool) + self.zero_or_one == total && self.of(Form::Bool) > 0 {
-            return plain(Type::Bool);
+            return plain(Kind::Bool);
         }
         if only(&[Form::Date, Form::ZonedDate]) {
             return match self.of(Form::ZonedDate) {
-                0 => plain(Type::Date),
-                _ => noted(Type::Date, "a zone after a date does not move it, and is not kept"),
+                0 => plain(Kind::Date),
+                _ => noted(Kind::Date, "a zone after a date does not move it, and is not kept"),
             };
         }
         if only(&[Form::Local]) {
-            return self.clock(Type::LocalTimestamp);
+            return self.clock(Kind::LocalTimestamp);
         }
         if only(&[Form::Zoned]) {
-            return self.clock(Type::Timestamp);
+            return self.clock(Kind::Timestamp);
         }
         if only(&[Form::Time]) {
             return match self.second_digits {
-                0..=6 => noted(Type::Time, "a table with a Processed zone cannot hold a time: take string there"),
-                _ => noted(Type::String, "finer than a microsecond: string keeps it"),
+                0..=6 => noted(
+                    Kind::Time(Precision::Micro),
+                    "a table with a Processed zone cannot hold a time: take string there",
+                ),
+                _ => noted(Kind::String, "finer than a microsecond: string keeps it"),
             };
         }
         self.mixed(total)
@@ -260,21 +266,21 @@ impl Values {
         } else if self.is_infinite {
             "conflict: an exponent that is out of the range of float64: string keeps it"
         } else {
-            return Decision { kind: Type::Float64, notes: Vec::new() };
+            return Decision { kind: Kind::Float64, notes: Vec::new() };
         };
-        Decision { kind: Type::String, notes: vec![note.to_owned()] }
+        Decision { kind: Kind::String, notes: vec![note.to_owned()] }
     }
 
-    fn clock(&self, kind: fn(Unit) -> Type) -> Decision {
+    fn clock(&self, kind: fn(Precision) -> Kind) -> Decision {
         let noted = |kind, note: &str| Decision { kind, notes: vec![note.to_owned()] };
         match self.second_digits {
-            0..=6 => Decision { kind: kind(Unit::Micro), notes: Vec::new() },
+            0..=6 => Decision { kind: kind(Precision::Micro), notes: Vec::new() },
             7..=9 if !self.outside_nanos => noted(
-                kind(Unit::Nano),
+                kind(Precision::Nano),
                 "nanoseconds: a table with a Processed zone cannot hold them, take string there",
             ),
-            7..=9 => noted(Type::String, "conflict: nanoseconds, and years that they cannot count: string keeps both"),
-            _ => noted(Type::String, "finer than a nanosecond: string keeps it"),
+            7..=9 => noted(Kind::String, "conflict: nanoseconds, and years that they cannot count: string keeps both"),
+            _ => noted(Kind::String, "finer than a nanosecond: string keeps it"),
         }
     }
 
@@ -300,16 +306,16 @@ impl Values {
         if text == 0 && self.of(Form::ZonedTime) == total {
             notes = vec!["times with a zone: string keeps it".to_owned()];
         }
-        Decision { kind: Type::String, notes }
+        Decision { kind: Kind::String, notes }
     }
 
     /// The type that everything but text would have, if that is one.
-    fn without_text(&self) -> Option<Type> {
+    fn without_text(&self) -> Option<Kind> {
         let mut rest = self.clone();
         if let Some(text) = rest.forms.get_mut(Form::Text as usize) {
             *text = 0;
         }
-        Some(rest.decide().kind).filter(|kind| *kind != Type::String)
+        Some(rest.decide().kind).filter(|kind| *kind != Kind::String)
     }
 
     fn pattern_note(&self) -> Option<String> {
@@ -358,9 +364,4 @@ fn shorten(text: &str) -> Box<str> {
         Some((at, _)) => format!("{}…", &text[..at]).into(),
         None => text.into(),
     }
-}
-
-fn decimal(whole: usize, fraction: usize) -> Type {
-    let digits = |count: usize| u8::try_from(count.min(DECIMAL_DIGITS)).unwrap_or(0);
-    Type::Decimal(digits((whole + fraction).max(1)), digits(fraction))
 }

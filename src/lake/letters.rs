@@ -170,12 +170,12 @@ impl LetterBox {
 
     /// Every dead letter of this interval, the first of [`Self::unsent`], was acknowledged.
     pub fn passed(&mut self, interval: &LedgerFile) {
-        if let Some(at) = self.again.iter().position(|again| again.name == interval.name) {
-            self.again.remove(at);
-            return;
+        // Dates never go back along a chain, and nothing that is still to be sent lies before what has been sent.
+        self.since = self.since.max(Some(interval.date));
+        match self.again.iter().position(|again| again.name == interval.name) {
+            Some(at) => drop(self.again.remove(at)),
+            None => self.position = self.position.max(interval.name.range.to()),
         }
-        self.position = self.position.max(interval.name.range.to());
-        self.since = Some(interval.date);
     }
 
     /// Whether everything that was revised has been sent again, and no mark says so yet.

@@ -13,6 +13,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::LakeError;
@@ -52,10 +53,11 @@ impl ParquetFile {
         self.metadata.metadata().file_metadata().num_rows().unsigned_abs()
     }
 
-    /// Bytes of its rows before compression, dictionaries counted once.
-    pub fn uncompressed_bytes(&self) -> u64 {
+    /// Bytes of a row once it is decoded, where the rows are longest: the mean of that row group.
+    pub fn decoded_row_bytes(&self) -> u64 {
         let groups = self.metadata.metadata().row_groups().iter();
-        groups.map(|group| group.total_byte_size().unsigned_abs()).sum()
+        let mean = |group: &RowGroupMetaData| decoded_bytes(group.columns()) / group.num_rows().unsigned_abs().max(1);
+        groups.map(mean).max().unwrap_or(0)
     }
 
     /// Its rows in batches of `batch_rows`, with these columns (by their place in the schema) in the file's order.
@@ -76,6 +78,14 @@ impl ParquetFile {
         let reader = reader.map_err(|error| file.explain(&error))?;
         Ok(reader.map(move |batch| batch.map_err(|error| file.explain(&error))))
     }
+}
+
+/// About the bytes of column chunks once they are decoded: what a dictionary holds once is there for every row of it then.
+pub fn decoded_bytes<'m>(chunks: impl IntoIterator<Item = &'m ColumnChunkMetaData>) -> u64 {
+    let of_chunk = |chunk: &ColumnChunkMetaData| {
+        chunk.uncompressed_size().max(chunk.unencoded_byte_array_data_bytes().unwrap_or(0)).unsigned_abs()
+    };
+    chunks.into_iter().map(of_chunk).sum()
 }
 
 /// A file in storage as the Parquet reader wants it.

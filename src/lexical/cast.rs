@@ -69,7 +69,7 @@ impl Cast {
             Kind::LocalTimestamp(precision) => Scalar::Moment(moment(Shape::Local, precision, rules, wrong)?),
         };
         let marks = match scalar {
-            Scalar::Whole(_) => Marks::new(None, rules.group),
+            Scalar::Whole(_) => Marks::of_whole(rules.group),
             Scalar::Float32 | Scalar::Float64 | Scalar::Decimal(_) => Marks::new(rules.decimal, rules.group),
             Scalar::Bool | Scalar::Moment(_) => None,
         };

@@ -3,8 +3,8 @@
 /// What stands in a number besides digits, sign and exponent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Marks {
-    /// Between whole and fraction.
-    decimal: char,
+    /// Between whole and fraction; none: the numbers are whole, so that a point may stand between groups.
+    decimal: Option<char>,
     /// Between groups of digits; a blank stands for the no-break blanks too.
     group: Option<char>,
 }
@@ -16,7 +16,12 @@ impl Marks {
     /// The marks of a column; none when they are those of XML Schema.
     pub(super) fn new(decimal: Option<char>, group: Option<char>) -> Option<Self> {
         let decimal = decimal.unwrap_or('.');
-        (decimal != '.' || group.is_some()).then_some(Self { decimal, group })
+        (decimal != '.' || group.is_some()).then_some(Self { decimal: Some(decimal), group })
+    }
+
+    /// Those of a column of whole numbers.
+    pub(super) fn of_whole(group: Option<char>) -> Option<Self> {
+        group.is_some().then_some(Self { decimal: None, group })
     }
 
     /// The number with a point and without groups; none when its groups are not well placed.
@@ -26,12 +31,12 @@ impl Marks {
             Some(b'+' | b'-') => text.split_at(1),
             _ => ("", text),
         };
-        let ends = |letter: char| letter == self.decimal || letter.is_ascii_alphabetic();
+        let ends = |letter: char| Some(letter) == self.decimal || letter.is_ascii_alphabetic();
         let (whole, rest) = number.split_at(number.find(ends).unwrap_or(number.len()));
         buffer.push_str(sign);
         self.push_whole(whole, buffer)?;
         // What follows may have neither groups nor a point of its own; the plain form is checked when it is read.
-        if let Some(fraction) = rest.strip_prefix(self.decimal) {
+        if let Some(fraction) = self.decimal.and_then(|decimal| rest.strip_prefix(decimal)) {
             buffer.push('.');
             buffer.push_str(fraction);
         } else {

@@ -53,6 +53,7 @@ mod fit;
 mod iso;
 mod json;
 mod marks;
+mod name;
 mod number;
 mod pattern;
 mod rules;
@@ -65,5 +66,7 @@ mod zone;
 mod tests;
 
 pub use caster::Caster;
+pub use name::is_unqualified_name;
 pub use spell::{push_json, push_string};
+pub use text::{is_space, trim};
 pub use value::{Memory, Refused, Value, Wrong};

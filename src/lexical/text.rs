@@ -3,13 +3,14 @@
 use crate::model::mapping::Trim;
 
 /// Whether it is white space in XML.
-pub(super) fn is_space(byte: u8) -> bool {
+#[inline]
+pub fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 /// The text without white space at its ends.
 #[inline]
-pub(super) fn trim(text: &str) -> &str {
+pub fn trim(text: &str) -> &str {
     match text.as_bytes() {
         // Most values have none.
         [first, .., last] if !is_space(*first) && !is_space(*last) => text,

@@ -199,7 +199,7 @@ pub struct DriftCount {
     /// What it is.
     pub kind: DriftKind,
     /// Its path as a mapping would write it: from the row, or with a leading slash from the root. [`DRIFT_REST`] stands
-    /// for all paths beyond [`DRIFT_PATHS`].
+    /// for all paths beyond [`DRIFT_PATHS`], and for those longer than [`DRIFT_PATH_BYTES`].
     pub path: Arc<str>,
     /// How often.
     pub count: u64,
@@ -220,6 +220,9 @@ pub enum DriftKind {
 
 /// Paths of a mapping that are counted apart in one batch.
 pub const DRIFT_PATHS: usize = 1000;
+
+/// Bytes of a path that is counted apart: a message may make paths as long as it likes.
+pub const DRIFT_PATH_BYTES: usize = 1000;
 
 /// The path under which everything is counted that is not counted apart.
 pub const DRIFT_REST: &str = "…";

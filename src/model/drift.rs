@@ -9,7 +9,8 @@ use super::batch::{DRIFT_PATHS, DRIFT_REST, DriftCount, DriftKind, TableIndex};
 ///
 /// It outlives lanes: what a lane has told stays when it is started again.
 ///
-/// Memory: [`DRIFT_PATHS`] paths a table, whatever arrives, each with [`DRIFT_EXAMPLES`] values. Further ones are counted
+/// Memory: [`DRIFT_PATHS`] paths a table, whatever arrives, each of at most
+/// [`DRIFT_PATH_BYTES`](super::batch::DRIFT_PATH_BYTES) and with [`DRIFT_EXAMPLES`] values. Further ones are counted
 /// together.
 #[derive(Debug, Clone, Default)]
 pub struct Drift {

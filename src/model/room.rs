@@ -46,11 +46,6 @@ impl RowRoom {
         Self::of(memory / 8, each.clamp(least, most), memory / 4 * 3)
     }
 
-    /// A room that bounds nothing: for whoever looks at single messages.
-    pub fn boundless() -> Self {
-        Self::of(u64::MAX, u64::MAX, u64::MAX)
-    }
-
     fn of(limit: u64, piece: u64, message: u64) -> Self {
         let (held, freed) = (Mutex::default(), Condvar::new());
         Self { shared: Arc::new(Shared { limit, piece, message, held, freed }) }
@@ -163,6 +158,5 @@ mod tests {
     #[test]
     fn many_parsers_share_and_each_has_enough_for_a_batch() {
         assert_eq!(RowRoom::new(256 << 20, 1000).piece(), 1 << 20);
-        assert!(RowRoom::boundless().has_room());
     }
 }

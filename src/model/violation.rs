@@ -49,7 +49,7 @@ codes! {
     DTD_INTERNAL_SUBSET = "dtd.internal-subset", "the document type declaration has an internal subset";
     DTD_SYNTAX = "dtd.syntax", "the document type declaration is malformed, misplaced or a second one";
     LIMIT_BYTES = "limit.bytes", "the payload is longer than limits.bytes, as it came or decoded to UTF-8";
-    LIMIT_DEPTH = "limit.depth", "elements are nested deeper than limits.depth";
+    LIMIT_DEPTH = "limit.depth", "elements are nested deeper than limits.depth, or than 128 where the mapping has an xsd";
     LIMIT_ATTRIBUTES = "limit.attributes", "an element has more attributes than limits.attributes";
     LIMIT_BINDINGS = "limit.bindings", "more namespace declarations are in scope than limits.bindings";
     LIMIT_NAME = "limit.name", "a name is longer than limits.name";
@@ -128,6 +128,9 @@ pub struct Violation {
     /// One sentence for a person.
     pub message: String,
 }
+
+/// Violations kept of one message.
+pub const MAX_VIOLATIONS: usize = 100;
 
 /// Characters kept of a value.
 const MAX_VALUE: usize = 64;

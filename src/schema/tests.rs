@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::PathBuf;
 
 use super::*;
 
@@ -105,4 +106,28 @@ fn the_message_does_not_choose_its_schema() {
         "<books xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xsi:schemaLocation='urn:b http://127.0.0.1:1/x.xsd' ",
     );
     assert_eq!(books().breaches(&text, 100), Ok(vec![]));
+}
+
+#[test]
+fn a_schema_of_which_something_would_go_unseen_is_refused() {
+    let refused = |from: &str, to: &str| {
+        let (_dir, file) = folder(&BOOKS.replacen(from, to, 1));
+        Schema::load(&file).unwrap_err()
+    };
+    let assertion =
+        refused("</xs:complexType></xs:element>\n", "<xs:assert test='isbn'/></xs:complexType></xs:element>\n");
+    assert!(assertion.contains("books.xsd is no schema: it has xs:assert, which is XML Schema 1.1"), "{assertion}");
+    let nothing = refused("type=\"Isbn\"", "type=\"Isbm\"");
+    assert!(nothing.contains("books.xsd is no schema: it names a type Isbm that nothing declares"), "{nothing}");
+    // What is only told to people is not looked at, and a prefix may be declared anywhere.
+    let told = "<xs:annotation><xs:appinfo><xs:assert test='1'/></xs:appinfo></xs:annotation>";
+    let (_dir, file) =
+        folder(&BOOKS.replacen("<xs:element name=\"books\">", &format!("{told}<xs:element name=\"books\">"), 1));
+    Schema::load(&file).unwrap();
+    let (_dir, file) = folder(&BOOKS.replacen(
+        "type=\"xs:decimal\"",
+        "type=\"y:decimal\" xmlns:y=\"http://www.w3.org/2001/XMLSchema\"",
+        1,
+    ));
+    Schema::load(&file).unwrap();
 }

@@ -259,11 +259,29 @@ impl Handler<SetRole> for PromotionSupervisor {
             state.view.update(|view| view.is_promoter = is_promoter);
             if !is_promoter {
                 state.promoter = None;
+                self.queue.retain(|queued| *queued != slot);
+                self.refuse_who_waits(slot);
             } else if !was_promoter {
                 self.make_up_for_missed_ticks(slot, ctx);
             }
         }
     }
+}
+
+impl PromotionSupervisor {
+    /// A promotion that runs goes on, and is fenced if it must be; what only waits for its turn is another daemon's now.
+    fn refuse_who_waits(&mut self, slot: usize) {
+        let name = self.name(slot);
+        for reply in self.tables[slot].waiting.drain(..) {
+            // Whoever asked may have given up waiting.
+            let _ = reply.send(Err(not_the_promoter(&name)));
+        }
+    }
+}
+
+fn not_the_promoter(name: &str) -> Fault {
+    let message = format!("this daemon does not promote {name}: partition 0 of its topic is assigned elsewhere");
+    Fault::fenced("promotion.not-the-promoter", message)
 }
 
 impl Handler<Missed> for PromotionSupervisor {
@@ -356,19 +374,21 @@ impl Handler<PromoteNow> for PromotionSupervisor {
             let fault = Fault::halt("promotion.unknown-table", format!("no table {unknown} with a processed zone"));
             return Box::pin(async move { Err(fault) });
         }
-        let mut answers = Vec::new();
+        let mut asked = Vec::new();
         for slot in 0..self.tables.len() {
             let name = self.name(slot);
             let is_promoter = self.tables[slot].view.get().is_promoter;
-            if !(names.contains(&name) || names.is_empty() && (is_promoter || self.has_no_role())) {
-                continue;
+            if names.contains(&name) || names.is_empty() && (is_promoter || self.has_no_role()) {
+                if !is_promoter {
+                    let fault = not_the_promoter(&name);
+                    return Box::pin(async move { Err(fault) });
+                }
+                asked.push((slot, name));
             }
-            if !is_promoter {
-                let message =
-                    format!("this daemon does not promote {name}: partition 0 of its topic is assigned elsewhere");
-                let fault = Fault::fenced("promotion.not-the-promoter", message);
-                return Box::pin(async move { Err(fault) });
-            }
+        }
+        // Only now: an order that is refused does nothing.
+        let mut answers = Vec::new();
+        for (slot, name) in asked {
             let (reply, answer) = oneshot::channel();
             self.tables[slot].waiting.push(reply);
             answers.push((name, answer));

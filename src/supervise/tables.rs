@@ -63,15 +63,19 @@ impl TableSet {
         let mut tallies: Vec<_> = catalog.all().iter().map(|table| tally(&table.name)).collect();
         tallies.push(unrouted.unwrap_or_else(none));
         let drift = before.map(|before| before.drift.carried(unchanged(before, &catalog))).unwrap_or_default();
-        // What a reload takes fits what was before, and so what that did.
-        let fits = |table: &Table| before.is_some_and(|before| before.is_known_to_fit(&table.name));
+        let fits = |table: &Table| before.is_some_and(|before| before.is_known_to_fit(table));
         let fits = tables.iter().map(|table| AtomicBool::new(fits(table))).collect();
         Ok(Self { catalog, parser_tables: compiled, rules, tallies, drift, fits })
     }
 
-    fn is_known_to_fit(&self, name: &str) -> bool {
+    /// Whether a table of the next set is known to fit: with the mapping that it has here, and no other. A reload holds
+    /// a mapping against this one, and what is in the lake may be of those before, which nobody held against it where
+    /// one of them says that readers have to cope.
+    fn is_known_to_fit(&self, next: &Table) -> bool {
         let mut tables = self.tables().iter().zip(&self.fits);
-        tables.find(|(table, _)| *table.name == *name).is_some_and(|(_, fits)| fits.load(Ordering::Acquire))
+        tables
+            .find(|(table, _)| table.name == next.name)
+            .is_some_and(|(table, fits)| table.mapping == next.mapping && fits.load(Ordering::Acquire))
     }
 
     /// Holds the tables of `topic` against what they have in the lake, once for each: a mapping may have changed while no

@@ -1,4 +1,4 @@
-//! From messages in memory to finished Arrow batches, and to a verdict on well-formedness alone, on one core, beside a
+//! From messages in memory to finished and validated Arrow batches, and to a verdict on well-formedness alone, on one core, beside a
 //! plain quick-xml event loop over the same bytes that reads attributes and text and keeps nothing.
 //!
 //! `cargo bench --bench parse [-- SECONDS]`; with FOREBAY_MESSAGES a folder of real documents is judged as well.
@@ -7,6 +7,8 @@
 
 #[path = "../common/counting.rs"]
 mod counting;
+#[path = "parse_stages.rs"]
+mod stages;
 #[path = "parse_ubl.rs"]
 mod ubl;
 
@@ -15,14 +17,15 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay::flow::parse::{Parser, ParserTable, WellFormed};
-use forebay::model::batch::{Outcome, Piece, RawBatch, RawMessage};
+use forebay::flow::parse::WellFormed;
+use forebay::model::batch::{Piece, RawBatch, RawMessage};
 use forebay::model::budget::MemoryBudget;
 use forebay::model::mapping::{Column, Dtd, Kind, Limits, Mapping, Name, Precision, Step, Take, Unmapped};
 use forebay::model::offset::{OffsetRange, TopicPartition};
 use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::Event;
+use stages::{Stages, ruled};
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
@@ -34,12 +37,12 @@ const BATCHES: usize = 8;
 fn main() {
     let seconds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(3.0);
     let batches: Vec<Arc<RawBatch>> = (0..BATCHES).map(batch).collect();
-    flattened(
-        "library",
-        seconds,
-        &batches,
-        &[("12 columns", library()), ("the same, unmapped counted", counted(library()))],
-    );
+    let mappings = [
+        ("12 columns", library()),
+        ("the same, rules on 6 of them", ruled(library())),
+        ("the same, unmapped counted", counted(ruled(library()))),
+    ];
+    flattened("library", seconds, &batches, &mappings, Some(("record_id", "added")));
     well_formed("library messages", seconds, &batches);
     let Some(folder) = std::env::var_os("FOREBAY_MESSAGES") else {
         println!("left out: FOREBAY_MESSAGES names no folder of real documents");
@@ -53,7 +56,7 @@ fn main() {
         ("the same, unmapped counted", counted(ubl::mapping())),
         ("lines as a child table", ubl::with_children()),
     ];
-    flattened("UBL invoice", seconds, &batches, &mappings);
+    flattened("UBL invoice", seconds, &batches, &mappings, None);
     let documents = documents(FilePath::new(&folder));
     well_formed(&format!("{} real documents", documents.len()), seconds, &[gather(0, &documents)]);
 }
@@ -63,25 +66,27 @@ fn counted(mapping: Mapping) -> Mapping {
 }
 
 /// Mappings over the same batches.
-fn flattened(name: &str, seconds: f64, batches: &[Arc<RawBatch>], mappings: &[(&str, Mapping)]) {
+fn flattened(
+    name: &str,
+    seconds: f64,
+    batches: &[Arc<RawBatch>],
+    mappings: &[(&str, Mapping)],
+    key: Option<(&str, &str)>,
+) {
     let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
     let messages: usize = batches.iter().map(|batch| batch.messages.len()).sum();
-    let parser = |(_, mapping): &(&str, Mapping)| {
-        let table = ParserTable::compile(mapping).expect("the mapping compiles");
-        Parser::new(Arc::from(vec![table]))
-    };
-    let mut parsers: Vec<Parser> = mappings.iter().map(parser).collect();
-    let works = parsers.iter_mut().map(|parser| {
-        let work: Work<'_> = Box::new(|batch| rows(parser, batch));
+    let mut all: Vec<Stages> = mappings.iter().map(|(_, mapping)| Stages::of(mapping, key)).collect();
+    let works = all.iter_mut().map(|stages| {
+        let work: Work<'_> = Box::new(|batch| stages.rows(batch));
         work
     });
     let plain: Work<'_> = Box::new(|batch| events(batch));
     let speeds = measure(seconds, batches, [plain].into_iter().chain(works).collect());
     let plain = speeds[0];
     println!("{messages} {name} messages of {} bytes; event loop {plain:.1} MB/s", bytes / messages);
-    for (((what, _), speed), parser) in mappings.iter().zip(&speeds[1..]).zip(&mut parsers) {
+    for (((what, _), speed), stages) in mappings.iter().zip(&speeds[1..]).zip(&mut all) {
         let mut rows_made = 0;
-        let cost = counting::count(|| rows_made = rows(parser, &batches[0]));
+        let cost = counting::count(|| rows_made = stages.rows(&batches[0]));
         println!("  {what}: {speed:.1} MB/s, {:.2} of the event loop", speed / plain);
         let taken = cost.allocations;
         println!("    memory taken {taken} times for {} messages and {rows_made} rows", batches[0].messages.len());
@@ -148,13 +153,6 @@ fn measure(seconds: f64, batches: &[Arc<RawBatch>], mut works: Vec<Work<'_>>) ->
     best.iter().map(|best| bytes as f64 / best.iter().sum::<f64>() / 1e6).collect()
 }
 
-fn rows(parser: &mut Parser, batch: &Arc<RawBatch>) -> usize {
-    let parsed = parser.parse(batch, Some(0)).expect("the parser works");
-    let bad = parsed.verdicts.iter().find(|verdict| verdict.outcome != Outcome::Rows);
-    assert_eq!(bad, None, "every message is good");
-    parsed.tables.iter().map(|part| part.rows.num_rows()).sum()
-}
-
 fn events(batch: &RawBatch) -> usize {
     let mut seen = 0;
     for message in &batch.messages {
@@ -192,7 +190,7 @@ fn gather(number: usize, payloads: &[Vec<u8>]) -> Arc<RawBatch> {
         let payload = Some(start..bytes.len() as u32);
         messages.push(RawMessage {
             offset,
-            timestamp_us: Some(1_790_000_000_000_000),
+            timestamp_us: Some(1_793_600_000_000_000),
             key: None,
             payload,
             headers: vec![],

@@ -16,6 +16,7 @@ mod outages;
 mod recreated;
 mod reload;
 mod requeue;
+mod schema;
 mod site;
 mod stack;
 mod steering;

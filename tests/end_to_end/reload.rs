@@ -18,7 +18,10 @@ fn map(site: &Site, version: u32) {
     }
     fs::write(site.dir.join("books.toml"), text).unwrap();
     let config = fs::read_to_string(site.config()).unwrap();
-    fs::write(site.config(), config.replace(&mapping("books.toml"), "books.toml")).unwrap();
+    // At once: a producer may be reading it.
+    let new = site.dir.join("forebay.toml.new");
+    fs::write(&new, config.replace(&mapping("books.toml"), "books.toml")).unwrap();
+    fs::rename(new, site.config()).unwrap();
 }
 
 /// The version that the status tells, once no lane reads with another.

@@ -69,3 +69,17 @@ fn until_caught_up_reads_to_the_ends_promotes_and_ends_and_has_nothing_to_do_the
     assert_eq!(site.events("interval.committed").len(), intervals, "nothing new is committed");
     account.compare(&site);
 }
+
+#[test]
+fn until_caught_up_says_no_where_a_topic_is_not_there() {
+    let Some(stack) = Stack::find("--until-caught-up without a topic") else { return };
+    let topics = Some("topics = [\"LIBRARY\", \"LIBRARY-absent\"]".to_owned());
+    let mut site = Site::new(&stack, &Recipe { topics, ..Recipe::default() });
+    let topic = site.topic.clone();
+    site.create_topic(&topic, 1);
+    let mut daemon = site.start_with(&["--until-caught-up"]);
+    assert_eq!(daemon.wait(), Some(75));
+    let said = std::fs::read_to_string(site.dir.join("daemon.log")).unwrap();
+    let last = said.lines().last().unwrap();
+    assert!(last.contains(&format!("{topic}-absent")) && last.contains("create the topic"), "{last}");
+}

@@ -10,7 +10,7 @@ use crate::stack::Stack;
 fn new_partitions_and_new_topics_of_a_pattern_are_found_while_running() {
     let Some(stack) = Stack::find("topics by a pattern") else { return };
     let recipe = Recipe {
-        topics: Some("topic_pattern = \"^LIBRARY\\\\..*\"".to_owned()),
+        topics: Some("topic_pattern = \"^LIBRARY\\\\.\"".to_owned()),
         kafka: "\"topic.metadata.refresh.interval.ms\" = 500",
         ..Recipe::default()
     };

@@ -123,7 +123,7 @@ fn what_went_wrong_is_said_and_told_by_the_exit_code() {
         ("infer --messages 5 books.xml", 2, "--topic"),
         ("infer nowhere.xml", 2, "cannot read nowhere.xml"),
         ("infer .", 2, "cannot read ."),
-        ("infer bad.xml", 1, "no document was well-formed"),
+        ("infer bad.xml", 1, "no document could be taken"),
         ("infer --row shelf books.xml", 2, "what repeats: book"),
         ("infer --xsd nowhere.xsd", 78, "nowhere.xsd"),
         ("infer --out no/where.toml books.xml", 78, "cannot write no/where.toml"),

@@ -430,7 +430,12 @@ fn judge(column: &Value, kind: &str, value: &str) -> Result<(), String> {
             .map(|bound| bound.as_str().map_or_else(|| bound.to_string(), str::to_owned).parse::<f64>().unwrap())
     };
     let length = |key: &str| column.get(key).map(|length| usize::try_from(length.as_u64().unwrap()).unwrap());
-    let count = value.chars().count();
+    // Of bytes where the value is bytes.
+    let count = match item {
+        "binary(hex)" => value.len() / 2,
+        "binary" => value.chars().filter(|c| !c.is_whitespace() && *c != '=').count() * 3 / 4,
+        _ => value.chars().count(),
+    };
     let rules = [
         ("enum", texts("enum").is_none_or(|allowed| allowed.contains(&value))),
         ("regex", column.get("regex").is_none_or(|regex| is(regex.as_str().unwrap()))),

@@ -55,6 +55,12 @@ fn books_and_cars_are_read_by_the_daemons_own_parser() {
     }
 }
 
+#[test]
+fn a_namespace_is_taken_letter_by_letter() {
+    let document = "<r xmlns:a=' ' xmlns:b=' urn:b '><a:x>1</a:x><b:x>2</b:x><x>3</x></r>";
+    assert_takes(&infer(None, &[document], None), &[document]);
+}
+
 /// Documents with one of everything that XML has.
 const WHOLE: [&str; 3] = [
     "<?xml version=\"1.0\" encoding='UTF-8' standalone=\"no\"?>\n<!-- c --><?go on?><r a = \"1\" b='&lt;&#x41;'><x><![CDATA[<&]]></x><y>&amp;z\r\n</y></r>\n",

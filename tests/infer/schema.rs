@@ -198,6 +198,23 @@ fn a_schema_proposes_the_row_too() {
 }
 
 #[test]
+fn a_value_that_the_schema_allows_twice_is_allowed_once() {
+    let declared = "<xs:element name='c'><xs:simpleType><xs:restriction base='xs:string'>\
+        <xs:enumeration value='a'/><xs:enumeration value='b'/><xs:enumeration value='a'/></xs:restriction></xs:simpleType></xs:element>";
+    let mapping = infer(Some(around(declared, "")), &["<r><c>b</c></r>"], None);
+    assert_takes(&mapping, &["<r><c>b</c></r>"], true);
+    assert!(mapping.contains("enum = [\"a\", \"b\"]"), "{mapping}");
+}
+
+#[test]
+fn a_default_is_judged_as_what_the_column_is() {
+    let attribute = "<xs:attribute name='b' type='xs:boolean' default='0'/>";
+    let mapping = infer(Some(around("", attribute)), &["<r b='1900-01-10'/>"], None);
+    assert_takes(&mapping, &["<r b='1900-01-10'/>"], true);
+    assert!(mapping.contains("the schema's default is no value of this column: \"0\""), "{mapping}");
+}
+
+#[test]
 fn samples_that_break_the_schema_are_taken_and_told() {
     let declared = "<xs:element name='n' type='xs:int' maxOccurs='9'/>\
         <xs:element name='c' maxOccurs='9'><xs:simpleType><xs:restriction base='xs:string'><xs:enumeration value='a'/></xs:restriction></xs:simpleType></xs:element>\

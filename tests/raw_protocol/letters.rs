@@ -226,6 +226,23 @@ fn what_is_known_to_be_sent_is_not_sent_again() {
     }
 }
 
+#[test]
+fn what_was_revised_below_a_rewind_is_sent_again_once() {
+    let world = World::new();
+    let topic = Topic::default();
+    let mut lane = world.acquire(&clean(&world), "a").unwrap();
+    (0..2).for_each(|_| world.commit_next(&mut lane, 3, "a").unwrap());
+    topic.deliver(&world, &lane, 9).unwrap();
+    let mut lane = world.acquire(&clean(&world), "b").unwrap();
+    world.revise(&mut lane, START, START + 6, "b").unwrap();
+    lane.rewind(order(START + 3)).unwrap();
+    for _ in 0..2 {
+        topic.deliver(&world, &lane, 9).unwrap();
+        topic.check(&world, &lane).unwrap();
+        assert_eq!(topic.len(), 3);
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Event {
     Commit(i64),

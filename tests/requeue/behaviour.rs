@@ -8,7 +8,7 @@ use forebay::lake::chain::read_chain;
 use forebay::lake::footer::{Zone, read_footer};
 use forebay::model::batch::{DeadLetter, LedgerRow, Outcome, ValidBatch};
 use forebay::model::budget::MemoryBudget;
-use forebay::model::mapping::{Kind, Mapping, OnBadMessage};
+use forebay::model::mapping::{Kind, Mapping, OnBadField, OnBadMessage};
 use forebay::model::table::Table;
 use forebay::model::violation::{Code, Violation};
 
@@ -187,6 +187,66 @@ fn a_message_that_was_partly_good_comes_again_as_a_whole() {
     // As a whole it is bad again, if the mapping says so.
     let done = world.requeue(&lenient(), &everything());
     assert_eq!((done.tally.unchanged, done.intervals), (1, 0), "for the same reasons it stays what it is");
+}
+
+#[test]
+fn good_rows_that_the_mapping_takes_today_come_though_the_reasons_are_the_same() {
+    let keep = |mut mapping: Mapping| {
+        mapping.on_bad_message = OnBadMessage::KeepGoodRows;
+        mapping
+    };
+    let null = |mut mapping: Mapping| {
+        mapping.on_bad_field = OnBadField::Null;
+        mapping
+    };
+    const BAD_PRICE: &str = "<id>3</id><price>x</price>";
+    for (today, rows) in [(keep(lenient()), 2), (null(lenient()), 3)] {
+        let world = World::new();
+        world.commit(&lenient(), &[library(&[GOOD, BAD_PRICE, GOOD]), "<library>".into(), one(GOOD)]);
+        assert_eq!(world.ledger()[0], "0 quarantined 0 type.decimal");
+        let done = world.requeue(&today, &everything());
+        assert_eq!((done.tally.partial, done.tally.unchanged, done.tally.rows[TABLE]), (1, 1, rows));
+        assert_eq!(world.ledger()[0], format!("0 partial {rows} type.decimal"));
+        assert_eq!((world.rows(Zone::Raw).len() as u64, world.rows(Zone::Quarantine).len()), (rows + 1, 2));
+        assert_eq!(world.requeue(&today, &everything()).intervals, 0);
+    }
+}
+
+#[test]
+fn what_is_wrong_beyond_the_violations_that_are_kept_is_told_by_the_rows() {
+    let keep = |mut mapping: Mapping| {
+        mapping.on_bad_message = OnBadMessage::KeepGoodRows;
+        mapping
+    };
+    let world = World::new();
+    let books: Vec<&str> = [GOOD].into_iter().chain([BAD_ID; 120]).chain([NO_PRICE; 50]).collect();
+    world.commit(&keep(strict()), &[library(&books)]);
+    assert_eq!(world.ledger(), ["0 partial 1 type.int"]);
+    let done = world.requeue(&keep(lenient()), &everything());
+    assert_eq!((done.tally.partial, done.tally.rows[TABLE]), (1, 51));
+    assert_eq!(world.ledger(), ["0 partial 51 type.int"]);
+    assert_eq!(world.places().len(), 51, "each row once");
+}
+
+#[test]
+fn of_an_interval_that_is_left_as_it_is_all_messages_count() {
+    let keep = |mut mapping: Mapping| {
+        mapping.on_bad_message = OnBadMessage::KeepGoodRows;
+        mapping
+    };
+    // There are old rows that go, and no new ones: that they do not fit is seen at the end.
+    let world = World::new();
+    world.commit(&keep(strict()), &[library(&[GOOD, NO_PRICE])]);
+    let other = mapping(4, vec![column("id", Kind::String, true), column("price", Kind::Date, true)]);
+    let planned = world.preview(&other, &everything());
+    assert_eq!((planned.intervals, planned.skipped.len(), planned.tally.messages), (0, 1, 1));
+    // There are new rows, in the first of several slices.
+    let world = World::new();
+    let messages: Vec<String> = (0..3000).map(|n| one(if n == 0 { GOOD } else { NO_PRICE })).collect();
+    world.commit(&strict(), &messages);
+    let text = mapping(4, vec![column("id", Kind::String, true), column("price", Kind::Decimal(6, 2), false)]);
+    let planned = world.preview(&text, &everything());
+    assert_eq!((planned.intervals, planned.skipped.len(), planned.tally.messages), (0, 1, 2999));
 }
 
 #[test]

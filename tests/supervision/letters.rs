@@ -19,6 +19,7 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::common::{PATIENCE, eventually};
+use crate::outages::lose_the_position;
 use crate::world::{Fate, World, book, drain, end_of, in_state, lane, snapshot};
 
 const DEAD: &str = "dead";
@@ -147,4 +148,21 @@ fn a_lane_that_stops_by_its_rule_commits_first_and_its_letters_go_on() {
     eventually("all letters are sent", || all_sent(&daemon));
     assert_eq!(keys(&world, DEAD).into_iter().collect::<BTreeSet<_>>(), expected(&world));
     world.finish(daemon);
+}
+
+#[test]
+fn a_lane_that_cannot_go_on_sends_the_letters_of_what_it_has_committed() {
+    let world = World::new(2);
+    // By a daemon that knows no dead-letter topic yet.
+    let daemon = world.start(&Options::default());
+    world.send_these(vec![(Some("<library><book>".to_owned()), Fate::Quarantined { code: "xml." }); 20]);
+    world.caught_up(&daemon);
+    drain(daemon).unwrap();
+    lose_the_position(&world);
+    let daemon = world.sandbox.start(&settings(&world), &Options::default());
+    let halted = in_state(&daemon, 0, LaneState::Halted);
+    assert_eq!(halted.last_fault.unwrap().event, "kafka.offset-out-of-range");
+    let is_of_lane = |key: &String| key.starts_with("library:0:");
+    eventually("its letters are sent", || keys(&world, DEAD).into_iter().filter(is_of_lane).count() == 10);
+    drain(daemon).unwrap();
 }

@@ -102,12 +102,7 @@ fn a_lane_whose_position_is_lost_halts_and_the_others_go_on() {
     let world = World::new(2);
     world.send(20);
     drain_when_caught_up(&world);
-    // More than the embedded Kafka keeps of a Kafka partition.
-    let noise: String = (0..150_000).map(|_| char::from(b'a' + u8::try_from(world.below(26)).unwrap())).collect();
-    for number in 0..50 {
-        let (payload, fate) = crate::world::titled(number, &format!("{number}{noise}"), "2026-10-15");
-        world.send_these(vec![(payload, fate), (None, Fate::Tombstone)]);
-    }
+    lose_the_position(&world);
     let daemon = world.start(&Options::default());
     let halted = in_state(&daemon, 0, LaneState::Halted);
     let fault = halted.last_fault.unwrap();
@@ -124,6 +119,15 @@ fn a_lane_whose_position_is_lost_halts_and_the_others_go_on() {
     drain(daemon).unwrap();
     // The chain has no gap: what was lost is an interval of its own.
     world.assert_audit();
+}
+
+/// Sends more to Kafka partition 0 of two than the embedded Kafka keeps of one.
+pub(crate) fn lose_the_position(world: &World) {
+    let noise: String = (0..150_000).map(|_| char::from(b'a' + u8::try_from(world.below(26)).unwrap())).collect();
+    for number in 0..50 {
+        let (payload, fate) = crate::world::titled(number, &format!("{number}{noise}"), "2026-10-15");
+        world.send_these(vec![(payload, fate), (None, Fate::Tombstone)]);
+    }
 }
 
 fn drain_when_caught_up(world: &World) {

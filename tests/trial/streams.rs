@@ -147,3 +147,41 @@ fn many_small_files_are_answered_in_their_order() {
     let err = String::from_utf8(said.stderr).unwrap();
     assert!(err.contains("3000 messages: 2571 well-formed, 429 quarantined"), "{err}");
 }
+
+/// Columns that no message has: each row is two kilobytes, and four bytes in the message.
+fn wide_mapping() -> String {
+    let column = |number: usize| {
+        let default = "none ".repeat(40);
+        format!("[[column]]\nname = \"c{number}\"\npath = \"c{number}\"\ntype = \"string\"\ndefault = \"{default}\"\n")
+    };
+    let columns: String = (0..10).map(column).collect();
+    format!(
+        "version = 1\nformat = \"xml\"\n[message]\nroot = \"m\"\nrows = \"a\"\n[limits]\nrows = 1_000_000\n{columns}"
+    )
+}
+
+#[test]
+fn rows_have_the_room_that_a_daemon_has_for_them() {
+    let site = Site::new();
+    std::fs::write(site.dir.path().join("wide.toml"), wide_mapping()).unwrap();
+    let message = |rows: usize| format!("<m>{}{}</m>\n", "<a/>".repeat(rows), " ".repeat(rows * 8));
+    let counts = [1, 4000, 4000, 4000, 2, 110_000, 3];
+    let mut child = site.command("try --quiet --json --lines --mapping wide.toml").spawn().unwrap();
+    let (mut stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let input: String = counts.iter().map(|&rows| message(rows)).collect();
+    let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()).map(|()| stdin));
+    let answers = lines(stdout);
+    for (number, rows) in counts.into_iter().enumerate() {
+        let answer: serde_json::Value = serde_json::from_str(&answers.recv_timeout(PATIENCE).unwrap()).unwrap();
+        // 192 MiB, of the 256 that limits.memory is by default.
+        let (outcome, rows) = if rows == 110_000 { ("quarantined", 0) } else { ("rows", rows) };
+        let found = (answer["outcome"].as_str().unwrap(), answer["rows"].as_array().unwrap().len());
+        assert_eq!(found, (outcome, rows), "{number}: {}", answer["violations"]);
+        let code = &answer["violations"][0]["code"];
+        assert_eq!(code == "limit.rows", outcome == "quarantined", "{number}: {code}");
+    }
+    let peak = peak(child.id());
+    drop(writer.join().unwrap().unwrap());
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(peak < 350 << 20, "{peak} bytes");
+}

@@ -124,6 +124,18 @@ fn a_judge_holds_on_to_little() {
 }
 
 #[test]
+fn nothing_is_kept_of_declarations_that_are_refused() {
+    let mut judge = WellFormed::new(Limits::default(), Dtd::Refuse);
+    let cost = count(|| {
+        for number in 0..50 {
+            let message = format!("<r xmlns:p='{number}{}' xmlns:q=''/>", "u".repeat(100_000));
+            assert!(judge.check(message.as_bytes()).is_err());
+        }
+    });
+    assert!(cost.kept <= 1 << 18, "{cost:?}");
+}
+
+#[test]
 fn what_was_seen_before_takes_no_memory_for_elements_attributes_or_text() {
     let message = |count: usize| {
         let book = "<p:b id='1' p:x='&lt;' xml:lang='en'>a &amp; b<![CDATA[c]]><!-- d --><?e?><f/></p:b>";

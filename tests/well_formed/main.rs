@@ -1,4 +1,4 @@
-//! The verdict on well-formedness against generated documents, their damage, and libxml2.
+//! The verdict on well-formedness against generated documents, their damage, and libxml2; and what hostile messages cost.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -6,6 +6,7 @@ mod costs;
 #[path = "../common/counting.rs"]
 mod counting;
 mod documents;
+mod rows;
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -9,14 +9,16 @@ use jiff::Timestamp;
 
 use super::answer::{Answer, AnswerTable, Layout};
 use super::input::{Batch, Payload, Taken};
+use crate::config::LimitSettings;
 use crate::fault::Fault;
-use crate::flow::parse::{Parser, ParserTable, Route, WellFormed, parse_steadily, too_long};
+use crate::flow::parse::{Parser, ParserTable, Room, Route, WellFormed, parse_steadily, too_long};
 use crate::flow::validate::{self, Rules};
 use crate::model::batch::{Outcome, Piece, RawBatch, RawMessage, TableIndex, TableRows};
 use crate::model::budget::MemoryBudget;
 use crate::model::drift::{Drift, DriftPath};
 use crate::model::mapping::{Dtd, Limits, Mapping};
 use crate::model::offset::{OffsetRange, TopicPartition};
+use crate::model::room::RowRoom;
 use crate::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, Table, TopicChoice};
 use crate::model::violation::Violation;
 
@@ -42,6 +44,8 @@ struct Stages {
     drift: Drift,
     /// The messages have offsets as if they came from Kafka: the one of the next.
     position: i64,
+    /// What a daemon has that is told nothing else.
+    room: Room,
 }
 
 impl Judge {
@@ -75,13 +79,13 @@ impl Judge {
         tables.flat_map(paths).collect()
     }
 
-    /// Judges a batch.
+    /// Judges a batch, as far as there is room for its rows; the rest of it is given back.
     ///
     /// # Errors
     ///
     /// A fault of the stages themselves. Nothing that a message may hold leads to one.
-    pub(super) fn judge(&mut self, batch: Batch) -> Result<Judged<'_>, Fault> {
-        let Batch { bytes, messages: taken } = batch;
+    pub(super) fn judge(&mut self, batch: Batch) -> Result<(Judged<'_>, Option<Batch>), Fault> {
+        let Batch { bytes, messages: mut taken } = batch;
         let limits = self.limits;
         match &mut self.by {
             By::Form(judge) => {
@@ -91,12 +95,15 @@ impl Judge {
                     let outcome = if violation.is_some() { Outcome::Quarantined } else { Outcome::Rows };
                     verdicts.push((outcome, violation.into_iter().map(|violation| *violation).collect()));
                 }
-                Ok(Judged::new(bytes, taken, verdicts, Vec::new(), &[], &limits))
+                Ok((Judged::new(bytes, taken, verdicts, Vec::new(), &[], &limits), None))
             }
             By::Mapping(stages) => {
                 let payloads: Vec<Range<u32>> = taken.iter().filter_map(Taken::held).cloned().collect();
                 let (bytes, verdicts, tables) = stages.judge(bytes, &payloads)?;
-                Ok(Judged::new(bytes, taken, verdicts, tables, &stages.layouts, &limits))
+                let mut held = (0..taken.len()).filter(|&number| taken[number].held().is_some());
+                let rest = held.nth(verdicts.len()).map(|first| taken.split_off(first));
+                let rest = rest.map(|messages| Batch { bytes: bytes.clone(), messages });
+                Ok((Judged::new(bytes, taken, verdicts, tables, &stages.layouts, &limits), rest))
             }
         }
     }
@@ -123,9 +130,12 @@ impl Stages {
         let layouts = Layout::of(&mapping);
         let rules = Rules::new(&[table(mapping)], Arc::clone(&tables))?;
         let (parser, drift) = (Parser::new(Arc::clone(&tables)), Drift::default());
-        Ok(Self { parser, tables, rules, layouts, drift, position: 0 })
+        let room = RowRoom::new(LimitSettings::default().memory, 1);
+        let room = Room { batch: room.piece(), first: Some(room.message()) };
+        Ok(Self { parser, tables, rules, layouts, drift, position: 0, room })
     }
 
+    /// The verdicts for the first messages, as far as there is room for their rows: for one at least.
     fn judge(&mut self, bytes: Vec<u8>, payloads: &[Range<u32>]) -> Result<(Vec<u8>, Verdicts, Vec<TableRows>), Fault> {
         let (from, source) = (self.position, TopicPartition::new("try", 0));
         let message = |(offset, payload): (i64, &Range<u32>)| RawMessage {
@@ -136,8 +146,8 @@ impl Stages {
             headers: Vec::new(),
         };
         let messages: Vec<RawMessage> = (from..).zip(payloads).map(message).collect();
-        self.position = messages.last().map_or(from, |last| last.offset + 1);
-        let range = OffsetRange::new(from, self.position)
+        let count = messages.len();
+        let range = OffsetRange::new(from, messages.last().map_or(from, |last| last.offset + 1))
             .ok_or_else(|| Fault::internal("try.offsets", "more messages than there are offsets"))?;
         // What bounds the memory of a trial is the size of its batches.
         let permit = MemoryBudget::new(u64::MAX).take(bytes.len() as u64);
@@ -146,7 +156,12 @@ impl Stages {
         let raw = Arc::new(raw);
         let tables = Arc::clone(&self.tables);
         let fresh = || Parser::new(Arc::clone(&tables));
-        let parsed = parse_steadily(&mut self.parser, fresh, &raw, &Route::from(Some(0)), None)?;
+        let mut parsed = parse_steadily(&mut self.parser, fresh, &raw, &Route::from(Some(0)), Some(self.room))?;
+        if parsed.verdicts.len() < count {
+            let (head, _) = raw.cut(parsed.verdicts.len()).ok_or_else(|| of_batch("cannot be cut"))?;
+            parsed.raw = Arc::new(head);
+        }
+        self.position = parsed.raw.range.to();
         validate::check(&parsed, from, |table| self.rules.top(table))?;
         self.drift.add(&parsed.drift);
         let valid = self.rules.apply(parsed, Timestamp::now())?;
@@ -156,12 +171,14 @@ impl Stages {
                 *violations = letter.violations;
             }
         }
-        drop(raw);
-        let bytes = Arc::into_inner(valid.raw).map(|raw| raw.bytes);
-        let bytes =
-            bytes.ok_or_else(|| Fault::internal("try.batch", "the stages keep a batch that they are done with"))?;
-        Ok((bytes, verdicts, valid.tables))
+        drop(valid.raw);
+        let raw = Arc::into_inner(raw).ok_or_else(|| of_batch("is kept by stages that are done with it"))?;
+        Ok((raw.bytes, verdicts, valid.tables))
     }
+}
+
+fn of_batch(what: &str) -> Fault {
+    Fault::internal("try.batch", format!("a batch {what}"))
 }
 
 /// The table of a configuration that says nothing beside the mapping.

@@ -159,6 +159,12 @@ fn judge_repeat(
                 "take type = \"string\", or repeat = \"list\"".into(),
             );
         }
+        Repeat::Json if matches!(kind, Kind::Struct(_) | Kind::Xml) => {
+            told(
+                format!("the values of a JSON array are made of elements as they are, and not of type {kind}"),
+                "take type = \"string\", or repeat = \"list\"".into(),
+            );
+        }
         Repeat::Count if *kind != Kind::Int64 => {
             if let Some(item) = type_item {
                 item.problem(

@@ -7,11 +7,11 @@ use super::child;
 use super::column;
 use super::message;
 use super::names::Names;
-use super::path::is_ncname;
 use super::scope::Scope;
 use crate::config::document::Document;
 use crate::config::problem::Problem;
 use crate::config::section::{Item, Section, quoted};
+use crate::lexical::is_unqualified_name;
 use crate::model::mapping::{Child, Column, Compatibility, Kind, Limits, Lineage, Mapping, OnBadField, OnBadMessage};
 
 /// Steps and columns that a mapping may have in all, which its program numbers with 16 bits.
@@ -105,13 +105,10 @@ fn read_namespaces(section: &Section<'_>) -> BTreeMap<String, String> {
     let mut namespaces = BTreeMap::new();
     for (prefix, item) in section.flattened() {
         let Some(uri) = item.text() else { continue };
-        if !is_ncname(&prefix) || prefix.to_lowercase().starts_with("xml") {
+        if !is_unqualified_name(&prefix) || prefix.to_lowercase().starts_with("xml") {
             item.problem("not a prefix", Some("take a short name that does not begin with xml".into()));
-        } else if uri.trim().is_empty() {
+        } else if uri.is_empty() {
             item.problem("a prefix needs the URI it stands for", Some("names in no namespace are written bare".into()));
-        } else if uri.trim() != uri {
-            let help = "namespaces are compared letter by letter: take the blanks away".to_owned();
-            item.problem("the URI has blanks around it", Some(help));
         } else {
             namespaces.insert(prefix, uri.to_owned());
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::problem::did_you_mean;
 use crate::config::section::{Wrong, quoted};
+use crate::lexical::is_unqualified_name;
 use crate::model::mapping::{Condition, Name, Path, Step, Take};
 
 /// The prefix that every XML document knows.
@@ -23,7 +24,7 @@ pub(in crate::config) fn parse_name(text: &str, namespaces: &BTreeMap<String, St
         Some((prefix, local)) => (Some(prefix), local),
         None => (None, text),
     };
-    if !is_ncname(local) || prefix.is_some_and(|prefix| !is_ncname(prefix)) {
+    if !is_unqualified_name(local) || prefix.is_some_and(|prefix| !is_unqualified_name(prefix)) {
         let help = (local == "*").then(|| "write * for an element of any name".to_owned());
         return Err((format!("{} is not the name of an element or attribute", quoted(text)), help));
     }
@@ -215,18 +216,4 @@ pub(super) fn shown_steps(steps: &[Step], namespaces: &BTreeMap<String, String>)
         step.name.as_ref().map_or_else(|| "*".to_owned(), name) + &condition
     };
     if steps.is_empty() { ".".to_owned() } else { steps.iter().map(step).collect::<Vec<_>>().join("/") }
-}
-
-/// Whether a text is a name without a colon (XML 1.0, fifth edition).
-pub(super) fn is_ncname(text: &str) -> bool {
-    let start = |c: char| {
-        matches!(c, 'A'..='Z' | '_' | 'a'..='z' | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}'
-            | '\u{370}'..='\u{37D}' | '\u{37F}'..='\u{1FFF}' | '\u{200C}'..='\u{200D}' | '\u{2070}'..='\u{218F}'
-            | '\u{2C00}'..='\u{2FEF}' | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}'
-            | '\u{10000}'..='\u{EFFFF}')
-    };
-    let inside = |c: char| {
-        start(c) || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
-    };
-    text.starts_with(start) && text.chars().all(inside)
 }

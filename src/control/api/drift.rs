@@ -1,5 +1,7 @@
 //! What arrived and no column takes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// `GET /v1/drift`: what arrived since the daemon was started and no column takes, by table.
@@ -10,12 +12,14 @@ pub struct DriftTables {
 }
 
 /// `GET /v1/drift/TABLE`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DriftTable {
     /// Its name.
     pub table: String,
-    /// Whether it is a child table.
-    pub is_child: bool,
+    /// What a column of it is in the mapping file: `column`, `child.column`, `child.child.column`, …
+    pub block: String,
+    /// Prefixes in the paths that the mapping does not have yet, with their namespaces.
+    pub namespaces: BTreeMap<String, String>,
     /// How often something arrived that no column takes.
     pub total: u64,
     /// The paths, the most frequent first, each with a column that would take it.

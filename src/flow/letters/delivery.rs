@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 
-use super::letter::{Rows, Sender};
+use super::letter::{Extent, Rows, Sender};
 use super::post::Post;
 use crate::fault::Fault;
 use crate::flow::read::faults::TOO_LARGE;
@@ -51,6 +51,18 @@ enum Care {
     Alone,
     /// The next one without its payload, those after it alone again.
     Lean,
+    /// The next one without anything that may be long, those after it alone again.
+    Bare,
+}
+
+impl Care {
+    fn extent(self) -> Extent {
+        match self {
+            Self::Together | Self::Alone => Extent::Whole,
+            Self::Lean => Extent::NoPayload,
+            Self::Bare => Extent::Bare,
+        }
+    }
 }
 
 /// How far a delivery has come.
@@ -146,7 +158,7 @@ impl Delivery {
         for (number, outcome) in post.answers(wait) {
             outcome?;
             self.waiting_bytes -= self.waiting.remove(&number).unwrap_or(0);
-            if self.care == Care::Lean {
+            if self.care != Care::Together {
                 self.care = Care::Alone;
             }
         }
@@ -176,7 +188,7 @@ impl Delivery {
     ) -> Result<usize, Fault> {
         let rows = Rows::of(batch)?;
         while row < batch.num_rows() && !self.is_full() {
-            let letter = rows.letter(row, sender, self.care == Care::Lean)?;
+            let letter = rows.letter(row, sender, self.care.extent())?;
             self.last = Some((batch.clone(), row));
             post.send(self.sent, topic, &letter)?;
             self.waiting.insert(self.sent, letter.bytes());
@@ -188,20 +200,26 @@ impl Delivery {
     }
 
     /// What to do about a fault: whether it goes on, on a new post. The topic takes no message of the size that was
-    /// sent, so letters go alone, and the one that is too large by itself without its payload.
+    /// sent, so letters go alone, and the one that is too large by itself without its payload, or as bare as can be.
     pub fn goes_on_after(&mut self, fault: &Fault) -> bool {
         if fault.event != TOO_LARGE {
             return false;
         }
         match self.care {
             Care::Together => self.begin(Care::Alone),
-            Care::Alone => {
-                (self.batch, self.care) = (self.last.take(), Care::Lean);
-                self.waiting.clear();
-                self.waiting_bytes = 0;
-            }
-            Care::Lean => return false,
+            Care::Alone => self.again(Care::Lean),
+            Care::Lean => self.again(Care::Bare),
+            Care::Bare => return false,
         }
         true
+    }
+
+    /// From the letter on that was sent last.
+    fn again(&mut self, care: Care) {
+        (self.batch, self.care) = (self.last.take(), care);
+        // It counts when it is sent again, unless it was refused before it counted.
+        self.sent -= self.waiting.len();
+        self.waiting.clear();
+        self.waiting_bytes = 0;
     }
 }

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::fault::{Domain, Fault};
 use crate::model::mapping::LINEAGE;
 use crate::model::offset::TopicPartition;
+use crate::model::violation::shortened;
 
 /// Name and value of a header; the value may be null.
 pub type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
@@ -36,6 +37,21 @@ impl Letter<'_> {
         self.key.len() + self.value.len() + self.headers.iter().map(header).sum::<usize>()
     }
 }
+
+/// How much of a message its letter carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// All that is in quarantine.
+    Whole,
+    /// Without the payload, which is too large for the topic.
+    NoPayload,
+    /// Without anything else that may be long either: no headers and no key of the message, and of its violations the
+    /// first, shortened.
+    Bare,
+}
+
+/// Header of a bare letter, and what it says is left out.
+const LEFT_OUT: (&str, &str) = ("forebay.left_out", "headers,key,violations");
 
 /// What the letters of a file have in common.
 #[derive(Debug, Clone, Copy)]
@@ -87,17 +103,22 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// The letter of a row. With `is_lean` it goes without its payload, which is too large for the topic.
+    /// The letter of a row.
     ///
     /// # Errors
     ///
     /// When a column inside the row is not as it should be.
-    pub fn letter(&'a self, row: usize, sender: Sender<'_>, is_lean: bool) -> Result<Letter<'a>, Fault> {
+    pub fn letter(&'a self, row: usize, sender: Sender<'_>, extent: Extent) -> Result<Letter<'a>, Fault> {
         let source = TopicPartition::new(self.topic.value(row), self.partition.value(row));
         let (in_kafka, offset) = (source.in_kafka(), self.offset.value(row));
-        let violations = Violations::of(&self.violations.value(row))?;
+        let is_bare = extent == Extent::Bare;
+        let mut violations = Violations::of(&self.violations.value(row))?;
         let mut headers = Headers(Vec::new());
-        self.original_headers(row, &mut headers)?;
+        if is_bare {
+            violations.cut();
+        } else {
+            self.original_headers(row, &mut headers)?;
+        }
         headers.text("__connect.errors.topic", &*in_kafka.topic);
         headers.text("__connect.errors.partition", in_kafka.partition.to_string());
         headers.text("__connect.errors.offset", offset.to_string());
@@ -119,7 +140,9 @@ impl<'a> Rows<'a> {
         if self.timestamp.is_valid(row) {
             headers.text("forebay.kafka_timestamp", time(self.timestamp.value(row)));
         }
-        if self.key.is_valid(row) {
+        if is_bare {
+            headers.text(LEFT_OUT.0, LEFT_OUT.1);
+        } else if self.key.is_valid(row) {
             headers.0.push(("forebay.kafka_key".into(), Some(self.key.value(row).into())));
         }
         let payload = self.payload.is_valid(row).then(|| self.payload.value(row));
@@ -130,13 +153,13 @@ impl<'a> Rows<'a> {
         headers.text(
             "forebay.payload",
             match (payload, digest) {
-                (Some(_), _) if is_lean => "too-large",
+                (Some(_), _) if extent != Extent::Whole => "too-large",
                 (Some(_), _) => "keep",
                 (None, Some(_)) => "digest",
                 (None, None) => "none",
             },
         );
-        let value = payload.filter(|_| !is_lean).unwrap_or_default();
+        let value = payload.filter(|_| extent == Extent::Whole).unwrap_or_default();
         Ok(Letter { key: format!("{source}:{offset}"), value, headers: headers.0 })
     }
 
@@ -188,6 +211,17 @@ impl Violations {
             })
         };
         Ok(Self((0..all.len()).map(violation).collect()))
+    }
+
+    /// Leaves the first, shortened.
+    fn cut(&mut self) {
+        let Some(all) = self.0.as_array_mut() else { return };
+        all.truncate(1);
+        for text in all.iter_mut().filter_map(Value::as_object_mut).flat_map(|violation| violation.values_mut()) {
+            if let Value::String(long) = text {
+                *long = shortened(long);
+            }
+        }
     }
 
     fn first(&self, member: &str) -> &str {

@@ -24,6 +24,9 @@ const HALTED_WAIT: Duration = Duration::from_secs(60);
 /// Intervals without a letter after which the position is marked all the same: so many are looked at again at most.
 const MARK_EVERY: u32 = 64;
 
+/// Intervals of an outlet that are remembered: a topic that is configured late may have years of them before it.
+const QUEUE_FILES: usize = 500;
+
 /// What the sender is told.
 #[derive(Debug)]
 pub enum Order {
@@ -86,9 +89,9 @@ struct Outlet {
     route: LetterRoute,
     /// None until the position was found, and after a fault.
     letters: Option<LetterBox>,
-    /// Intervals that are to be looked at, as last listed.
+    /// The next intervals that are to be looked at, as last listed.
     queue: VecDeque<LedgerFile>,
-    /// Whether the lane may have committed more than was listed.
+    /// Whether there may be more than these.
     is_due: bool,
     unmarked: u32,
     failures: u32,
@@ -111,8 +114,10 @@ impl Outlet {
             none => none.insert(LetterBox::open(self.route.clone())?),
         };
         if self.queue.is_empty() {
-            self.queue = letters.unsent()?.into();
-            self.is_due = false;
+            let mut unsent = letters.unsent()?;
+            self.is_due = unsent.len() > QUEUE_FILES;
+            unsent.truncate(QUEUE_FILES);
+            self.queue = unsent.into();
         }
         Ok(self.queue.pop_front().map(|interval| Delivery::of(letters, interval)).transpose()?)
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use self::fixture::{Lake, Sending, Telegraph, raw_batch, violation};
-use super::letter::{Rows, Sender};
+use super::letter::{Extent, Rows, Sender};
 use super::sender::Order;
 use crate::flow::buffer::quarantine::quarantine_rows;
 use crate::model::batch::DeadLetter;
@@ -35,7 +35,7 @@ fn a_letter_says_what_kafka_connect_would_and_all_that_is_known() {
 
     let batch = of(PayloadKept::Keep);
     let rows = Rows::of(&batch).unwrap();
-    let letter = rows.letter(0, sender, false).unwrap();
+    let letter = rows.letter(0, sender, Extent::Whole).unwrap();
     assert_eq!((letter.key.as_str(), letter.value), ("library:3:7", &b"<broken"[..]));
     assert_eq!((letter.headers[0].0.as_ref(), letter.headers[0].1.as_deref()), ("type", Some(&b"book"[..])));
     for (name, value) in [
@@ -64,16 +64,23 @@ fn a_letter_says_what_kafka_connect_would_and_all_that_is_known() {
                           "value": "one", "message": "not a number"});
     assert_eq!(violations[0], expected);
 
-    let lean = rows.letter(0, sender, true).unwrap();
+    let lean = rows.letter(0, sender, Extent::NoPayload).unwrap();
     assert_eq!((lean.value, text(&lean, "forebay.payload").as_deref()), (&b""[..], Some("too-large")));
+    let bare = rows.letter(0, sender, Extent::Bare).unwrap();
+    assert_eq!((bare.value, text(&bare, "forebay.payload").as_deref()), (&b""[..], Some("too-large")));
+    assert_eq!(["type", "forebay.kafka_key"].map(|name| text(&bare, name)), [None, None]);
+    let violations: Value = serde_json::from_str(&text(&bare, "forebay.violations").unwrap()).unwrap();
+    assert_eq!(violations, json!([expected]));
+    assert_eq!(text(&bare, "forebay.left_out").as_deref(), Some("headers,key,violations"));
+    assert_eq!(text(&lean, "forebay.left_out"), None);
     let batch = of(PayloadKept::Digest);
     let rows = Rows::of(&batch).unwrap();
-    let digest = rows.letter(0, sender, false).unwrap();
+    let digest = rows.letter(0, sender, Extent::Whole).unwrap();
     assert_eq!((digest.value, text(&digest, "forebay.payload").as_deref()), (&b""[..], Some("digest")));
     assert_eq!(text(&digest, "forebay.payload_sha256").unwrap().len(), 64);
     let batch = of(PayloadKept::None);
     let rows = Rows::of(&batch).unwrap();
-    let none = rows.letter(0, sender, false).unwrap();
+    let none = rows.letter(0, sender, Extent::Whole).unwrap();
     assert_eq!((none.value, text(&none, "forebay.payload").as_deref()), (&b""[..], Some("none")));
     assert_eq!(text(&none, "forebay.payload_sha256"), None);
 }
@@ -157,6 +164,7 @@ fn a_letter_that_is_too_large_goes_without_its_payload_and_the_others_with_their
     let expected = expected.map(|(offset, length, kept)| (format!("library:3:{offset}"), length, kept.to_owned()));
     assert_eq!(accepted, expected);
     assert_eq!((sending.observer.position(), sending.observer.faults().len()), (Some(5), 0));
+    assert_eq!(sending.observer.sent(), 5, "each counts once");
 
     // A topic that does not even take the headers.
     lake.commit(1);
@@ -164,6 +172,23 @@ fn a_letter_that_is_too_large_goes_without_its_payload_and_the_others_with_their
     sending.tell(Order::Committed(lake.lane()));
     sending.until_idle();
     assert_eq!((sending.observer.position(), sending.observer.faults().len()), (Some(5), 1));
+}
+
+#[test]
+fn a_letter_that_is_too_large_without_its_payload_goes_without_what_else_may_be_long() {
+    let mut lake = Lake::new();
+    lake.commit(1);
+    lake.commit_keyed(&[b'k'; 5000]);
+    lake.commit(1);
+    let telegraph = Telegraph::default();
+    telegraph.take_at_most(4000);
+    let mut sending = Sending::new(&lake, &telegraph);
+    sending.until_idle();
+    let accepted: Vec<_> = telegraph.sent().into_iter().map(|sent| (sent.key, sent.payload)).collect();
+    let expected = [(0, "keep"), (1, "too-large"), (2, "keep")];
+    assert_eq!(accepted, expected.map(|(offset, kept)| (format!("library:3:{offset}"), kept.to_owned())));
+    assert_eq!((sending.observer.position(), sending.observer.faults().len()), (Some(3), 0));
+    assert_eq!(sending.observer.sent(), 3);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use super::compile::{Program, TableId};
 use super::drift::Counted;
 use super::locate::{self, Located};
-use super::machine::Machine;
+use super::machine::{FREE_EXPANSION, MAX_EXPANSION, Machine};
 use super::route::{Choice, Route};
 use super::rows::Rows;
 use crate::fault::Fault;
@@ -29,6 +29,9 @@ use crate::schema::Schema;
 const PART_BYTES: usize = 512 << 20;
 /// A message of this length may well have more rows than there is room for.
 const LARGE_BYTES: usize = 16 << 10;
+
+/// The room is looked at before what came since the last time can have filled one of so many parts of it.
+const PARTS_OF_ROOM: usize = 8;
 
 /// A mapping, compiled: what the workers share of a table.
 #[derive(Debug, Clone)]
@@ -213,6 +216,8 @@ impl Parser {
         let (mut parts, mut drift) = (Vec::new(), Vec::new());
         // Out of their places while they are at work: a parse that panics leaves none behind.
         let mut open: Vec<Workshop> = Vec::new();
+        // Bytes that rows were made of since the room for them was looked at.
+        let mut since_look = 0;
         for (number, message) in (0_u32..).zip(&raw.messages) {
             let Some(payload) = &message.payload else {
                 verdicts.push(Verdict { outcome: Outcome::Tombstone, table: None, rows: 0, violations: Vec::new() });
@@ -250,11 +255,12 @@ impl Parser {
                     open.len() - 1
                 }
             };
-            let all: usize = open.iter().map(|workshop| workshop.rows.bytes()).sum();
+            since_look += payload.len() + FREE_EXPANSION / MAX_EXPANSION;
+            let looked = care.room.filter(|room| since_look >= room.batch / MAX_EXPANSION / PARTS_OF_ROOM);
+            let others = if looked.is_some() { bytes_beside(&open, at) } else { 0 };
             let workshop = &mut open[at];
-            let others = all - workshop.rows.bytes();
-            workshop.rows.room = Room::of(care.room, verdicts.len()).saturating_sub(others);
-            if care.room.is_some() && payload.len() >= LARGE_BYTES {
+            workshop.rows.room = Room::of(looked, verdicts.len()).saturating_sub(others);
+            if looked.is_some() {
                 // Were it to be read again, what it brings now does not count.
                 drift.extend(self.drift(workshop));
             }
@@ -281,8 +287,11 @@ impl Parser {
                 locate::violations(payload, flat.found, &workshop.compiled.program.limits)
             };
             verdicts.push(Verdict { outcome: flat.outcome, table: Some(index), rows: flat.rows, violations });
-            if care.room.is_some_and(|room| others + workshop.rows.bytes() >= room.batch) {
-                break;
+            if let Some(room) = looked {
+                since_look = 0;
+                if others + workshop.rows.bytes() >= room.batch {
+                    break;
+                }
             }
             if workshop.rows.buffers.longest().max(workshop.rows.carried) > self.part_bytes {
                 self.finish(raw, workshop, &mut parts)?;
@@ -343,6 +352,12 @@ impl Parser {
             compiled: compiled.clone(),
         }))
     }
+}
+
+/// What the rows of all tables but one take.
+fn bytes_beside(open: &[Workshop], at: usize) -> usize {
+    let all = open.iter().enumerate();
+    all.filter(|(other, _)| *other != at).map(|(_, workshop)| workshop.rows.bytes()).sum()
 }
 
 /// For each table the index of its first child table.

@@ -1,6 +1,7 @@
 //! Which characters XML 1.0 (fifth edition) allows where, and what one look at all bytes of a message tells.
 
 use super::found::Found;
+pub(super) use crate::lexical::{is_space, is_unqualified_name, trim};
 use crate::model::violation::Code;
 
 /// What is known of a whole message before it is read, so that the hot path need not look again.
@@ -48,43 +49,12 @@ pub(super) fn is_char(character: char) -> bool {
     !matches!(character, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
-/// White space as XML has it.
-#[inline]
-pub(super) fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-/// Without white space at both ends.
-#[inline]
-pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches(|character| matches!(character, ' ' | '\t' | '\n' | '\r'))
-}
-
 /// Whether this is a name with at most one colon inside it, as Namespaces in XML wants element and attribute names.
 pub(super) fn is_qualified_name(name: &str) -> bool {
     match name.split_once(':') {
         Some((prefix, local)) => is_unqualified_name(prefix) && is_unqualified_name(local),
         None => is_unqualified_name(name),
     }
-}
-
-/// Whether this is a name without a colon (XML 1.0, fifth edition).
-pub fn is_unqualified_name(name: &str) -> bool {
-    let mut characters = name.chars();
-    characters.next().is_some_and(starts_name) && characters.all(continues_name)
-}
-
-fn starts_name(character: char) -> bool {
-    matches!(character,
-        'A'..='Z' | '_' | 'a'..='z' | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}'
-        | '\u{370}'..='\u{37D}' | '\u{37F}'..='\u{1FFF}' | '\u{200C}'..='\u{200D}' | '\u{2070}'..='\u{218F}'
-        | '\u{2C00}'..='\u{2FEF}' | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}'
-        | '\u{10000}'..='\u{EFFFF}')
-}
-
-fn continues_name(character: char) -> bool {
-    starts_name(character)
-        || matches!(character, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
 
 #[cfg(test)]

@@ -13,8 +13,10 @@ use crate::lexical::{Value, push_string};
 pub(super) struct Entries {
     /// What lies in a row, by ascending row.
     own: Vec<(usize, Entry)>,
-    /// What lies around rows, with the scope it lies in.
+    /// What lies around rows, with the scope it lies in. The end of the rows of a row group that is open is `usize::MAX`.
     shared: Vec<(ScopeId, Range<usize>, Entry)>,
+    /// How many of these there were when the row groups that are open began.
+    groups: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -28,6 +30,7 @@ impl Entries {
     pub(super) fn clear(&mut self) {
         self.own.clear();
         self.shared.clear();
+        self.groups.clear();
     }
 
     /// Something in the row of that number.
@@ -40,69 +43,110 @@ impl Entries {
         self.shared.push((scope, first..usize::MAX, Entry { key, text }));
     }
 
-    /// Rows were taken back, and so many are left.
-    pub(super) fn truncate(&mut self, rows: usize) {
-        while self.own.last().is_some_and(|(row, _)| *row >= rows) {
+    /// The row of that number was taken back, and it was the last.
+    pub(super) fn take_back_row(&mut self, row: usize) {
+        while self.own.last().is_some_and(|(of, _)| *of >= row) {
             self.own.pop();
         }
     }
 
-    /// A row group ends, and so many rows are there.
-    pub(super) fn end_group(&mut self, scope: ScopeId, rows: usize) {
-        let open = self.shared.iter_mut().filter(|(of, range, _)| *of == scope && range.end == usize::MAX);
-        open.for_each(|(_, range, _)| range.end = rows);
+    /// A row group begins.
+    pub(super) fn begin_group(&mut self) {
+        self.groups.push(self.shared.len());
     }
 
-    /// The object of a row; `own` and `shared` are what of the entries has not been looked at yet, and `around` what of
-    /// those that are shared lies around the row before.
-    fn write<'e>(
-        row: usize,
-        own: &mut &'e [(usize, Entry)],
-        shared: &mut &'e [(ScopeId, Range<usize>, Entry)],
-        around: &mut Vec<(usize, &'e Entry)>,
-        out: &mut String,
-    ) {
-        around.retain(|(end, _)| *end > row);
-        while let Some(((_, range, entry), rest)) = shared.split_first().filter(|((_, range, _), _)| range.start <= row)
+    /// A row group ends, and so many rows are there.
+    pub(super) fn end_group(&mut self, scope: ScopeId, rows: usize) {
+        let first = self.groups.pop().unwrap_or_default();
+        // What lies in it came after it began, what lies in row groups inside it too.
+        for (_, range, _) in self.shared[first..].iter_mut().filter(|(of, ..)| *of == scope) {
+            range.end = rows;
+        }
+    }
+
+    /// A row group ends and is taken back with its rows; so many rows are left.
+    pub(super) fn take_back_group(&mut self, rows: usize) {
+        self.take_back_row(rows);
+        let first = self.groups.pop().unwrap_or_default();
+        self.shared.truncate(first);
+    }
+}
+
+/// Goes through the entries row by row. What rows share is written once for all that share the same. Its keys begin with
+/// a slash and those of what lies in a row do not, so the two never meet.
+#[derive(Default)]
+struct Writer<'e> {
+    /// What has not been looked at yet.
+    own: &'e [(usize, Entry)],
+    shared: &'e [(ScopeId, Range<usize>, Entry)],
+    /// What lies around the row, and the row that it ends before.
+    around: Vec<(usize, &'e Entry)>,
+    /// That, written.
+    written: String,
+}
+
+impl<'e> Writer<'e> {
+    /// The object of the next row.
+    fn write(&mut self, row: usize, out: &mut String) {
+        let before = self.around.len();
+        self.around.retain(|(end, _)| *end > row);
+        let mut has_changed = self.around.len() != before;
+        while let Some(((_, range, entry), rest)) =
+            self.shared.split_first().filter(|((_, range, _), _)| range.start <= row)
         {
             if range.end > row {
-                around.push((range.end, entry));
+                self.around.push((range.end, entry));
+                has_changed = true;
             }
-            *shared = rest;
+            self.shared = rest;
         }
-        let mut keys: Vec<(&str, Vec<&str>)> = Vec::new();
-        let mut places: HashMap<&'e str, usize> = HashMap::new();
-        let mut add = |entry: &'e Entry| {
-            let place = *places.entry(&entry.key).or_insert(keys.len());
-            if place == keys.len() {
-                keys.push((&entry.key, Vec::new()));
-            }
-            keys[place].1.push(&entry.text);
-        };
-        while let Some((first, rest)) = own.split_first().filter(|((of, _), _)| *of <= row) {
-            if first.0 == row {
-                add(&first.1);
-            }
-            *own = rest;
+        if has_changed {
+            self.written.clear();
+            write_members(self.around.iter().map(|(_, entry)| *entry), &mut self.written);
         }
-        around.iter().for_each(|(_, entry)| add(entry));
-        for (number, (key, texts)) in keys.iter().enumerate() {
-            out.push(if number == 0 { '{' } else { ',' });
-            push_string(key, out);
-            out.push(':');
-            if let [only] = texts[..] {
-                push_string(only, out);
-                continue;
-            }
-            for (number, text) in texts.iter().enumerate() {
-                out.push(if number == 0 { '[' } else { ',' });
-                push_string(text, out);
-            }
-            out.push(']');
+        // Of a row that was taken back there is none.
+        let count = self.own.iter().take_while(|(of, _)| *of == row).count();
+        let (own, rest) = self.own.split_at(count);
+        self.own = rest;
+        if own.is_empty() && self.written.is_empty() {
+            return;
         }
-        if !keys.is_empty() {
-            out.push('}');
+        out.push('{');
+        write_members(own.iter().map(|(_, entry)| entry), out);
+        if !own.is_empty() && !self.written.is_empty() {
+            out.push(',');
         }
+        out.push_str(&self.written);
+        out.push('}');
+    }
+}
+
+/// Writes entries as members of an object; those of one key as an array.
+fn write_members<'e>(entries: impl Iterator<Item = &'e Entry>, out: &mut String) {
+    let mut keys: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for entry in entries {
+        let place = *places.entry(&entry.key).or_insert(keys.len());
+        if place == keys.len() {
+            keys.push((&entry.key, Vec::new()));
+        }
+        keys[place].1.push(&entry.text);
+    }
+    for (number, (key, texts)) in keys.iter().enumerate() {
+        if number != 0 {
+            out.push(',');
+        }
+        push_string(key, out);
+        out.push(':');
+        if let [only] = texts[..] {
+            push_string(only, out);
+            continue;
+        }
+        for (number, text) in texts.iter().enumerate() {
+            out.push(if number == 0 { '[' } else { ',' });
+            push_string(text, out);
+        }
+        out.push(']');
     }
 }
 
@@ -111,12 +155,12 @@ impl Flatten<'_> {
     pub(super) fn fill_collected(&mut self, buffer: BufferId, at: usize) {
         let mut entries = std::mem::take(&mut self.scratch.unmapped.entries);
         entries.shared.sort_by_key(|(_, range, _)| range.start);
-        let (mut own, mut shared, mut around) = (&entries.own[..], &entries.shared[..], Vec::new());
+        let mut writer = Writer { own: &entries.own, shared: &entries.shared, ..Writer::default() };
         let mut text = std::mem::take(&mut self.scratch.value);
         let mark = self.scratch.marks[self.program.scope(MESSAGE).mark];
         for row in 0..self.rows.len(0) - mark {
             text.clear();
-            Entries::write(row, &mut own, &mut shared, &mut around, &mut text);
+            writer.write(row, &mut text);
             self.grow(text.len(), at);
             let value = if text.is_empty() { Value::Null } else { Value::Text(&text) };
             if self.tally.fatal.is_some() {

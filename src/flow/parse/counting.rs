@@ -71,10 +71,11 @@ impl Flatten<'_> {
 
     #[cold]
     fn learn_element(&mut self, tag: &Tag<'_>) -> PlaceId {
-        let name = self.element_name(tag.at);
-        let Scratch { frames, drift, .. } = &mut *self.scratch;
+        self.follow_namespaces(usize::MAX);
+        let Scratch { frames, drift, namespaces, .. } = &mut *self.scratch;
         let [.., outer, _] = &mut frames[..] else { return ROOT };
-        drift.learn(outer.place, &mut outer.next, DriftKind::Element, &name, tag.written)
+        let name = namespaces.element_name(self.message, &self.program.prefixes, (tag.depth, tag.at));
+        drift.learn(outer.place, &mut outer.next, DriftKind::Element, name, tag.written)
     }
 
     fn count_attributes(&mut self, tag: &Tag<'_>, what: &State, element: PlaceId) {
@@ -86,10 +87,11 @@ impl Flatten<'_> {
             let place = match self.scratch.drift.find(element, &mut next, Part::Attribute, attribute.written) {
                 Some(place) => place,
                 None => {
+                    self.follow_namespaces(usize::MAX);
+                    let Scratch { drift, namespaces, .. } = &mut *self.scratch;
                     let raw = &self.message[attribute.name.clone()];
-                    let name = format!("@{}", self.attribute_name(raw, tag.depth));
-                    let (drift, kind) = (&mut self.scratch.drift, DriftKind::Attribute);
-                    drift.learn(element, &mut next, kind, &name, attribute.written)
+                    let name = namespaces.attribute_name(self.message, &self.program.prefixes, raw);
+                    drift.learn(element, &mut next, DriftKind::Attribute, name, attribute.written)
                 }
             };
             if self.scratch.drift.count(place) {

@@ -94,7 +94,7 @@ pub(super) fn decode(payload: &[u8], limit: u64) -> Result<Cow<'_, str>, Box<Fou
     let text = match form.charset {
         Charset::Utf8 | Charset::Ascii => {
             let foreign = |at| Found::fatal(Code::XML_ENCODING, at, format!("the bytes are not {}", form.name()));
-            let text = std::str::from_utf8(body).map_err(|error| foreign(error.valid_up_to()))?;
+            let text = simdutf8::compat::from_utf8(body).map_err(|error| foreign(error.valid_up_to()))?;
             if form.charset == Charset::Ascii
                 && let Some(at) = text.bytes().position(|byte| !byte.is_ascii())
             {

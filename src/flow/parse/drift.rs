@@ -9,7 +9,8 @@ use hashbrown::HashMap;
 use super::compile::TableId;
 use super::found::shortened;
 use super::names::{FORGOTTEN, WrittenId};
-use crate::model::batch::{DRIFT_PATHS, DRIFT_REST, DriftKind};
+use super::namespaces::Shown;
+use crate::model::batch::{DRIFT_PATH_BYTES, DRIFT_PATHS, DRIFT_REST, DriftKind};
 
 /// A place in a mapping's messages: an element, an attribute or the text of an element, as messages write it.
 pub(super) type PlaceId = u32;
@@ -202,13 +203,13 @@ impl Drift {
         *next = Next { previous: place, expected: self.places[place as usize].next };
     }
 
-    /// Remembers a place: `name` is what paths write for it. `next` is where counting is in the element.
+    /// Remembers a place: `name` is what paths write for it, but for the `@` of an attribute. `next` is where counting is in the element.
     pub(super) fn learn(
         &mut self,
         parent: PlaceId,
         next: &mut Next,
         kind: DriftKind,
-        name: &str,
+        name: Shown<'_>,
         written: WrittenId,
     ) -> PlaceId {
         let place = self.learned(parent, kind, name, written);
@@ -217,24 +218,32 @@ impl Drift {
         place
     }
 
-    fn learned(&mut self, parent: PlaceId, kind: DriftKind, name: &str, written: WrittenId) -> PlaceId {
+    fn learned(&mut self, parent: PlaceId, kind: DriftKind, name: Shown<'_>, written: WrittenId) -> PlaceId {
         let is_forgotten = written >= UNWRITTEN;
-        if is_forgotten && let Some(&place) = self.forgotten.get(&(parent, kind, Box::from(name))) {
-            return place;
-        }
-        if self.places.len() >= MAX_PLACES {
-            return REST;
-        }
+        let is_full = self.places.len() >= MAX_PLACES;
         let around = &self.paths[self.places[parent as usize].path as usize];
         let slash = if around.path.is_empty() || around.path.ends_with('/') { "" } else { "/" };
-        let path = format!("{}{slash}{name}", around.path);
+        let sigil = if kind == DriftKind::Attribute { "@" } else { "" };
+        let is_long = around.path.len() + slash.len() + sigil.len() + name.bytes() > DRIFT_PATH_BYTES;
+        if is_long || (is_full && !is_forgotten) {
+            return REST;
+        }
+        let name = name.to_string();
+        let path = format!("{}{slash}{sigil}{name}", around.path);
+        let key = (parent, kind, Box::from(name));
+        if is_forgotten && let Some(&place) = self.forgotten.get(&key) {
+            return place;
+        }
+        if is_full {
+            return REST;
+        }
         let path = self.path(around.table, kind, path.into());
         if path == REST {
             return REST;
         }
         if is_forgotten {
             let place = self.place(parent, UNWRITTEN, path);
-            self.forgotten.insert((parent, kind, name.into()), place);
+            self.forgotten.insert(key, place);
             return place;
         }
         let place = self.place(parent, written, path);
@@ -273,7 +282,8 @@ impl Drift {
             return REST;
         }
         if self.places[element as usize].text == NONE {
-            self.places[element as usize].text = self.learned(element, DriftKind::Text, "text()", FORGOTTEN);
+            self.places[element as usize].text =
+                self.learned(element, DriftKind::Text, Shown::local("text()"), FORGOTTEN);
         }
         self.places[element as usize].text
     }
@@ -301,7 +311,8 @@ impl Drift {
         }
     }
 
-    /// What was counted since the last time, by table and path; what is beyond the first [`DRIFT_PATHS`] in one.
+    /// What was counted since the last time, by table and path; in one what is beyond the first [`DRIFT_PATHS`], and
+    /// what has longer paths than [`DRIFT_PATH_BYTES`].
     pub(super) fn take(&mut self) -> Vec<Counted> {
         // Older paths first, whatever came first this time.
         self.touched.sort_unstable();

@@ -2,23 +2,27 @@
 //! for it, by a second pass over the element.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use hashbrown::HashMap;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::attributes::{self, Attribute};
-use super::compile::ColumnId;
+use super::compile::{ColumnId, XSI};
 use super::flatten::Flatten;
-use super::namespaces::{declarations, display, split, start_tag};
+use super::namespaces::{Shown, declarations, split, start_tag};
 use super::scopes::declared_prefix;
-use super::text::{attribute_value, push_normalised, resolve};
+use super::text::{attribute_value, push_normalised, resolve, says_nil};
 use crate::lexical::push_string;
 use crate::model::mapping::Kind;
 
 impl Flatten<'_> {
-    /// Appends an element as its column wants it.
+    /// Appends an element as its column wants it; nothing any more once the message is known to be too much.
     pub(super) fn write_element(&mut self, column: ColumnId, element: Range<usize>, out: &mut String) {
+        if self.tally.fatal.is_some() {
+            return;
+        }
         if self.program.column(column).kind == Kind::Xml {
             self.write_xml(element, out);
         } else {
@@ -31,19 +35,24 @@ impl Flatten<'_> {
     fn write_xml(&mut self, element: Range<usize>, out: &mut String) {
         self.follow_namespaces(element.start);
         let (name_end, _) = start_tag(self.message, element.start);
-        let (mut memory, mut own) = (Vec::new(), Vec::new());
-        declarations(self.message, &self.program.limits, element.start, &mut memory, &mut own);
+        let mut own = Vec::new();
+        declarations(self.message, &self.program.limits, element.start, &mut own);
         out.push_str(&self.message[element.start..name_end]);
         self.scratch.namespaces.write(self.message, &own, out);
         push_normalised(&self.message[name_end..element.end], out);
     }
 
     /// Appends an element as JSON: its text, or an object where it has attributes or children, of which those of one
-    /// name that occur more than once are an array. Names have the mapping's prefixes.
+    /// name that occur more than once are an array. Names have the mapping's prefixes. What is more than the message may
+    /// add is not written to its end.
     pub(super) fn write_json(&mut self, element: Range<usize>, out: &mut String) {
+        if self.tally.fatal.is_some() {
+            return;
+        }
         self.follow_namespaces(element.start);
-        let tree = Tree::read(self, element);
-        tree.write(out);
+        let may_grow = self.tally.may_grow.saturating_sub(self.tally.grown);
+        let most = out.len().saturating_add(element.len()).saturating_add(may_grow);
+        Tree::read(self, element).write(&self.program.prefixes, most, out);
     }
 
     /// The namespaces around the element that begins at `at`, which is open or has just ended.
@@ -71,51 +80,77 @@ pub(super) fn has_content(element: &str) -> bool {
 }
 
 /// An element and what is in it, each before its children.
-struct Tree {
-    nodes: Vec<Node>,
+struct Tree<'m> {
+    nodes: Vec<Node<'m>>,
+    /// The namespaces of its names, each once.
+    spaces: Vec<Rc<str>>,
 }
 
+/// The number of its namespace in the tree, and its local part: names are many, and a URI may be long.
+type TreeName<'m> = (usize, &'m str);
+
+/// No namespace, and the one that `nil` is in.
+const NO_SPACE: usize = 0;
+const XSI_SPACE: usize = 1;
+
 #[derive(Default)]
-struct Node {
-    name: String,
+struct Node<'m> {
+    name: TreeName<'m>,
     is_nil: bool,
     text: String,
-    attributes: Vec<(String, String)>,
+    attributes: Vec<(TreeName<'m>, String)>,
     children: Vec<usize>,
 }
 
-enum Piece {
+enum Piece<'m> {
     Node(usize),
     Text(&'static str),
     /// A name in an object, with its colon.
-    Key(String),
+    Key(TreeName<'m>),
 }
 
 /// Reads an element into a tree.
 struct TreeReader<'r, 'w> {
     flatten: &'r Flatten<'w>,
-    nodes: Vec<Node>,
+    nodes: Vec<Node<'w>>,
     open: Vec<usize>,
     /// Declarations of open elements inside: how many are open around each, prefix, namespace.
-    declared: Vec<(usize, String, String)>,
+    declared: Vec<(usize, &'w str, usize)>,
+    /// What prefixes mean that are declared around the element, as far as they were met.
+    around: HashMap<&'w str, usize>,
+    spaces: Vec<Rc<str>>,
+    numbers: HashMap<Rc<str>, usize>,
     attributes: Vec<Attribute>,
 }
 
-impl Tree {
+impl<'m> Tree<'m> {
     /// Reads an element that is known to be well-formed.
-    fn read(flatten: &Flatten<'_>, element: Range<usize>) -> Self {
-        let text = &flatten.message[element];
+    fn read(flatten: &Flatten<'m>, element: Range<usize>) -> Self {
+        let message = flatten.message;
+        let text = &message[element];
         let mut reader = Reader::from_str(text);
-        let mut tree =
-            TreeReader { flatten, nodes: Vec::new(), open: Vec::new(), declared: Vec::new(), attributes: Vec::new() };
+        let mut tree = TreeReader {
+            flatten,
+            nodes: Vec::new(),
+            open: Vec::new(),
+            declared: Vec::new(),
+            around: HashMap::new(),
+            spaces: Vec::new(),
+            numbers: HashMap::new(),
+            attributes: Vec::new(),
+        };
+        // In the order of their numbers.
+        for uri in ["", XSI] {
+            tree.number(uri);
+        }
         let mut at = 0;
         loop {
             let event = reader.read_event();
             let after = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
             match event {
-                Ok(Event::Start(tag)) => tree.open(text, at, tag.name().as_ref(), after - 1),
+                Ok(Event::Start(tag)) => tree.open(text, at, tag.name().as_ref().len(), after - 1),
                 Ok(Event::Empty(tag)) => {
-                    tree.open(text, at, tag.name().as_ref(), after - 2);
+                    tree.open(text, at, tag.name().as_ref().len(), after - 2);
                     tree.close();
                 }
                 Ok(Event::End(_)) => tree.close(),
@@ -125,29 +160,40 @@ impl Tree {
                     tree.text(|out| push_normalised(&text[inside], out));
                 }
                 Ok(Event::GeneralRef(_)) => tree.text(|out| out.extend(resolve(&text[at + 1..after - 1]))),
-                Ok(Event::Eof) | Err(_) => return Self { nodes: tree.nodes },
+                Ok(Event::Eof) | Err(_) => return Self { nodes: tree.nodes, spaces: tree.spaces },
                 Ok(_) => {}
             }
             at = after;
         }
     }
 
-    fn write(&self, out: &mut String) {
+    /// Appends it as JSON, and ends somewhere beyond `most` bytes where it has more.
+    fn write(&self, prefixes: &[(String, String)], most: usize, out: &mut String) {
+        let shown = |(space, local): TreeName<'m>| {
+            let uri = (space != NO_SPACE).then(|| &*self.spaces[space]);
+            Shown::new(prefixes, uri, local).to_string()
+        };
         let mut pieces = if self.nodes.is_empty() { vec![Piece::Text("null")] } else { vec![Piece::Node(0)] };
-        while let Some(piece) = pieces.pop() {
+        while let Some(piece) = pieces.pop().filter(|_| out.len() <= most) {
             match piece {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Key(name) => {
-                    push_string(&name, out);
+                    push_string(&shown(name), out);
                     out.push(':');
                 }
-                Piece::Node(at) => self.write_node(&self.nodes[at], out, &mut pieces),
+                Piece::Node(at) => self.write_node(&self.nodes[at], (&shown, most), out, &mut pieces),
             }
         }
     }
 
     /// Writes what stands before the children, and leaves those and the rest to `pieces`, last first.
-    fn write_node(&self, node: &Node, out: &mut String, pieces: &mut Vec<Piece>) {
+    fn write_node(
+        &self,
+        node: &Node<'m>,
+        (shown, most): (&impl Fn(TreeName<'m>) -> String, usize),
+        out: &mut String,
+        pieces: &mut Vec<Piece<'m>>,
+    ) {
         if node.is_nil {
             return out.push_str("null");
         }
@@ -157,8 +203,11 @@ impl Tree {
         out.push('{');
         let mut separator = "";
         for (name, value) in &node.attributes {
+            if out.len() > most {
+                return;
+            }
             out.push_str(separator);
-            push_string(&format!("@{name}"), out);
+            push_string(&format!("@{}", shown(*name)), out);
             out.push(':');
             push_string(value, out);
             separator = ",";
@@ -171,10 +220,10 @@ impl Tree {
             push_string(&node.text, out);
             separator = ",";
         }
-        let mut groups: Vec<(&str, Vec<usize>)> = Vec::new();
-        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut groups: Vec<(TreeName<'m>, Vec<usize>)> = Vec::new();
+        let mut places: HashMap<TreeName<'m>, usize> = HashMap::new();
         for &child in &node.children {
-            let name = self.nodes[child].name.as_str();
+            let name = self.nodes[child].name;
             let place = *places.entry(name).or_insert(groups.len());
             if place == groups.len() {
                 groups.push((name, Vec::new()));
@@ -184,7 +233,7 @@ impl Tree {
         let mut rest = Vec::new();
         for (name, children) in groups {
             rest.push(Piece::Text(separator));
-            rest.push(Piece::Key(name.to_owned()));
+            rest.push(Piece::Key(name));
             separator = ",";
             if let [only] = children[..] {
                 rest.push(Piece::Node(only));
@@ -202,9 +251,9 @@ impl Tree {
     }
 }
 
-impl TreeReader<'_, '_> {
-    fn open(&mut self, text: &str, at: usize, name: &str, end: usize) {
-        let name_end = at + 1 + name.len();
+impl<'w> TreeReader<'_, 'w> {
+    fn open(&mut self, text: &'w str, at: usize, name_len: usize, end: usize) {
+        let name_end = at + 1 + name_len;
         let mut attributes = std::mem::take(&mut self.attributes);
         // The tag was found good when the message was read.
         if attributes::scan(text, name_end..end, &self.flatten.program.limits, &mut attributes).is_err() {
@@ -219,21 +268,22 @@ impl TreeReader<'_, '_> {
         };
         for attribute in &attributes {
             if let Some(prefix) = declared_prefix(text, attribute) {
-                self.declared.push((depth, prefix.to_owned(), value(attribute)));
+                let space = self.number(&value(attribute));
+                self.declared.push((depth, prefix, space));
             }
         }
-        let mut node = Node { name: self.name(name, false), ..Node::default() };
+        let mut node = Node { name: self.name(&text[at + 1..name_end], false), ..Node::default() };
         for attribute in &attributes {
             let raw = &text[attribute.name.clone()];
             if declared_prefix(text, attribute).is_some() {
                 continue;
             }
-            let (prefix, local) = split(raw);
-            if !prefix.is_empty() && self.uri(prefix).as_deref() == Some(super::compile::XSI) {
-                node.is_nil |= local == "nil" && matches!(value(attribute).trim(), "true" | "1");
+            let name = self.name(raw, true);
+            if name.0 == XSI_SPACE {
+                node.is_nil |= name.1 == "nil" && says_nil(&text[attribute.value.clone()]);
                 continue;
             }
-            node.attributes.push((self.name(raw, true), value(attribute)));
+            node.attributes.push((name, value(attribute)));
         }
         self.attributes = attributes;
         let number = self.nodes.len();
@@ -258,17 +308,32 @@ impl TreeReader<'_, '_> {
         }
     }
 
-    fn name(&self, raw: &str, is_attribute: bool) -> String {
+    fn name(&mut self, raw: &'w str, is_attribute: bool) -> TreeName<'w> {
         let (prefix, local) = split(raw);
-        let uri = if is_attribute && prefix.is_empty() { None } else { self.uri(prefix) };
-        display(&self.flatten.program.prefixes, uri.as_deref(), local)
+        (if is_attribute && prefix.is_empty() { NO_SPACE } else { self.space(prefix) }, local)
     }
 
-    fn uri(&self, prefix: &str) -> Option<String> {
-        let inside = self.declared.iter().rev().find(|(_, declared, _)| declared == prefix);
-        match inside {
-            Some((_, _, uri)) => Some(uri.clone()).filter(|uri| !uri.is_empty()),
-            None => self.flatten.scratch.namespaces.uri(self.flatten.message, prefix),
+    /// The number of the namespace that a prefix (empty: none) stands for.
+    fn space(&mut self, prefix: &'w str) -> usize {
+        if let Some((.., space)) = self.declared.iter().rev().find(|(_, declared, _)| *declared == prefix) {
+            return *space;
         }
+        if let Some(&space) = self.around.get(prefix) {
+            return space;
+        }
+        let flatten = self.flatten;
+        let space = self.number(flatten.scratch.namespaces.uri(flatten.message, prefix).unwrap_or_default());
+        self.around.insert(prefix, space);
+        space
+    }
+
+    fn number(&mut self, uri: &str) -> usize {
+        if let Some(&number) = self.numbers.get(uri) {
+            return number;
+        }
+        let (uri, number): (Rc<str>, _) = (uri.into(), self.spaces.len());
+        self.spaces.push(Rc::clone(&uri));
+        self.numbers.insert(uri, number);
+        number
     }
 }

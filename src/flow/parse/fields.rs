@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::compile::{ColumnId, ColumnPlan, ScopeKind};
+use super::compile::{ColumnId, ColumnPlan, ScopeId, ScopeKind};
 use super::flatten::Flatten;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::scratch::{INACTIVE, Kept};
@@ -26,7 +26,7 @@ impl Flatten<'_> {
     #[inline]
     pub(super) fn put(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
-        if self.scratch.trace.is_some() {
+        if self.scratch.trace.is_some() && self.may_count(plan) {
             self.note(column, place);
         }
         let base = self.base(plan);
@@ -35,6 +35,15 @@ impl Flatten<'_> {
         }
         self.scratch.instances[usize::from(plan.scope)].filled += 1;
         self.cast(column, given, place);
+    }
+
+    /// Whether the value of the row may be this occurrence, or is put together of it.
+    fn may_count(&self, plan: &ColumnPlan) -> bool {
+        match (&plan.repeat, plan.pending) {
+            (Repeat::First, _) => self.rows.buffers[plan.buffer].len() == self.base(plan),
+            (Repeat::Index(number), Some(slot)) => self.scratch.pending[usize::from(slot)].count + 1 == *number,
+            _ => true,
+        }
     }
 
     /// How long the buffer of a column is while it has not occurred in its scope.
@@ -65,6 +74,7 @@ impl Flatten<'_> {
                     }
                     Given::Element(start, end) => {
                         self.write_element(column, start..end, &mut kept);
+                        self.grow(kept.len().saturating_sub(end - start), place.at);
                         Kept::Written
                     }
                     Given::Nil => Kept::Nothing,
@@ -122,23 +132,28 @@ impl Flatten<'_> {
     /// Adds an occurrence to the text that is joined.
     fn join(&mut self, column: ColumnId, slot: u16, separator: &str, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
-        let Given::Text(text) = given else { return };
         let pending = &mut self.scratch.pending[usize::from(slot)];
-        let (before, length) = (pending.text.len(), text.len());
-        match plan.caster.cast(text, &mut self.scratch.memory) {
-            Ok(Value::Null) => return,
-            Ok(value) => {
-                if pending.kept == Kept::Written {
-                    pending.text.push_str(separator);
+        let (value, length) = match given {
+            Given::Text(text) => match plan.caster.cast(text, &mut self.scratch.memory) {
+                Ok(value) => (value, text.len()),
+                Err(refused) => {
+                    if pending.kept == Kept::Nothing {
+                        pending.kept = Kept::Refused;
+                    }
+                    return self.refused(column, text, &refused, place);
                 }
-                pending.kept = Kept::Written;
-                match value {
-                    Value::Text(text) => pending.text.push_str(text),
-                    _ => pending.text.push_str(super::chars::trim(text)),
-                }
-            }
-            Err(refused) => return self.refused(column, text, &refused, place),
+            },
+            Given::Nil => (plan.caster.missing(), 0),
+            Given::Element(..) => return,
+        };
+        // Only text is joined: anything else is null.
+        let Value::Text(text) = value else { return };
+        let before = pending.text.len();
+        if pending.kept == Kept::Written {
+            pending.text.push_str(separator);
         }
+        pending.kept = Kept::Written;
+        pending.text.push_str(text);
         let added = pending.text.len() - before;
         self.grow(added.saturating_sub(length), place.at);
     }
@@ -196,14 +211,17 @@ impl Flatten<'_> {
                 }
             }
             Repeat::Last if self.rows.buffers[plan.buffer].len() != self.base(plan) => {
-                // A struct: it is there already, and what was found in it counts now.
-                let pending = &mut self.scratch.pending[slot];
-                let (found, is_spoiled) = (std::mem::take(&mut pending.found), pending.is_spoiled);
-                found.into_iter().for_each(|found| self.report(found));
-                self.scratch.instances[usize::from(plan.judge)].is_spoiled |= is_spoiled;
+                // A struct: it is there already.
             }
             _ => self.finish_kept(column, slot, &place),
         }
+        // No other occurrence comes: what is wrong counts.
+        let pending = &mut self.scratch.pending[slot];
+        let (found, is_spoiled) = (std::mem::take(&mut pending.found), pending.is_spoiled);
+        let kept = self.found_in(plan.held);
+        let room = MAX_VIOLATIONS.saturating_sub(kept.len());
+        kept.extend(found.into_iter().take(room));
+        self.spoil(plan.held, plan.judge, is_spoiled);
     }
 
     fn finish_kept(&mut self, column: ColumnId, slot: usize, place: &Place) {
@@ -221,6 +239,8 @@ impl Flatten<'_> {
                     self.too_long(column, place);
                 }
             }
+            // Why is told already.
+            (Kept::Refused, _) => self.set_null(column),
             (Kept::Nothing, Repeat::Last) => self.cast(column, Given::Nil, place),
             (Kept::Nothing, _) => self.null(column, place),
         }
@@ -240,7 +260,7 @@ impl Flatten<'_> {
             ScopeKind::Row | ScopeKind::Child(_) => "row",
             ScopeKind::Struct(_) => "struct",
         };
-        let what = format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
+        let what = || format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
         let value = if let Given::Text(text) = given { Some(text) } else { None };
         self.bad_field(column, Code::SHAPE_REPEAT, place, value, what);
     }
@@ -250,7 +270,7 @@ impl Flatten<'_> {
     pub(super) fn null(&mut self, column: ColumnId, place: &Place) {
         let plan = self.program.column(column);
         if plan.required && plan.repeat != Repeat::List {
-            let what = format!("{} is required, and {} is empty", plan.name, plan.path);
+            let what = || format!("{} is required, and {} is empty", plan.name, plan.path);
             return self.bad_field(column, Code::RULE_REQUIRED, place, None, what);
         }
         self.set_null(column);
@@ -269,7 +289,7 @@ impl Flatten<'_> {
             return self.grow(added, at);
         }
         if plan.required {
-            let what = format!("{} is required, and {} is missing", plan.name, plan.path);
+            let what = || format!("{} is required, and {} is missing", plan.name, plan.path);
             return self.bad_field(column, Code::RULE_REQUIRED, &Place::at(at), None, what);
         }
         self.rows.buffers.push_null(plan.buffer);
@@ -278,7 +298,7 @@ impl Flatten<'_> {
     #[cold]
     fn refused(&mut self, column: ColumnId, text: &str, refused: &Refused, place: &Place) {
         let plan = self.program.column(column);
-        let what = format!("the value of {} is {}", plan.name, refused.what);
+        let what = || format!("the value of {} is {}", plan.name, refused.what);
         if matches!(plan.repeat, Repeat::Join(_) | Repeat::Json) {
             // What is put together goes on without it.
             return self.judge(column, refused.code, place, Some(text), what);
@@ -288,35 +308,73 @@ impl Flatten<'_> {
 
     #[cold]
     fn too_long(&mut self, column: ColumnId, place: &Place) {
-        let what = format!("the value of {} is too long for a column", self.program.column(column).name);
+        let plan = self.program.column(column);
+        let what = || format!("the value of {} is too long for a column", plan.name);
         self.bad_field(column, Code::LIMIT_BYTES, place, None, what);
     }
 
     /// An element that is nil has content.
     pub(super) fn full_nil(&mut self, column: ColumnId, at: usize) {
         let plan = self.program.column(column);
-        let what = format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
+        if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
+            return;
+        }
+        let what = || format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
         self.judge(column, Code::SHAPE_NIL, &Place::at(at), None, what);
     }
 
     /// A bad value becomes null, where its row is kept.
-    fn bad_field(&mut self, column: ColumnId, code: Code, place: &Place, value: Option<&str>, message: String) {
+    fn bad_field(
+        &mut self,
+        column: ColumnId,
+        code: Code,
+        place: &Place,
+        value: Option<&str>,
+        message: impl FnOnce() -> String,
+    ) {
         self.judge(column, code, place, value, message);
         self.set_null(column);
     }
 
-    fn judge(&mut self, column: ColumnId, code: Code, place: &Place, value: Option<&str>, message: String) {
+    /// A message may have a hundred thousand violations: those beyond the limit are not even put into words.
+    fn judge(
+        &mut self,
+        column: ColumnId,
+        code: Code,
+        place: &Place,
+        value: Option<&str>,
+        message: impl FnOnce() -> String,
+    ) {
         let plan = self.program.column(column);
-        self.report(Found {
-            code,
-            column: Some(plan.name.clone()),
-            place: place.clone(),
-            value: value.map(|value| shortened(super::chars::trim(value))),
-            message,
-        });
+        let holder = plan.holder();
+        if self.found_in(holder).len() < MAX_VIOLATIONS {
+            let found = Found {
+                code,
+                column: Some(plan.name.clone()),
+                place: place.clone(),
+                value: value.map(|value| shortened(super::chars::trim(value))),
+                message: message(),
+            };
+            self.found_in(holder).push(found);
+        }
         // A required column cannot hold a null, so there it always spoils the row.
-        if self.program.on_bad_field == OnBadField::Quarantine || plan.required {
-            self.scratch.instances[usize::from(plan.judge)].is_spoiled = true;
+        let is_spoiled = self.program.on_bad_field == OnBadField::Quarantine || plan.required;
+        self.spoil(holder, plan.judge, is_spoiled);
+    }
+
+    /// Where violations are kept: with the struct that may turn out not to count, when they are in one.
+    fn found_in(&mut self, holder: Option<u16>) -> &mut Vec<Found> {
+        match holder {
+            Some(slot) => &mut self.scratch.pending[usize::from(slot)].found,
+            None => &mut self.scratch.found,
+        }
+    }
+
+    /// Keeps whether a scope is spoiled, in the same place.
+    pub(super) fn spoil(&mut self, holder: Option<u16>, judge: ScopeId, is_spoiled: bool) {
+        match holder {
+            Some(slot) => self.scratch.pending[usize::from(slot)].is_spoiled |= is_spoiled,
+            None => self.scratch.instances[usize::from(judge)].is_spoiled |= is_spoiled,
         }
     }
 

@@ -12,7 +12,7 @@ use super::fields::Given;
 use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::rows::Rows;
 use super::scratch::{Capture, Frame, Scratch};
-use super::text::{attribute_value, push_normalised};
+use super::text::{attribute_value, push_normalised, says_nil};
 use super::walk::{Checked, Sink, Tag};
 use crate::model::violation::Code;
 use crate::schema::Schema;
@@ -127,7 +127,7 @@ impl<'w> Flatten<'w> {
 
     fn is_nil(&self, attributes: &[Attribute]) -> bool {
         let nil = attributes.iter().find(|attribute| attribute.id == self.program.nil);
-        nil.is_some_and(|nil| matches!(self.message[nil.value.clone()].trim_ascii(), "true" | "1"))
+        nil.is_some_and(|nil| says_nil(&self.message[nil.value.clone()]))
     }
 
     fn take_attributes(&mut self, what: &State, attributes: &[Attribute]) {

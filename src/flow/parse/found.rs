@@ -3,10 +3,7 @@
 use std::ops::Range;
 
 use crate::model::violation::Code;
-pub(super) use crate::model::violation::shortened;
-
-/// Violations kept of one message.
-pub(super) const MAX_VIOLATIONS: usize = 100;
+pub(super) use crate::model::violation::{MAX_VIOLATIONS, shortened};
 
 /// Something wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -21,7 +21,10 @@ impl Flatten<'_> {
         match self.program.scope(scope).kind {
             ScopeKind::Struct(column) => self.begin_struct(scope, column, at, is_nil),
             ScopeKind::Message => {}
-            ScopeKind::Group => self.begin_instance(scope, 0),
+            ScopeKind::Group => {
+                self.begin_instance(scope, 0);
+                self.scratch.unmapped.entries.begin_group();
+            }
             ScopeKind::Row => {
                 self.count_row(at)?;
                 self.begin_row(scope, at);
@@ -139,9 +142,7 @@ impl Flatten<'_> {
         let rows = i32::try_from(self.tally.rows).unwrap_or(i32::MAX);
         let program = self.program;
         if let Some(trace) = self.scratch.trace.as_mut().filter(|trace| program.column(trace.column).judge == scope) {
-            for (range, _) in trace.values.iter_mut().filter(|(range, _)| range.end == i32::MAX) {
-                range.end = rows;
-            }
+            trace.end_group(rows);
         }
         if instance.is_spoiled {
             return self.take_back(scope);
@@ -155,8 +156,14 @@ impl Flatten<'_> {
     fn take_back(&mut self, scope: ScopeId) {
         self.tally.bad_rows += 1;
         self.rows.take_back(self.program, scope, &self.scratch.marks);
-        let mark = self.scratch.marks[self.program.scope(MESSAGE).mark];
-        self.scratch.unmapped.entries.truncate(self.rows.len(0) - mark);
+        let rows = self.rows.len(0) - self.scratch.marks[self.program.scope(MESSAGE).mark];
+        let entries = &mut self.scratch.unmapped.entries;
+        match self.program.scope(scope).kind {
+            ScopeKind::Row => entries.take_back_row(rows),
+            ScopeKind::Group => entries.take_back_group(rows),
+            // What lies in a row of a child table is collected into the row that this belongs to, which stays.
+            ScopeKind::Child(_) | ScopeKind::Struct(_) | ScopeKind::Message => {}
+        }
     }
 
     /// Gives the values that rows share to all that came in this scope.
@@ -215,9 +222,7 @@ impl Flatten<'_> {
             Repeat::List => self.open_struct(scope, column, at, is_nil),
             Repeat::Index(number) if pending.count == number => self.open_struct(scope, column, at, is_nil),
             Repeat::Last => {
-                let judge = &mut self.scratch.instances[usize::from(plan.judge)];
-                pending.before = (self.scratch.found.len(), judge.is_spoiled);
-                judge.is_spoiled = false;
+                pending.acquit();
                 self.rows.buffers.truncate(plan.buffer, base);
                 self.open_struct(scope, column, at, is_nil);
             }
@@ -228,8 +233,7 @@ impl Flatten<'_> {
     fn open_struct(&mut self, scope: ScopeId, column: ColumnId, at: usize, is_nil: bool) {
         let plan = self.program.column(column);
         if is_nil {
-            self.null(column, &Place::at(at));
-            return self.keep_judgement(column);
+            return self.null(column, &Place::at(at));
         }
         self.begin_instance(scope, self.rows.buffers[plan.item].len());
         self.grow(self.program.scope(scope).width, at);
@@ -241,20 +245,6 @@ impl Flatten<'_> {
         }
         self.finish_columns(scope, at);
         self.rows.buffers.push_struct(self.program.column(column).item);
-        self.keep_judgement(column);
-    }
-
-    /// Of a struct of which the last occurrence counts, what was found in this one is told only when it is the last.
-    fn keep_judgement(&mut self, column: ColumnId) {
-        let plan = self.program.column(column);
-        if let (Repeat::Last, Some(slot)) = (&plan.repeat, plan.pending) {
-            let pending = &mut self.scratch.pending[usize::from(slot)];
-            let judge = &mut self.scratch.instances[usize::from(plan.judge)];
-            let (found, was_spoiled) = pending.before;
-            pending.found.clear();
-            pending.found.extend(self.scratch.found.drain(found.min(self.scratch.found.len())..));
-            pending.is_spoiled = std::mem::replace(&mut judge.is_spoiled, was_spoiled);
-        }
     }
 
     /// The element of structs that are nil has content.

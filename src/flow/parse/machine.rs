@@ -19,8 +19,9 @@ use crate::model::mapping::OnBadMessage;
 /// in each of its rows and so are its key and headers, which count as its own text once, a default stands where nothing
 /// does, a struct has fields that its element does not have; and a message made for it could fill the memory of the
 /// daemon.
-const MAX_EXPANSION: usize = 200;
-const FREE_EXPANSION: usize = 1 << 16;
+pub(super) const MAX_EXPANSION: usize = 200;
+/// Bytes that any message may add.
+pub(super) const FREE_EXPANSION: usize = 1 << 16;
 const LONGEST_EXPANSION: usize = 1 << 30;
 
 /// What became of one message.

@@ -76,7 +76,6 @@ mod walk;
 mod well_formed;
 
 pub use batch::{Care, NO_MESSAGE, Parser, ParserTable, Probe, Room};
-pub use chars::is_unqualified_name;
 pub use excerpt::{Excerpt, excerpts};
 pub use lease::{Abandoned, Lease, ParseJob, SHARED_ATTEMPTS};
 pub use locate::{Located, Position};

@@ -3,7 +3,7 @@
 use quick_xml::errors::{Error, IllFormedError};
 
 use super::chars::{is_space, is_unqualified_name};
-use super::found::Found;
+use super::found::{Found, shortened};
 use super::names::Resolved;
 use super::text::NO_SEMICOLON;
 use crate::model::mapping::Limits;
@@ -105,11 +105,17 @@ pub(super) fn too_many_children(at: usize, limits: &Limits) -> Box<Found> {
 #[cold]
 pub(super) fn broken(error: &Error, message: &str, at: usize) -> Box<Found> {
     let markup = message.get(at..).unwrap_or_default();
-    if let Error::IllFormed(IllFormedError::UnmatchedEndTag(_)) = error {
-        return Found::fatal(Code::XML_MISMATCHED_END_TAG, at, "an end tag closes no element");
-    }
-    if let Error::IllFormed(IllFormedError::MismatchedEndTag { .. }) = error {
-        return Found::fatal(Code::XML_MISMATCHED_END_TAG, at, "an end tag does not match the element that is open");
+    let end_tag = |what: &str| {
+        let end = markup.find('>').map_or(markup.len(), |end| end + 1);
+        let found = Found::at(Code::XML_MISMATCHED_END_TAG, at, what);
+        Box::new(Found { value: Some(shortened(&markup[..end])), ..found })
+    };
+    match error {
+        Error::IllFormed(IllFormedError::UnmatchedEndTag(_)) => return end_tag("an end tag closes no element"),
+        Error::IllFormed(IllFormedError::MismatchedEndTag { .. }) => {
+            return end_tag("an end tag does not match the element that is open");
+        }
+        _ => {}
     }
     match markup {
         _ if markup.starts_with('&') => Found::fatal(Code::XML_REFERENCE, at, NO_SEMICOLON),

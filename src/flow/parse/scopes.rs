@@ -166,15 +166,8 @@ impl Scopes {
             return Err(refusals::too_many_bindings(one_too_many.name.start, limits));
         }
         let uris = self.uris.entries.len();
-        let mut bindings: Vec<(&str, UriId)> = Vec::new();
-        let mut value = String::new();
-        for (prefix, attribute) in own() {
-            value.clear();
-            attribute_value(&message[attribute.value.clone()], Some(&mut value))
-                .map_err(|bad| bad.found(attribute.value.start))?;
-            check(prefix, &value, attribute)?;
-            bindings.push((prefix, self.uris.intern(&value, &self.vocabulary)));
-        }
+        // Nobody would leave the element of a declaration that is refused.
+        let bindings = self.bind(message, own()).inspect_err(|_| self.uris.truncate(uris))?;
         let declarations = around.saturating_add(u32::try_from(bindings.len()).unwrap_or(u32::MAX));
         if is_small && !self.is_full() {
             let outer = &self.remembered[parent as usize].bindings;
@@ -190,6 +183,24 @@ impl Scopes {
         }
         // One for each open element, of which there are at most limits.depth.
         Ok(MAX_SCOPES.saturating_add(u32::try_from(self.opened.len()).unwrap_or(u32::MAX)))
+    }
+
+    /// Prefixes of declarations and what they are bound to.
+    fn bind<'m, 'a>(
+        &mut self,
+        message: &'m str,
+        own: impl Iterator<Item = (&'m str, &'a Attribute)>,
+    ) -> Result<Vec<(&'m str, UriId)>, Box<Found>> {
+        let mut bindings = Vec::new();
+        let mut value = String::new();
+        for (prefix, attribute) in own {
+            value.clear();
+            attribute_value(&message[attribute.value.clone()], Some(&mut value))
+                .map_err(|bad| bad.found(attribute.value.start))?;
+            check(prefix, &value, attribute)?;
+            bindings.push((prefix, self.uris.intern(&value, &self.vocabulary)));
+        }
+        Ok(bindings)
     }
 
     /// An element with declarations ends.
@@ -407,6 +418,19 @@ mod tests {
         assert!(scopes.is_full());
         scopes.forget();
         assert_eq!(declare(&mut scopes, NO_SCOPE, " xmlns:q=\"urn:1\""), Ok(1));
+    }
+
+    #[test]
+    fn nothing_is_left_of_declarations_that_are_refused() {
+        let mut scopes = scopes();
+        let kept = (scopes.uris.entries.len(), scopes.uris.text.len());
+        for refused in [" xmlns:q=\"\"", " xmlns:q=\"&x;\""] {
+            let long = format!(" xmlns:p=\"{}\"{refused}", "u".repeat(LONGEST_KEY));
+            assert!(declare(&mut scopes, NO_SCOPE, &long).is_err());
+            assert_eq!((scopes.uris.entries.len(), scopes.uris.text.len()), kept, "{refused}");
+        }
+        let good = declare(&mut scopes, NO_SCOPE, " xmlns:p=\"urn:1\"").unwrap();
+        assert_eq!(uri(&scopes, good, "p"), Some("urn:1"));
     }
 
     #[test]

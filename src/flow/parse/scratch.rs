@@ -75,7 +75,7 @@ pub(super) struct Instance {
     pub(super) base: usize,
     /// How many of its plain columns have a value.
     pub(super) filled: usize,
-    /// Something in it is so bad that its row cannot be kept.
+    /// Something in it is so bad that its row cannot be kept. Never without the violation that says so.
     pub(super) is_spoiled: bool,
     /// Rows of the topmost table before it.
     pub(super) first_row: u32,
@@ -92,9 +92,8 @@ pub(super) struct Pending {
     pub(super) kept: Kept,
     pub(super) text: String,
     pub(super) place: Option<Place>,
-    /// Violations before the occurrence that is open, and whether its row was spoiled then.
-    pub(super) before: (usize, bool),
-    /// Violations of the occurrence that is kept.
+    /// Of a struct of which only the last occurrence counts: what is wrong with the one that is kept, and whether its row
+    /// cannot be kept for that.
     pub(super) found: Vec<Found>,
     pub(super) is_spoiled: bool,
 }
@@ -105,6 +104,8 @@ pub(super) enum Kept {
     /// Nothing, or nothing but null.
     #[default]
     Nothing,
+    /// Nothing: every value was refused.
+    Refused,
     /// [`Pending::text`], to be cast.
     Text,
     /// [`Pending::text`], as it is to be.
@@ -118,6 +119,11 @@ impl Pending {
         self.kept = Kept::Nothing;
         self.text.clear();
         self.place = None;
+        self.acquit();
+    }
+
+    /// What was wrong does not count.
+    pub(super) fn acquit(&mut self) {
         self.found.clear();
         self.is_spoiled = false;
     }
@@ -135,6 +141,17 @@ pub(super) struct Trace {
 }
 
 impl Trace {
+    /// A row group ends that the column belongs to, and so many rows were seen: the values in it are the last ones.
+    pub(super) fn end_group(&mut self, rows: i32) {
+        let open = self.values.iter().rev().take_while(|(range, _)| range.end == i32::MAX).count();
+        let first = self.values.len() - open;
+        let Some((range, _)) = self.values.get(first) else { return };
+        if !self.wants(&(range.start..rows)) {
+            return self.values.truncate(first);
+        }
+        self.values[first..].iter_mut().for_each(|(range, _)| range.end = rows);
+    }
+
     /// Whether one of these rows is asked for.
     pub(super) fn wants(&self, rows: &Range<i32>) -> bool {
         let from = self.wanted.partition_point(|row| *row < rows.start);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::chars::{is_char, is_unqualified_name};
+use super::chars::{is_char, is_unqualified_name, trim};
 use super::found::Found;
 use crate::model::violation::Code;
 
@@ -86,6 +86,12 @@ pub(super) fn attribute_value(raw: &str, mut out: Option<&mut String>) -> Result
         push_attribute_text(rest, out);
     }
     Ok(())
+}
+
+/// Whether `xsi:nil` with that value, as it is written, says that its element is nil.
+pub(super) fn says_nil(raw: &str) -> bool {
+    let mut value = String::new();
+    attribute_value(raw, Some(&mut value)).is_ok() && matches!(trim(&value), "true" | "1")
 }
 
 /// What is said of a reference that does not end.

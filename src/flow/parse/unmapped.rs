@@ -12,9 +12,9 @@ use super::attributes::Attribute;
 use super::collect::Entries;
 use super::compile::{COVERED, MESSAGE, NOWHERE, ScopeId, ScopeKind, State, StateId, TEXT_TAKEN, Watch};
 use super::flatten::Flatten;
-use super::found::{Found, Place, shortened};
+use super::found::{Found, MAX_VIOLATIONS, Place, shortened};
 use super::names::{DECLARATION, OTHER};
-use super::namespaces::{display, split, start_tag};
+use super::scratch::Scratch;
 use super::text::{Gathered, push_normalised};
 use super::walk::{Checked, Tag};
 use crate::model::mapping::OnBadField;
@@ -26,6 +26,8 @@ pub(super) struct Unmapped {
     open: Vec<Seen>,
     /// Own text of the open elements.
     texts: Vec<Gathered>,
+    /// Names of the open elements as paths write them; empty: not asked for yet.
+    names: Vec<String>,
     pub(super) entries: Entries,
 }
 
@@ -49,6 +51,7 @@ impl Unmapped {
     /// To be called between messages.
     pub(super) fn clear(&mut self) {
         self.open.clear();
+        self.names.clear();
         self.entries.clear();
     }
 }
@@ -74,6 +77,7 @@ impl Flatten<'_> {
             unmapped.texts.push(Gathered::default());
         }
         unmapped.texts[tag.depth - 1].clear();
+        unmapped.names.push(String::new());
         // Of a message with another root nothing is looked at.
         let is_covered = outer.map_or(state == NOWHERE, |outer| outer.covers);
         let mut seen = Seen {
@@ -101,20 +105,27 @@ impl Flatten<'_> {
                 return Ok(());
             }
             if seen.is_unmapped {
-                let name = self.element_name(tag.at);
-                self.reject(&format!("the element {name}"), Place::at(tag.at), None);
+                self.reject(Place::at(tag.at), None, |flatten| {
+                    flatten.follow_namespaces(usize::MAX);
+                    let (namespaces, prefixes) = (&flatten.scratch.namespaces, &flatten.program.prefixes);
+                    let name = namespaces.element_name(flatten.message, prefixes, (tag.depth, tag.at));
+                    format!("the element {}", name.in_short())
+                });
                 return Ok(());
             }
         }
         if !seen.covers {
             for attribute in tag.attributes {
-                self.watch_attribute(attribute, what, tag.depth);
+                self.watch_attribute(attribute, what);
+                if let Some(fatal) = self.tally.fatal.take() {
+                    return Err(fatal);
+                }
             }
         }
         Ok(())
     }
 
-    fn watch_attribute(&mut self, attribute: &Attribute, what: &State, depth: usize) {
+    fn watch_attribute(&mut self, attribute: &Attribute, what: &State) {
         let raw = &self.message[attribute.name.clone()];
         if attribute.written == DECLARATION || self.is_taken(attribute, what) {
             return;
@@ -124,10 +135,12 @@ impl Flatten<'_> {
             Watch::Off | Watch::Count => {}
             Watch::Reject => {
                 let place = Place { at: value.start, attribute: Some(attribute.name.clone()) };
-                self.reject(&format!("the attribute {raw}"), place, Some(&self.message[value]));
+                self.reject(place, Some(&self.message[value]), |_| format!("the attribute {raw}"));
             }
             Watch::Collect(_) => {
-                let name = format!("@{}", self.attribute_name(raw, depth));
+                self.follow_namespaces(usize::MAX);
+                let namespaces = &self.scratch.namespaces;
+                let name = format!("@{}", namespaces.attribute_name(self.message, &self.program.prefixes, raw));
                 let mut text = String::new();
                 // Its references were found good when the tag was read.
                 if super::text::attribute_value(&self.message[value.clone()], Some(&mut text)).is_ok() {
@@ -174,6 +187,7 @@ impl Flatten<'_> {
             self.scratch.unmapped.texts[depth - 1] = own;
         }
         self.scratch.unmapped.open.pop();
+        self.scratch.unmapped.names.pop();
     }
 
     fn judge_text(&mut self, seen: &Seen, own: &Gathered, at: usize) {
@@ -184,7 +198,7 @@ impl Flatten<'_> {
         }
         let at = own.start().unwrap_or(at);
         match self.program.watch {
-            Watch::Reject if !seen.is_unmapped => self.reject("text", Place::at(at), Some(text)),
+            Watch::Reject if !seen.is_unmapped => self.reject(Place::at(at), Some(text), |_| "text".to_owned()),
             Watch::Collect(_) => self.collect((!is_leaf).then_some("text()"), text.to_owned(), at),
             Watch::Reject | Watch::Off | Watch::Count => {}
         }
@@ -198,36 +212,31 @@ impl Flatten<'_> {
                 || self.program.spoken_of.contains(&attribute.id))
     }
 
-    fn reject(&mut self, what: &str, place: Place, value: Option<&str>) {
-        self.report(Found {
-            code: Code::SHAPE_UNMAPPED,
-            column: None,
-            place,
-            value: value.map(shortened),
-            message: format!("{what} is taken by no column"),
-        });
-        if self.program.on_bad_field == OnBadField::Quarantine {
-            let scope = self.scratch.unmapped.open.last().map_or(MESSAGE, |seen| seen.scope);
-            self.scratch.instances[usize::from(scope)].is_spoiled = true;
+    fn reject(&mut self, place: Place, value: Option<&str>, what: impl FnOnce(&mut Self) -> String) {
+        if self.scratch.found.len() < MAX_VIOLATIONS {
+            let message = format!("{} is taken by no column", what(self));
+            let value = value.map(shortened);
+            self.report(Found { code: Code::SHAPE_UNMAPPED, column: None, place, value, message });
         }
+        let scope = self.scratch.unmapped.open.last().map_or(MESSAGE, |seen| seen.scope);
+        self.spoil(None, scope, self.program.on_bad_field == OnBadField::Quarantine);
     }
 
     /// Keeps what is to be collected of the innermost open element: its text, or a part of that name.
     fn collect(&mut self, part: Option<&str>, text: String, at: usize) {
         let Some(seen) = self.scratch.unmapped.open.last().copied() else { return };
-        let mut key = String::new();
         // The root element has no place in a path that begins at it.
-        let first = if seen.row == 0 { 1 } else { seen.row };
-        for depth in first..self.scratch.frames.len() {
-            let name = self.element_name(self.scratch.frames[depth].at);
-            key.push_str(if key.is_empty() && seen.row != 0 { "" } else { "/" });
-            key.push_str(&name);
+        let first = seen.row.max(1);
+        let length = self.name_elements(first).saturating_add(part.map_or(0, |part| 1 + part.len()));
+        self.grow(length.saturating_add(text.len()), at);
+        if self.tally.fatal.is_some() {
+            return;
         }
-        if let Some(part) = part {
+        let mut key = String::with_capacity(length);
+        for step in self.scratch.unmapped.names[first..].iter().map(String::as_str).chain(part) {
             key.push_str(if key.is_empty() && seen.row != 0 { "" } else { "/" });
-            key.push_str(part);
+            key.push_str(step);
         }
-        self.grow(key.len() + text.len(), at);
         let mark = self.scratch.marks[self.program.scope(MESSAGE).mark];
         let rows = self.rows.len(0) - mark;
         let is_group = self.program.scope(seen.scope).kind == ScopeKind::Group;
@@ -241,24 +250,23 @@ impl Flatten<'_> {
         }
     }
 
-    /// The name of an open element, or of one that just began, as a mapping would write it.
-    pub(super) fn element_name(&mut self, at: usize) -> String {
-        let (name_end, _) = start_tag(self.message, at);
-        let (prefix, local) = split(&self.message[at + 1..name_end]);
-        let depth = self.scratch.frames.iter().take_while(|frame| frame.at <= at).count();
-        self.name(prefix, local, depth)
-    }
-
-    pub(super) fn attribute_name(&mut self, raw: &str, depth: usize) -> String {
-        match split(raw) {
-            ("", local) => local.to_owned(),
-            (prefix, local) => self.name(prefix, local, depth),
-        }
-    }
-
-    fn name(&mut self, prefix: &str, local: &str, depth: usize) -> String {
+    /// Sees to the names of the open elements but for the outermost `first`: each is put together once. How long a path of
+    /// them is; of one that is longer than anything may grow not all of them are there.
+    fn name_elements(&mut self, first: usize) -> usize {
         self.follow_namespaces(usize::MAX);
-        let uri = self.scratch.namespaces.uri_within(self.message, depth, prefix);
-        display(&self.program.prefixes, uri.as_deref(), local)
+        let most = self.tally.may_grow.saturating_sub(self.tally.grown);
+        let Scratch { frames, namespaces, unmapped, .. } = &mut *self.scratch;
+        let mut length = 0;
+        for (number, (frame, known)) in frames.iter().zip(&mut unmapped.names).enumerate().skip(first) {
+            if known.is_empty() {
+                let name = namespaces.element_name(self.message, &self.program.prefixes, (number + 1, frame.at));
+                if length + name.bytes() > most {
+                    return usize::MAX;
+                }
+                *known = name.to_string();
+            }
+            length += "/".len() + known.len();
+        }
+        length
     }
 }

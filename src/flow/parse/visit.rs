@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::attributes::Attribute;
 use super::chars;
 use super::locate;
-use super::namespaces::split;
+use super::namespaces::{split, written_name};
 use super::scopes::{XML_URI, declared_prefix};
 use super::text::{attribute_value, push_normalised};
 use super::walk::{Checked, Sink, Tag, Walk};
@@ -167,7 +167,7 @@ impl<V: Visitor> Sink for Showing<'_, V> {
                 self.scope.enter(prefix, &self.scratch, tag.depth);
             }
         }
-        let name = element_name(message, tag.at);
+        let name = written_name(message, tag.at);
         self.visitor.open(&self.scope.resolve(name, false), tag.at, &self.scope);
         for attribute in tag.attributes {
             if declared_prefix(message, attribute).is_none() {
@@ -199,13 +199,6 @@ impl<V: Visitor> Sink for Showing<'_, V> {
         self.scope.leave(self.depth);
         self.depth -= 1;
     }
-}
-
-/// The name in the start tag at `at`.
-fn element_name(message: &str, at: usize) -> &str {
-    let rest = &message[at + "<".len()..];
-    let end = rest.bytes().position(|byte| matches!(byte, b'>' | b'/' | b' ' | b'\t' | b'\n' | b'\r'));
-    &rest[..end.unwrap_or(rest.len())]
 }
 
 #[cfg(test)]

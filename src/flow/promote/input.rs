@@ -15,13 +15,14 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::winners::RowSet;
 use crate::fault::Fault;
 use crate::lake::columns::{ColumnSpec, fits, type_name};
 use crate::lake::footer::read_metadata;
+use crate::lake::parquet_reader::decoded_bytes;
 use crate::storage::{LakePath, Storage, StorageError};
 
 /// Column chunks that lie no further apart are read at once.
@@ -176,11 +177,7 @@ impl Input {
         let mask = ProjectionMask::roots(builder.parquet_schema(), self.indices(columns));
         let chunks = self.metadata.row_group(group).columns().iter().enumerate();
         let chunks: Vec<_> = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf)).map(|(_, chunk)| chunk).collect();
-        // What a dictionary holds once is there for every row of it when it is decoded.
-        let bytes = |chunk: &&ColumnChunkMetaData| {
-            chunk.uncompressed_size().max(chunk.unencoded_byte_array_data_bytes().unwrap_or(0)).unsigned_abs()
-        };
-        let each = chunks.iter().map(bytes).sum::<u64>() / u64::from(self.group_rows(group)).max(1);
+        let each = decoded_bytes(chunks.iter().copied()) / u64::from(self.group_rows(group)).max(1);
         let rows = usize::try_from(slice.bytes / each.max(1)).unwrap_or(usize::MAX).clamp(1, slice.rows.max(1));
         let ranges = chunks.iter().map(|chunk| {
             let (from, length) = chunk.byte_range();

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use regex::Regex;
-
 use super::delta::{LaneDelta, Rewind, Stale, lane_delta};
 use crate::fault::Fault;
 use crate::lake::chain::{LedgerFile, read_chain, read_intents};
@@ -139,10 +137,9 @@ fn sources(
     choice: &TopicChoice,
     cursors: &BTreeMap<TopicPartition, Cursor>,
 ) -> Result<BTreeSet<TopicPartition>, Fault> {
-    let feeds = chooser(choice)?;
     let mut sources: BTreeSet<TopicPartition> = cursors.keys().cloned().collect();
     for topic in mutate::list(storage, &ledger_root())? {
-        if !topic.is_dir || !feeds(topic.path.name()) {
+        if !topic.is_dir || !choice.takes(in_kafka(topic.path.name())) {
             continue;
         }
         for partition in mutate::list(storage, &topic.path)? {
@@ -154,20 +151,9 @@ fn sources(
     Ok(sources)
 }
 
-/// Says of a topic whether it feeds the table.
-type Feeds<'a> = Box<dyn Fn(&str) -> bool + 'a>;
-
-/// Whether a topic of the ledger feeds the table. A topic that was recreated goes on as `<topic>~<n>`.
-fn chooser(choice: &TopicChoice) -> Result<Feeds<'_>, Fault> {
-    let base = |topic: &str| topic.split('~').next().unwrap_or_default().to_owned();
-    Ok(match choice {
-        TopicChoice::List(topics) => Box::new(move |topic| topics.contains(&base(topic))),
-        TopicChoice::Pattern(pattern) => {
-            let regex = Regex::new(&format!("^(?:{pattern})$"))
-                .map_err(|error| Fault::halt("promote.topics", format!("topic_pattern {pattern}: {error}")))?;
-            Box::new(move |topic| regex.is_match(&base(topic)))
-        }
-    })
+/// The topic of Kafka: one that was recreated goes on in the ledger as `<topic>~<n>`.
+fn in_kafka(topic: &str) -> &str {
+    topic.split_once('~').map_or(topic, |(topic, _)| topic)
 }
 
 /// The RAW files of a table in one interval.
@@ -198,12 +184,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_takes_whole_names_and_recreated_topics() {
-        let pattern = TopicChoice::Pattern("^library\\..*".into());
-        let feeds = chooser(&pattern).unwrap();
-        assert!(feeds("library.a") && feeds("library.a~2") && !feeds("my.library.a") && !feeds("library"));
+    fn topics_feed_a_table_in_the_lake_as_they_do_in_kafka() {
+        for pattern in ["^library\\..*", "^library\\."] {
+            let choice = TopicChoice::Pattern(pattern.into());
+            let feeds = |topic| choice.takes(in_kafka(topic));
+            assert!(
+                feeds("library.a") && feeds("library.a~2") && !feeds("my.library.a") && !feeds("library"),
+                "{pattern}"
+            );
+        }
         let list = TopicChoice::List(vec!["library".into()]);
-        let feeds = chooser(&list).unwrap();
+        let feeds = |topic| list.takes(in_kafka(topic));
         assert!(feeds("library") && feeds("library~2") && !feeds("library2"));
     }
 }

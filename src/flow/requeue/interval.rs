@@ -137,25 +137,25 @@ impl Requeuer {
         let route = Route::of(&old.name.source.in_kafka().topic, self.catalog.tables())?;
         let mut again =
             Again { requeuer: self, source: &old.name.source, selection, route, parser: &mut parser, go_on };
+        let mut clash = None;
+        let mut meant = 0;
         for rows in file.read(&columns, slice_rows(&file))? {
             let rows = fit(&rows?, &schema)?;
-            match again.take(&mut version, &rows) {
-                Ok(()) => {}
-                Err(Stop::Clash(why)) => {
-                    let tally = Tally { messages: version.tally.messages, ..Tally::default() };
-                    return Ok(Revised::untouched(tally, Some(format!("{}: {why}", old.name))));
-                }
-                Err(Stop::Fault(fault)) => return Err(fault),
+            meant += selection.mask(&rows)?.true_count() as u64;
+            // After a clash they are only counted.
+            if clash.is_none() {
+                clash = again.take(&mut version, &rows).map_or_else(Stop::clash, |()| Ok(None))?;
             }
         }
-        if !version.is_changed() {
+        version.tally.messages = meant;
+        if clash.is_none() && !version.is_changed() {
             return Ok(Revised::untouched(version.tally, None));
         }
-        match version.finish(go_on) {
-            Ok(revised) => Ok(revised),
-            Err(Stop::Fault(fault)) => Err(fault),
-            Err(Stop::Clash(why)) => Ok(Revised::untouched(Tally::default(), Some(format!("{}: {why}", old.name)))),
-        }
+        let revised = clash.map_or_else(|| version.finish(go_on), |why| Err(Stop::Clash(why)));
+        revised.or_else(|stop| {
+            let why = stop.clash()?.map(|why| format!("{}: {why}", old.name));
+            Ok(Revised::untouched(Tally { messages: meant, ..Tally::default() }, why))
+        })
     }
 
     fn parser(&self) -> Parser {
@@ -219,7 +219,6 @@ impl Again<'_> {
                 None => requeuer.room.wait(WAIT),
             }
         }
-        version.tally.messages += wanted.true_count() as u64;
         version.tally.redacted.extend(&found.redacted);
         valid.map_or(Ok(()), |valid| version.take(rows, &found.rows, valid))
     }

@@ -20,8 +20,7 @@ const SLICE_ROWS: u64 = 1024;
 
 /// How many rows of a quarantine file are read at once: small messages many, great ones one by one.
 pub(super) fn slice_rows(file: &ParquetFile) -> usize {
-    let each = file.uncompressed_bytes() / file.rows().max(1);
-    usize::try_from((SLICE_BYTES / each.max(1)).clamp(1, SLICE_ROWS)).unwrap_or(1)
+    usize::try_from((SLICE_BYTES / file.decoded_row_bytes().max(1)).clamp(1, SLICE_ROWS)).unwrap_or(1)
 }
 
 /// Messages of a quarantine file.
@@ -114,5 +113,44 @@ impl Buffer {
         (0..names.len())
             .map(|header| Ok((self.add(names.value(header).as_bytes())?, self.add_value(values, header)?)))
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::ArrayRef;
+
+    use super::*;
+    use crate::flow::buffer::file::{FileSpec, OpenFile};
+    use crate::flow::spool::Spool;
+    use crate::model::table::Compression;
+    use crate::storage::local::LocalStorage;
+    use crate::storage::{Content, LakePath, Storage};
+
+    #[test]
+    fn one_payload_that_came_many_times_is_read_as_so_many() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, spool) = (dir.path().join("lake"), dir.path().join("spool"));
+        std::fs::create_dir(&root).unwrap();
+        let spool = Spool::open(&spool, 1 << 30).unwrap();
+        let storage: Arc<dyn Storage> = Arc::new(LocalStorage::open(&root).unwrap());
+        let payloads: ArrayRef = Arc::new(BinaryArray::from_iter_values(vec![[b'x'; 10_000]; 300]));
+        let few: ArrayRef = Arc::new(BinaryArray::from_iter_values(vec![*b"<x/>"; 300]));
+        let rows = |column: &ArrayRef| RecordBatch::try_from_iter([("payload", Arc::clone(column))]).unwrap();
+        let spec =
+            FileSpec { schema: rows(&few).schema(), compression: Compression::Zstd(1), row_group_bytes: 1 << 20 };
+        let mut file = OpenFile::create(&spool, spec).unwrap();
+        // In the file it stands once, beside a row group of small ones.
+        file.append(rows(&payloads)).unwrap();
+        file.flush().unwrap();
+        (0..10).for_each(|_| file.append(rows(&few)).unwrap());
+        let file = file.finish(&[]).unwrap();
+        assert!(file.bytes() < 50_000);
+        let path = LakePath::root().join("a.parquet");
+        storage.create(&path, Content::Bytes(&std::fs::read(file.path()).unwrap())).unwrap();
+        let file = ParquetFile::open(storage, path, file.bytes()).unwrap();
+        assert!((1..=209).contains(&slice_rows(&file)), "{}", slice_rows(&file));
     }
 }

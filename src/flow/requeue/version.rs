@@ -40,6 +40,20 @@ pub(super) enum Stop {
     Fault(Fault),
 }
 
+impl Stop {
+    /// Why the interval is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// The fault, when it is one.
+    pub(super) fn clash(self) -> Result<Option<String>, Fault> {
+        match self {
+            Self::Clash(why) => Ok(Some(why)),
+            Self::Fault(fault) => Err(fault),
+        }
+    }
+}
+
 impl From<Fault> for Stop {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
@@ -116,7 +130,8 @@ impl<'r> Version<'r> {
     /// Takes some rows of quarantine, and what the messages in `of_message` (for each its row) have become.
     pub(super) fn take(&mut self, rows: &RecordBatch, of_message: &[usize], valid: ValidBatch) -> Result<(), Stop> {
         let letters = self.letters(&valid)?;
-        let unchanged = self.unchanged(rows, of_message, &letters)?;
+        let alike = self.with_same_violations(rows, of_message, &letters)?;
+        let unchanged = self.renew(&valid.ledger, &alike)?;
         let is_changed = |message: u32| !unchanged.contains(&message);
         let gone: HashSet<usize> =
             (0_u32..).zip(of_message).filter(|(message, _)| is_changed(*message)).map(|(_, row)| *row).collect();
@@ -135,15 +150,6 @@ impl<'r> Version<'r> {
         if here.num_rows() > 0 {
             let table = self.table;
             self.add(Zone::Quarantine, table, false, &here)?;
-        }
-        for (message, row) in (0_u32..).zip(&valid.ledger) {
-            self.count(row.outcome, is_changed(message));
-            if is_changed(message) {
-                self.is_changed = true;
-                if self.ledger.replace(row.clone())?.rows > 0 {
-                    self.gone.insert(row.offset);
-                }
-            }
         }
         for part in valid.tables {
             let table = self.name(Some(part.table));
@@ -223,8 +229,34 @@ impl<'r> Version<'r> {
         Ok(letters_of)
     }
 
+    /// Puts what messages have become into the ledger, unless they are in quarantine as they were, those among the `alike`:
+    /// these it gives back.
+    fn renew(&mut self, ledger: &[LedgerRow], alike: &BTreeSet<u32>) -> Result<BTreeSet<u32>, Fault> {
+        let mut unchanged = BTreeSet::new();
+        for (message, row) in (0_u32..).zip(ledger) {
+            let old = self.ledger.find(row.offset)?;
+            // Of very many violations only the first are kept, and a mapping may take good rows that the one before left:
+            // the rows tell. No good row is taken away for reasons that were there when it was taken.
+            let is_as_it_was =
+                row.outcome == Outcome::Quarantined || (row.outcome, row.rows) == (old.outcome, old.rows);
+            let is_changed = !(alike.contains(&message) && is_as_it_was);
+            self.count(row.outcome, is_changed);
+            if is_changed {
+                self.is_changed = true;
+                if old.rows > 0 {
+                    self.gone.insert(row.offset);
+                }
+                self.ledger.push(row.clone())?;
+            } else {
+                unchanged.insert(message);
+                self.ledger.push(old)?;
+            }
+        }
+        Ok(unchanged)
+    }
+
     /// Messages that are in quarantine for the very reasons for which they are there already.
-    fn unchanged(
+    fn with_same_violations(
         &self,
         rows: &RecordBatch,
         of_message: &[usize],
@@ -392,20 +424,15 @@ impl Merge {
         Ok(Self { path, old: rows, out, gathered: Vec::with_capacity(LEDGER_ROWS) })
     }
 
-    /// Puts a row in the place of the one of its offset, which it gives back. By ascending offset.
-    fn replace(&mut self, row: LedgerRow) -> Result<LedgerRow, Fault> {
+    /// Takes out the row of an offset: what is to stand there is pushed next. By ascending offset.
+    fn find(&mut self, offset: i64) -> Result<LedgerRow, Fault> {
         loop {
             match self.next()? {
-                Some(old) if old.offset < row.offset => self.push(old)?,
-                Some(old) if old.offset == row.offset => {
-                    self.push(row)?;
-                    return Ok(old);
-                }
+                Some(old) if old.offset < offset => self.push(old)?,
+                Some(old) if old.offset == offset => return Ok(old),
                 _ => {
-                    return Err(damaged(
-                        &self.path,
-                        &format!("offset {} is in quarantine, and it has no row", row.offset),
-                    ));
+                    let missing = format!("offset {offset} is in quarantine, and it has no row");
+                    return Err(damaged(&self.path, &missing));
                 }
             }
         }

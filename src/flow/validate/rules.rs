@@ -22,10 +22,7 @@ use crate::model::batch::{
 };
 use crate::model::mapping::OnBadMessage;
 use crate::model::table::{OnBadDate, PayloadKept, RowTable, Table, row_tables};
-use crate::model::violation::{Code, Violation, shortened};
-
-/// Violations kept of one message.
-const MAX_VIOLATIONS: usize = 100;
+use crate::model::violation::{Code, MAX_VIOLATIONS, Violation, shortened};
 
 /// The rules of all tables. Shared by all lanes.
 #[derive(Debug)]

@@ -1,17 +1,20 @@
 //! Simple types: the built-in ones, and what facets make of them.
 
+use std::collections::HashSet;
+
 use super::document::{Key, Piece, XS};
 use super::load::Schema;
 use super::pattern;
 use crate::infer::declared::{Rules, Space};
-use crate::infer::lexical::{Type, Unit};
+use crate::infer::lexical::{decimal, is_whole};
+use crate::model::mapping::{BinaryText, Kind, Precision};
 
 /// Longest chain of types that is followed.
 const MAX_CHAIN: usize = 64;
 /// Most values of an enumeration that become a rule.
 const MAX_ENUM: usize = 1000;
 /// Digits of a decimal that nothing bounds: half before, half after the point, as far as 38 go.
-const FREE_DECIMAL: Type = Type::Decimal(38, 18);
+const FREE_DECIMAL: Kind = Kind::Decimal(38, 18);
 
 /// A simple type under way: the built-in it comes from, and the facets so far.
 #[derive(Debug, Clone)]
@@ -72,7 +75,7 @@ impl Simple {
 
     /// Takes the facets of a restriction over those of its base.
     pub(super) fn restrict(&mut self, restriction: &Piece) {
-        let mut allowed = Vec::new();
+        let (mut allowed, mut seen) = (Vec::new(), HashSet::new());
         let mut patterns = Vec::new();
         for facet in restriction.children() {
             // The type that is restricted, and in simple content the attributes, stand among the facets.
@@ -80,6 +83,8 @@ impl Simple {
             let trimmed = value.trim().to_owned();
             let count = trimmed.parse::<u64>().ok();
             match facet.element.local.as_str() {
+                // A schema may name a value twice, a mapping may not.
+                "enumeration" if !seen.insert(value.clone()) => {}
                 "enumeration" => allowed.push(value),
                 "pattern" => patterns.push(value),
                 "minInclusive" => self.min = Some(trimmed),
@@ -119,12 +124,9 @@ impl Simple {
     /// The rules of a mapping for this type.
     pub(super) fn rules(mut self) -> (Rules, Vec<String>) {
         let kind = self.kind();
-        self.exclusive(kind);
-        let is_string = kind == Type::String;
-        let is_number = matches!(
-            kind,
-            Type::Decimal(..) | Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64 | Type::Float32 | Type::Float64
-        );
+        self.exclusive(&kind);
+        let is_string = kind == Kind::String;
+        let is_number = is_whole(&kind) || matches!(kind, Kind::Decimal(..) | Kind::Float32 | Kind::Float64);
         let mut notes = std::mem::take(&mut self.notes);
         if self.allowed.len() > MAX_ENUM || (!is_string && !self.allowed.is_empty()) {
             let shown: Vec<&str> = self.allowed.iter().take(20).map(String::as_str).collect();
@@ -140,7 +142,7 @@ impl Simple {
             // The values say more than the pattern.
             regex = None;
         }
-        let keep_length = is_string || matches!(kind, Type::Base64 | Type::Hex);
+        let keep_length = is_string || matches!(kind, Kind::Binary(_));
         if !is_number && (self.min.is_some() || self.max.is_some()) {
             let bound = |bound: &Option<String>| bound.clone().unwrap_or_else(|| "…".to_owned());
             notes.push(format!("the schema bounds it: {} to {}", bound(&self.min), bound(&self.max)));
@@ -159,63 +161,62 @@ impl Simple {
         (rules, notes)
     }
 
-    fn kind(&mut self) -> Type {
+    fn kind(&mut self) -> Kind {
         let mut say = |what: &str| self.notes.push(what.to_owned());
         match self.builtin.as_str() {
-            "boolean" => Type::Bool,
-            "byte" => Type::Int8,
-            "short" | "unsignedByte" => Type::Int16,
-            "int" | "unsignedShort" => Type::Int32,
-            "long" | "unsignedInt" => Type::Int64,
-            "unsignedLong" => Type::Decimal(20, 0),
+            "boolean" => Kind::Bool,
+            "byte" => Kind::Int8,
+            "short" | "unsignedByte" => Kind::Int16,
+            "int" | "unsignedShort" => Kind::Int32,
+            "long" | "unsignedInt" => Kind::Int64,
+            "unsignedLong" => Kind::Decimal(20, 0),
             "integer" | "nonNegativeInteger" | "positiveInteger" | "nonPositiveInteger" | "negativeInteger" => {
                 self.whole_kind()
             }
             "decimal" => self.decimal_kind(),
-            "float" => Type::Float32,
-            "double" => Type::Float64,
-            "date" => Type::Date,
+            "float" => Kind::Float32,
+            "double" => Kind::Float64,
+            "date" => Kind::Date,
             "time" => {
                 say("a table with a Processed zone cannot hold a time: take string there");
-                Type::Time
+                Kind::Time(Precision::Micro)
             }
             "dateTime" | "dateTimeStamp" => match self.has_zone {
-                Some(false) => Type::LocalTimestamp(Unit::Micro),
-                Some(true) => Type::Timestamp(Unit::Micro),
+                Some(false) => Kind::LocalTimestamp(Precision::Micro),
+                Some(true) => Kind::Timestamp(Precision::Micro),
                 None => {
                     say("the schema leaves open whether it has a zone");
-                    Type::Timestamp(Unit::Micro)
+                    Kind::Timestamp(Precision::Micro)
                 }
             },
-            "base64Binary" => Type::Base64,
-            "hexBinary" => Type::Hex,
+            "base64Binary" => Kind::Binary(BinaryText::Base64),
+            "hexBinary" => Kind::Binary(BinaryText::Hex),
             "duration" | "gYear" | "gYearMonth" | "gMonth" | "gMonthDay" | "gDay" | "dayTimeDuration"
             | "yearMonthDuration" => {
                 say(&format!("xs:{}, which no type of a mapping is", self.builtin));
-                Type::String
+                Kind::String
             }
-            _ => Type::String,
+            _ => Kind::String,
         }
     }
 
-    fn whole_kind(&self) -> Type {
+    fn whole_kind(&self) -> Kind {
         let fits = |bound: &Option<String>| bound.as_deref().is_some_and(|bound| bound.parse::<i64>().is_ok());
         match self.total_digits {
-            Some(0..=18) => Type::Int64,
-            Some(digits @ 19..=38) => Type::Decimal(u8::try_from(digits).unwrap_or(38), 0),
-            _ if fits(&self.min) && fits(&self.max) => Type::Int64,
-            _ => Type::Decimal(38, 0),
+            Some(0..=18) => Kind::Int64,
+            Some(digits @ 19..=38) => decimal(digits, 0),
+            _ if fits(&self.min) && fits(&self.max) => Kind::Int64,
+            _ => Kind::Decimal(38, 0),
         }
     }
 
-    fn decimal_kind(&mut self) -> Type {
-        let digits = |count: u64| u8::try_from(count.min(38)).unwrap_or(38);
+    fn decimal_kind(&mut self) -> Kind {
         match (self.total_digits, self.fraction_digits) {
             (Some(total), Some(fraction)) if total <= 38 => {
                 // The schema lets all digits stand before the point. Where that is the usual case (a rate of 18 digits,
                 // 17 of them after the point, if need be) the type has room for it; else it is told.
                 let (total, fraction) = (total.max(1), fraction.min(total));
-                let wide = Type::Decimal(digits(total + fraction), digits(fraction));
+                let wide = decimal(total + fraction, fraction);
                 if total - fraction < fraction {
                     return wide;
                 }
@@ -224,12 +225,12 @@ impl Simple {
                     self.notes
                         .push(format!("more than {before} digits before the point, which the schema allows: {wide}"));
                 }
-                Type::Decimal(digits(total), digits(fraction))
+                decimal(total, fraction)
             }
-            (_, Some(fraction)) => Type::Decimal(38, digits(fraction.min(18))),
+            (_, Some(fraction)) => decimal(38, fraction.min(18)),
             (Some(total @ 1..=19), None) => {
                 self.notes.push("the schema leaves open how many digits stand after the point".to_owned());
-                Type::Decimal(digits(total * 2), digits(total))
+                decimal(total * 2, total)
             }
             _ => {
                 self.notes.push("the schema does not bound its digits".to_owned());
@@ -239,8 +240,8 @@ impl Simple {
     }
 
     /// A mapping has inclusive bounds: those of whole numbers move by one, others are told.
-    fn exclusive(&mut self, kind: Type) {
-        let is_whole = matches!(kind, Type::Int8 | Type::Int16 | Type::Int32 | Type::Int64 | Type::Decimal(_, 0));
+    fn exclusive(&mut self, kind: &Kind) {
+        let is_whole = is_whole(kind) || matches!(kind, Kind::Decimal(_, 0));
         let moved = |bound: &Option<String>, by: i128| {
             let whole = bound.as_ref().filter(|_| is_whole)?.parse::<i128>().ok()?;
             whole.checked_add(by).map(|bound| bound.to_string())

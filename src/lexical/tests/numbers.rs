@@ -33,6 +33,17 @@ fn a_comma_can_be_the_decimal_mark() {
 }
 
 #[test]
+fn a_point_may_stand_between_the_groups_of_whole_numbers() {
+    let german = caster(&Kind::Int32, |rules| rules.group = Some('.'));
+    table(&german, &[("1.234", "Int(1234)"), ("-12.345.678", "Int(-12345678)"), ("12", "Int(12)")]);
+    refused(
+        &german,
+        "type.int: not a whole number, or its digits are not in groups of three",
+        &["1.5", "1.234.5", "1,234"],
+    );
+}
+
+#[test]
 fn groups_are_of_three_or_as_in_india() {
     let int = caster(&Kind::Int64, |rules| rules.group = Some(','));
     table(

@@ -25,7 +25,7 @@ use crate::model::status::LaneState;
 use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::host::StageExited;
-use crate::supervise::letters::Letters;
+use crate::supervise::letters::{LaneOpened, Letters};
 use crate::supervise::parts::Parts;
 use crate::supervise::policy::{Decision, RestartPolicy};
 use crate::supervise::tables::TableSet;
@@ -134,7 +134,11 @@ impl LaneSupervisor {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run()));
             let outcome = run.unwrap_or_else(|panic| {
                 let message = crate::stage::host::panic_message(panic.as_ref());
-                Outcome { opened: Err(Fault::internal("lane.start-panicked", message)), done: None }
+                Outcome {
+                    opened: Err(Fault::internal("lane.start-panicked", message)),
+                    done: None,
+                    letters: Vec::new(),
+                }
             });
             lane.do_send(Started { generation, outcome });
         });
@@ -274,6 +278,10 @@ impl Handler<Started> for LaneSupervisor {
         if self.is_draining {
             // Nothing was read yet.
             return self.come_to_rest(LaneEnd::Drained, ctx);
+        }
+        let routes = started.outcome.letters;
+        if !routes.is_empty() {
+            self.letters.opened(LaneOpened { lane: self.source.clone(), routes, view: self.view.clone() });
         }
         let opened = match started.outcome.opened {
             Ok(opened) => opened,

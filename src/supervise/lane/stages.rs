@@ -24,7 +24,7 @@ use crate::model::offset::TopicPartition;
 use crate::model::slots::LaneSlots;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
 use crate::stage::step::Step;
-use crate::supervise::letters::{LaneOpened, Letters};
+use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
 use crate::supervise::reaper::ReaperHandle;
 use crate::supervise::tables::TableSet;
@@ -80,11 +80,6 @@ impl Stages {
         let (head, epoch) = (opened.ledger.head(), opened.ledger.epoch());
         // What the lake calls it goes with the data; everybody else calls it as Kafka does.
         let lineage = opened.ledger.source().clone();
-        let routes = parts.dead_letter_topics(&set, &source.topic);
-        let routes: Vec<_> = routes.iter().map(|(table, topic)| opened.ledger.letters(table, topic)).collect();
-        if !routes.is_empty() {
-            letters.opened(LaneOpened { lane: source.clone(), routes, view: view.clone() });
-        }
         let (parsed_in, parsed_out) = bounded(LANE_SLOTS);
         let (valid_in, valid_out) = bounded(VALID_BATCHES);
         let report = BufferReport::default();

@@ -12,7 +12,9 @@ use crate::fault::{Fault, Verdict};
 use crate::flow::requeue::{LaneRequeue, Selection};
 use crate::lake::fence::Owner;
 use crate::lake::ledger::LedgerWriter;
-use crate::lake::{self, LaneLedger, PendingInterval, RewindPlan, Rewound, StartPosition, UndoPlan, Undone};
+use crate::lake::{
+    self, LaneLedger, LetterRoute, PendingInterval, RewindPlan, Rewound, StartPosition, UndoPlan, Undone,
+};
 use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
 use crate::model::table::{OnOutOfRange, StartingOffsets};
 use crate::observe::events;
@@ -106,6 +108,9 @@ pub(super) struct Outcome {
     pub(super) opened: Result<Opened, Fault>,
     /// The answer to an order, where there was one. A refused rewind does not keep the lane from starting.
     pub(super) done: Option<Result<Done, Fault>>,
+    /// The ways of its dead letters, once the lane was taken and its order carried out: what is committed is sent, whether
+    /// or not the lane can go on.
+    pub(super) letters: Vec<LetterRoute>,
 }
 
 /// What a rewind did.
@@ -292,15 +297,15 @@ pub(super) struct StartJob {
 impl StartJob {
     /// Takes the lane, in the next epoch, and opens its Kafka partition at the head of its chain.
     pub(super) fn run(&self) -> Outcome {
-        let mut done = None;
-        let opened = self.open(&mut done);
+        let (mut done, mut letters) = (None, Vec::new());
+        let opened = self.open(&mut done, &mut letters);
         if let (Err(fault), Some(_), None) = (&opened, &self.order, &done) {
             done = Some(Err(fault.clone()));
         }
-        Outcome { opened, done }
+        Outcome { opened, done, letters }
     }
 
-    fn open(&self, done: &mut Option<Result<Done, Fault>>) -> Result<Opened, Fault> {
+    fn open(&self, done: &mut Option<Result<Done, Fault>>, letters: &mut Vec<LetterRoute>) -> Result<Opened, Fault> {
         let (parts, tables, source) = (&*self.parts, &*self.tables, &self.source);
         self.still_ours()?;
         let marks = parts.broker.watermarks(source)?;
@@ -331,6 +336,8 @@ impl StartJob {
             }
             None => {}
         }
+        let topics = parts.dead_letter_topics(tables, &source.topic);
+        letters.extend(topics.iter().map(|(table, topic)| ledger.letters(table, topic)));
         let head = in_range((parts, tables), source, marks, &mut ledger)?;
         // While a partition is being revoked the consumer answers nobody, and the revoke waits for this lane.
         self.still_ours()?;

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::commands::Selection;
+use super::pauses::Pauses;
 use crate::fault::{Fault, Verdict};
 use crate::flow::parse::ParseJob;
 use crate::flow::promote::due::Schedule;
@@ -77,7 +77,7 @@ pub struct RootSupervisor {
     pub(super) session_beats: (u64, Instant),
     /// Why the process ends although lanes have work, once a drain has taken too long.
     pub(super) overdue: Option<Fault>,
-    pub(super) paused: BTreeSet<Selection>,
+    pub(super) pauses: Pauses,
     pub(super) promotions: Option<Addr<PromotionSupervisor>>,
     pub(super) letters: Letters,
     pub(super) letters_node: Shared<Node>,
@@ -135,7 +135,7 @@ impl RootSupervisor {
             timer: None,
             session_beats: (0, now),
             overdue: None,
-            paused: BTreeSet::new(),
+            pauses: Pauses::default(),
             promotions: None,
             letters: Letters::default(),
             letters_node: Shared::new(Node::new("LetterSender", "stage", "waiting")),
@@ -156,7 +156,7 @@ impl RootSupervisor {
         let before = self.lanes.get(source).map(|lane| lane.view.get().generation);
         let generation = before.or_else(|| self.generations.get(source).copied()).unwrap_or(0);
         let view = Shared::new(LaneView { generation, ..LaneView::new(source, table) });
-        let is_paused = self.paused.iter().any(|selection| selection.takes(source));
+        let is_paused = self.pauses.holds(source);
         let lane = LaneSupervisor::new(
             Arc::clone(&self.parts),
             source.clone(),

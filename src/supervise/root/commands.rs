@@ -152,11 +152,7 @@ impl Handler<SetPaused> for RootSupervisor {
     type Result = ResponseFuture<Vec<TopicPartition>>;
 
     fn handle(&mut self, order: SetPaused, _: &mut Context<Self>) -> Self::Result {
-        if order.is_paused {
-            self.paused.insert(order.selection.clone());
-        } else {
-            self.paused.retain(|paused| !order.selection.covers(paused));
-        }
+        self.pauses.command(&order.selection, order.is_paused);
         let mut concerned = Vec::new();
         let mut obeyed = Vec::new();
         for (source, lane) in self.lanes.iter().filter(|(source, _)| order.selection.takes(source)) {
@@ -169,19 +165,6 @@ impl Handler<SetPaused> for RootSupervisor {
         }
         // A lane that has ended meanwhile has nothing to pause.
         Box::pin(join_all(obeyed).map(|_| concerned))
-    }
-}
-
-impl Selection {
-    /// Whether every lane of `other` is one of this selection.
-    fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::All, _) => true,
-            (Self::Topic(topic), Self::Topic(other)) => topic == other,
-            (Self::Topic(topic), Self::One(one)) => *topic == *one.topic,
-            (Self::One(one), Self::One(other)) => one == other,
-            (Self::Topic(_) | Self::One(_), _) => false,
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod actor;
 mod commands;
 mod ending;
+mod pauses;
 mod tree;
 
 pub use actor::{DrainAll, FromSession, RootSettings, RootSupervisor, TakeDown};

@@ -2,6 +2,7 @@ use super::*;
 use crate::model::batch::{DriftCount, DriftKind};
 use crate::model::mapping::{Child, Column, Kind, Mapping, Path, Take};
 use crate::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, TopicChoice};
+use crate::storage::local::LocalStorage;
 
 #[cfg(feature = "xsd")]
 const XSD: &str = r#"<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:element name="library"/></xs:schema>"#;
@@ -70,6 +71,22 @@ fn counts_follow_their_table_when_child_tables_move_its_index() {
     let rows = |index| next.tally(index).unwrap().get().rows;
     assert_eq!((rows(Some(2)), rows(Some(3)), rows(None)), (0, 6, 7));
     assert_eq!(next.names_of("library").as_deref(), Some("books"));
+}
+
+#[test]
+fn only_what_has_not_changed_is_known_to_fit_what_is_in_the_lake() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = LocalStorage::open(dir.path()).unwrap();
+    let first = TableSet::first(&two()).unwrap();
+    first.refuse_clashes(&lake, "library").unwrap();
+    let fits = |set: &TableSet| set.fits.iter().map(|fits| fits.load(Ordering::Acquire)).collect::<Vec<_>>();
+    assert_eq!(fits(&first), [true, false]);
+    assert_eq!(fits(&first.next(&two()).unwrap()), [true, false]);
+    // The mapping before does not say what an earlier one has written, such as a child table of this name.
+    let mut tables = two();
+    let pages = Child { name: "pages".into(), rows: Vec::new(), columns: Vec::new(), children: Vec::new() };
+    remap(&mut tables[0], |mapping| mapping.children.push(pages));
+    assert_eq!(fits(&first.next(&tables).unwrap()), [false, false]);
 }
 
 #[cfg(feature = "xsd")]

@@ -43,6 +43,11 @@ pub(super) fn violation() -> Violation {
 
 /// Messages from `from` on, each with a key and a header.
 pub(super) fn raw_batch(from: i64, payloads: &[&[u8]]) -> RawBatch {
+    keyed_batch(from, b"key", payloads)
+}
+
+/// The same with this key.
+pub(super) fn keyed_batch(from: i64, key: &[u8], payloads: &[&[u8]]) -> RawBatch {
     let mut bytes = Vec::new();
     let mut span = |piece: &[u8]| {
         let start = bytes.len() as u32;
@@ -52,7 +57,7 @@ pub(super) fn raw_batch(from: i64, payloads: &[&[u8]]) -> RawBatch {
     let message = |(offset, payload): (i64, &&[u8])| RawMessage {
         offset,
         timestamp_us: Some(1_700_000_000_000_000),
-        key: Some(span(b"key")),
+        key: Some(span(key)),
         payload: Some(span(payload)),
         headers: vec![(span(b"type"), Some(span(b"book")))],
     };
@@ -128,14 +133,22 @@ impl Lake {
 
     /// Commits an interval with these messages.
     pub(super) fn commit_these(&mut self, payloads: &[&[u8]]) {
-        let raw = raw_batch(self.ledger.head(), payloads);
+        self.commit_batch(&raw_batch(self.ledger.head(), payloads));
+    }
+
+    /// Commits an interval with a message that has this key.
+    pub(super) fn commit_keyed(&mut self, key: &[u8]) {
+        self.commit_batch(&keyed_batch(self.ledger.head(), key, &[b"<broken"]));
+    }
+
+    fn commit_batch(&mut self, raw: &RawBatch) {
         let letter = |message| DeadLetter { table: Some(0), message, violations: vec![violation()] };
-        let letters: Vec<DeadLetter> = (0..payloads.len() as u32).map(letter).collect();
+        let letters: Vec<DeadLetter> = (0..raw.messages.len() as u32).map(letter).collect();
         let letters: Vec<&DeadLetter> = letters.iter().collect();
         let spec =
             FileSpec { schema: quarantine_schema(), compression: Compression::Zstd(1), row_group_bytes: 1 << 20 };
         let mut file = OpenFile::create(&self.spool, spec).unwrap();
-        for rows in quarantine_rows(&raw, &letters, None, PayloadKept::Keep, Timestamp::now()) {
+        for rows in quarantine_rows(raw, &letters, None, PayloadKept::Keep, Timestamp::now()) {
             file.append(rows.unwrap()).unwrap();
         }
         let file = file.finish(&[]).unwrap();
@@ -252,12 +265,18 @@ impl Post for Client {
 #[derive(Default)]
 pub(super) struct Observer {
     position: Mutex<Option<i64>>,
+    sent: Mutex<usize>,
     faults: Mutex<Vec<(Fault, Duration)>>,
 }
 
 impl Observer {
     pub(super) fn position(&self) -> Option<i64> {
         *self.position.lock().unwrap()
+    }
+
+    /// Letters of which it was told that they were sent.
+    pub(super) fn sent(&self) -> usize {
+        *self.sent.lock().unwrap()
     }
 
     pub(super) fn faults(&self) -> Vec<(Fault, Duration)> {
@@ -268,6 +287,7 @@ impl Observer {
 impl LetterObserver for Observer {
     fn progressed(&self, _: &TopicPartition, _: &LetterRoute, account: Account) {
         *self.position.lock().unwrap() = Some(account.position);
+        *self.sent.lock().unwrap() += account.sent;
     }
 
     fn failed(&self, _: &TopicPartition, _: &LetterRoute, fault: &Fault, wait: Duration) {

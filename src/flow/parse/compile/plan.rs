@@ -139,6 +139,8 @@ pub(in crate::flow::parse) struct ColumnPlan {
     pub(in crate::flow::parse) item: BufferId,
     /// Place among the columns that keep something of their occurrences until their scope ends.
     pub(in crate::flow::parse) pending: Option<u16>,
+    /// Of a field: that of the innermost struct around it of which only the last occurrence counts.
+    pub(in crate::flow::parse) held: Option<u16>,
 }
 
 /// A stretch of a message to which values belong.
@@ -210,6 +212,16 @@ pub(in crate::flow::parse) enum Shape {
     List(FieldRef, BufferId),
     /// Structs of what other buffers hold.
     Struct(Fields, Vec<BufferId>),
+}
+
+impl ColumnPlan {
+    /// With which pending column it is kept what is wrong here, until it is known whether it counts; none when it does.
+    pub(in crate::flow::parse) fn holder(&self) -> Option<u16> {
+        match (&self.repeat, &self.kind) {
+            (Repeat::Last, Kind::Struct(_)) => self.pending,
+            _ => self.held,
+        }
+    }
 }
 
 impl Program {

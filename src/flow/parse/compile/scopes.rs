@@ -35,6 +35,8 @@ struct Surroundings<'a> {
     scope: ScopeId,
     /// What a bad value there spoils.
     judge: ScopeId,
+    /// What keeps to itself what is wrong there: see [`ColumnPlan::held`].
+    held: Option<u16>,
     table: TableId,
     /// The scopes of rows and row groups around it, outermost first, with their places; its own row last.
     around: &'a [(ScopeId, NodeId)],
@@ -152,7 +154,7 @@ impl Builder {
         let table = number(self.tables.len())?;
         self.tables.push(TablePlan { columns: Vec::new(), buffers: Vec::new(), row, parent });
         for column in columns {
-            let surroundings = Surroundings { node, scope: row, judge: row, table, around, prefix: "" };
+            let surroundings = Surroundings { node, scope: row, judge: row, held: None, table, around, prefix: "" };
             let (column, buffer) = self.column(column, &surroundings)?;
             let plan = &mut self.tables[usize::from(table)];
             plan.columns.push(column);
@@ -196,9 +198,8 @@ impl Builder {
         };
         let pending = if is_deferred { Some(number(self.pending)?) } else { None };
         self.pending += usize::from(is_deferred);
-        let name = format!("{}{}", near.prefix, column.name);
         self.columns.push(ColumnPlan {
-            name: name.clone(),
+            name: format!("{}{}", near.prefix, column.name),
             path: written(column),
             kind: column.kind.clone(),
             required: column.required,
@@ -210,6 +211,7 @@ impl Builder {
             buffer: 0,
             item: 0,
             pending,
+            held: near.held,
         });
         let (buffer, item) = self.buffers(column)?;
         let plan = &mut self.columns[usize::from(id)];
@@ -223,7 +225,7 @@ impl Builder {
         owner.width += width(&column.kind);
         let takes_struct = is_struct && !matches!(column.repeat, Repeat::Join(_) | Repeat::Json | Repeat::Count);
         match &column.path.take {
-            _ if takes_struct => self.structure(column, id, item, (judge, node), near.table, &name)?,
+            _ if takes_struct => self.structure(column, id, node, near.table)?,
             Take::Text => self.paths.node(node).text.push(id),
             Take::AllText => self.paths.node(node).all_text.push(id),
             Take::Element => self.paths.node(node).elements.push(id),
@@ -241,22 +243,15 @@ impl Builder {
     }
 
     /// The scope of a struct, and its fields.
-    fn structure(
-        &mut self,
-        column: &Column,
-        id: ColumnId,
-        item: BufferId,
-        (judge, node): (ScopeId, NodeId),
-        table: TableId,
-        name: &str,
-    ) -> Result<(), TooLarge> {
+    fn structure(&mut self, column: &Column, id: ColumnId, node: NodeId, table: TableId) -> Result<(), TooLarge> {
         let Kind::Struct(fields) = &column.kind else { return Ok(()) };
+        let plan = &self.columns[usize::from(id)];
+        let (item, judge, held, prefix) = (plan.item, plan.judge, plan.holder(), format!("{}.", plan.name));
         let scope = self.scope(ScopeKind::Struct(id))?;
         self.paths.node(node).begins.push(scope);
-        let prefix = format!("{name}.");
         let mut buffers = Vec::with_capacity(fields.len());
         for field in fields.iter() {
-            let near = Surroundings { node, scope, judge, table, around: &[], prefix: &prefix };
+            let near = Surroundings { node, scope, judge, held, table, around: &[], prefix: &prefix };
             buffers.push(self.column(field, &near)?.1);
         }
         if let Shape::Struct(_, of_fields) = &mut self.shapes[usize::from(item)] {

@@ -40,6 +40,27 @@ fn lists_of_xml_and_the_last_one() {
 }
 
 #[test]
+fn namespaces_are_those_in_force_where_the_element_stands() {
+    let mapping = mapping(None, "", vec![element("all", "a v", Kind::Xml, Repeat::List)]);
+    let message =
+        "<m xmlns:p='u'><a><v/><v/></a><a xmlns:p='w'><v/></a><a><v/></a><a xmlns:q='x'><v xmlns:p='y'/><v/></a></m>";
+    let (verdict, rows) = parse_one(&mapping, message);
+    assert_eq!(verdict.violations, []);
+    let expected = "[<v xmlns:p='u'/>, <v xmlns:p='u'/>, <v xmlns:p='w'/>, <v xmlns:p='u'/>, \
+                    <v xmlns:q='x' xmlns:p='y'/>, <v xmlns:q='x' xmlns:p='u'/>]";
+    assert_eq!(rows, [expected]);
+}
+
+#[test]
+fn names_in_json_are_the_same_whatever_their_prefixes() {
+    let mapping = mapping(None, "", vec![element("j", "v", Kind::Json, Repeat::Json)]);
+    let message = "<m xmlns:p='u'><v><p:b/><q:b xmlns:q='u'/><b xmlns='u' xml:lang='en' p:k='1'/><b xmlns=''/></v></m>";
+    let (verdict, rows) = parse_one(&mapping, message);
+    assert_eq!(verdict.violations, []);
+    assert_eq!(rows, [r#"[{"{u}b":["","",{"@xml:lang":"en","@{u}k":"1"}],"b":""}]"#]);
+}
+
+#[test]
 fn json_has_text_attributes_and_children() {
     let mut mapping = mapping(None, "", vec![element("j", "v", Kind::Json, Repeat::Json)]);
     mapping.namespaces.insert("m".to_owned(), "urn:a".to_owned());

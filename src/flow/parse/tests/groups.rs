@@ -1,5 +1,7 @@
 //! Row groups, child tables, and what their rows share.
 
+use super::super::compile::Program;
+use super::super::machine::Machine;
 use super::routes::table;
 use super::*;
 use crate::model::batch::Outcome;
@@ -46,6 +48,15 @@ fn values_of_each_level_are_found_again() {
     assert_eq!([place(1, 0), place(1, 1), place(1, 2)], ["/m/order[1]/@id", "/m/order[1]/@id", "/m/order[2]/@id"]);
     assert_eq!([place(2, 1), place(2, 4)], ["/m/order[1]/note", "/m/order[4]/note"]);
     assert_eq!([place(3, 1), place(3, 2)], ["/m/order[1]/lines[2]/line/@n", "/m/order[2]"]);
+}
+
+#[test]
+fn of_the_row_groups_before_the_one_that_is_looked_for_nothing_is_kept() {
+    let mut machine = Machine::new(Arc::new(Program::compile(&orders()).unwrap()));
+    for (row, range) in [(0, 0..2), (1, 0..2), (2, 2..3), (4, 4..5)] {
+        let trace = machine.trace(ORDERS.as_bytes(), 1, &[row]);
+        assert_eq!(trace.values.iter().map(|(rows, _)| rows.clone()).collect::<Vec<_>>(), [range], "{row}");
+    }
 }
 
 #[test]

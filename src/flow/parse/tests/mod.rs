@@ -14,6 +14,7 @@ mod rows;
 mod schema;
 mod shapes;
 mod strict;
+mod taken_back;
 mod taken_whole;
 mod ubl;
 mod unmapped;

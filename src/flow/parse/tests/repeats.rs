@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::batch::Outcome;
-use crate::model::mapping::Repeat;
+use crate::model::mapping::{OnBadField, Repeat, ValueRules};
 
 /// A column that may occur more than once.
 fn repeated(name_of: &str, path: &str, kind: Kind, repeat: Repeat) -> Column {
@@ -26,7 +26,6 @@ fn each_policy_takes_what_it_says() {
         (Repeat::List, Kind::Int32, ["-", "[1]", "[1, , 3]"]),
         (Repeat::List, Kind::String, ["-", "[1]", "[1, , 3]"]),
         (Repeat::Join(" + ".into()), Kind::String, ["-", "1", "1 + 3"]),
-        (Repeat::Join(",".into()), Kind::Int32, ["-", "1", "1,3"]),
         (Repeat::Json, Kind::String, ["-", r#"["1"]"#, r#"["1",null,"3"]"#]),
         (Repeat::Count, Kind::Int32, ["0", "1", "3"]),
         (Repeat::Index(1), Kind::Int32, ["-", "1", "1"]),
@@ -56,7 +55,6 @@ fn only_the_value_that_is_kept_is_judged() {
         (Repeat::Index(2), "<m><r><v>1</v><v>x</v></r></m>", false),
         (Repeat::Count, "<m><r><v>x</v></r></m>", true),
         (Repeat::List, "<m><r><v>1</v><v>x</v></r></m>", false),
-        (Repeat::Join(",".into()), "<m><r><v>1</v><v>x</v></r></m>", false),
     ] {
         let (verdict, _) = parse_one(&one(repeat.clone(), Kind::Int32), message);
         let expected = if is_good { vec![] } else { vec!["type.int"] };
@@ -66,13 +64,9 @@ fn only_the_value_that_is_kept_is_judged() {
 
 #[test]
 fn a_bad_occurrence_is_null_where_the_row_is_kept() {
-    for (repeat, expected) in [
-        (Repeat::List, "[1, , 3]"),
-        (Repeat::Join("+".into()), "1+3"),
-        (Repeat::Json, "[1,null,3]"),
-        (Repeat::Index(2), "-"),
-        (Repeat::Only, "-"),
-    ] {
+    for (repeat, expected) in
+        [(Repeat::List, "[1, , 3]"), (Repeat::Json, "[1,null,3]"), (Repeat::Index(2), "-"), (Repeat::Only, "-")]
+    {
         let mut mapping = one(repeat.clone(), Kind::Int8);
         mapping.on_bad_field = OnBadField::Null;
         let (verdict, rows) = parse_one(&mapping, "<m><r><v>1</v><v>1000</v><v>3</v></r></m>");
@@ -279,4 +273,72 @@ fn nil_is_null_and_must_be_empty() {
     assert_eq!(parse_one(&structs, &message("<author i:nil='true' born='3'/>")).1, ["1|-"]);
     let (verdict, _) = parse_one(&structs, &message("<author i:nil='true'><name>A</name></author>"));
     assert_eq!(codes(&verdict), ["shape.nil"]);
+    let mut own = column("own", "v", Kind::Struct(vec![column("text", "text()", Kind::String)].into()));
+    own.path.take = Take::Element;
+    structs.columns[1] = own;
+    let (verdict, _) = parse_one(&structs, &message("<v i:nil='true'>x</v>"));
+    let told: Vec<_> = verdict.violations.iter().map(|found| found.column.as_deref().unwrap()).collect();
+    assert_eq!(told, ["own"], "a struct that is nil has no fields");
+}
+
+#[test]
+fn nil_is_what_its_value_means_and_not_how_it_is_written() {
+    let xsi = "xmlns:i='http://www.w3.org/2001/XMLSchema-instance'";
+    let mut columns = vec![column("v", "v", Kind::String), column("json", "", Kind::Json)];
+    columns[1].path.take = Take::Element;
+    let mapping = mapping(None, "", columns);
+    for (nil, is_nil) in [
+        ("true", true),
+        ("tru&#101;", true),
+        ("&#x31;", true),
+        ("\n1&#32;", true),
+        ("&#9;true&#13;", true),
+        ("fals&#101;", false),
+        ("True", false),
+        ("\u{a0}true", false),
+    ] {
+        let (verdict, rows) = parse_one(&mapping, &format!("<m {xsi}><v i:nil='{nil}'></v></m>"));
+        let expected = if is_nil { r#"-|{"v":null}"# } else { r#"-|{"v":""}"# };
+        assert_eq!((verdict.violations, rows), (vec![], vec![expected.to_owned()]), "{nil}");
+        let (verdict, _) = parse_one(&mapping, &format!("<m {xsi}><v i:nil='{nil}'>x</v></m>"));
+        assert_eq!(codes(&verdict).contains(&"shape.nil"), is_nil, "{nil}");
+    }
+}
+
+#[test]
+fn what_is_joined_is_judged_and_stands_for_nothing_as_anywhere() {
+    let nil = "<v xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:nil='true'/>";
+    let of = |required, default: Option<&str>| {
+        let rules = ValueRules {
+            allowed: vec!["a".into(), "b".into(), "none".into()],
+            default: default.map(str::to_owned),
+            ..ValueRules::default()
+        };
+        let column = Column { rules, required, ..repeated("v", "v", Kind::String, Repeat::Join("+".into())) };
+        mapping(None, "r", vec![column])
+    };
+    for (required, default, values, row, violations) in [
+        (false, None, format!("<v>a</v>{nil}<v/><v>b</v>"), "a+b", vec![]),
+        (false, Some("none"), format!("<v>a</v>{nil}<v/>"), "a+none+none", vec![]),
+        (false, None, "<v>x</v><v>b</v>".into(), "b", vec!["rule.enum"]),
+        (false, None, "<v>x</v>".into(), "-", vec!["rule.enum"]),
+        (true, None, "<v>x</v>".into(), "", vec!["rule.enum"]),
+        (true, None, "<v/>".into(), "", vec!["rule.required"]),
+    ] {
+        let mapping = of(required, default);
+        let mapping = Mapping { on_bad_field: OnBadField::Null, ..mapping };
+        let (verdict, rows) = parse_one(&mapping, &format!("<m><r>{values}</r></m>"));
+        assert_eq!((codes(&verdict), rows.join("")), (violations, row.to_owned()), "{values}");
+    }
+}
+
+#[test]
+fn the_place_of_a_value_is_that_of_the_one_that_counts() {
+    for (repeat, expected) in
+        [(Repeat::First, "/m/r/v[1]"), (Repeat::Index(2), "/m/r/v[2]"), (Repeat::Last, "/m/r/v[3]")]
+    {
+        let table = ParserTable::compile(&one(repeat.clone(), Kind::Int32)).unwrap();
+        let message = b"<m><r><v>1</v><v>2</v><v>3</v></r></m>";
+        assert_eq!(table.locate(message, 0, &[0]).of(0).unwrap().path.as_deref(), Some(expected), "{repeat:?}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What no column takes.
 
 use super::*;
-use crate::model::batch::{DRIFT_PATHS, DRIFT_REST, DriftKind, Outcome};
+use crate::model::batch::{DRIFT_PATH_BYTES, DRIFT_PATHS, DRIFT_REST, DriftKind, Outcome};
 use crate::model::mapping::{Child, Repeat, Unmapped};
 
 const MESSAGE: &str = "<m xmlns:x='urn:x' xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:schemaLocation='a b' v='1'>\n\
@@ -84,6 +84,35 @@ fn paths_beyond_the_limit_are_counted_together() {
     assert_eq!(paths.len(), DRIFT_PATHS + 1);
     let rest = paths.iter().find(|path| path.contains(DRIFT_REST)).unwrap();
     assert_eq!(rest, &format!("0 {DRIFT_REST} element {} x", DRIFT_PATHS * 8));
+}
+
+#[test]
+fn long_paths_are_counted_together() {
+    let long = "u".repeat(DRIFT_PATH_BYTES - "{}a".len());
+    let message = format!("<m><r><l:a xmlns:l='{long}'>x</l:a><l:bb xmlns:l='{long}'><c>y</c></l:bb></r></m>");
+    let paths = drift(&watched(Unmapped::Count), &[&message, &message]);
+    assert_eq!(paths, [format!("0 {{{long}}}a element 2 x"), format!("0 {DRIFT_REST} element 2 y")]);
+    let deep = format!("<m><r>{}<e k='1'>{}</r></m>", "<deep>".repeat(200), "</e>".to_owned() + &"</deep>".repeat(200));
+    let counted: Vec<_> = parse(&watched(Unmapped::Count), &[&deep]).drift;
+    assert_eq!(counted.iter().map(|found| (&*found.path, found.count)).collect::<Vec<_>>(), [(DRIFT_REST, 2)]);
+}
+
+#[test]
+fn a_long_name_is_told_in_short() {
+    let [long, short] = ["u".repeat(300), "u".repeat(100)];
+    let message = format!("<m xmlns:l='{long}' xmlns:s='{short}'><r><l:a/><s:a/></r></m>");
+    let told: Vec<_> = parse_one(&watched(Unmapped::Reject), &message).0.violations;
+    let names = [format!("{{{}…}}a", "u".repeat(63)), format!("{{{short}}}a")];
+    let expected = names.map(|name| format!("the element {name} is taken by no column"));
+    assert_eq!(told.iter().map(|found| &*found.message).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn everything_that_is_refused_counts_however_much_is_told() {
+    let mapping = Mapping { on_bad_message: OnBadMessage::KeepGoodRows, ..watched(Unmapped::Reject) };
+    let message = format!("<m><r id='1'>{}</r><r id='2'><b/></r><r id='3'/></m>", "<b/>".repeat(150));
+    let (verdict, rows) = parse_one(&mapping, &message);
+    assert_eq!((verdict.violations.len(), rows), (100, vec!["3|-|-".to_owned()]));
 }
 
 #[test]
