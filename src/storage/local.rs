@@ -4,9 +4,9 @@
 //! `RENAME_NOREPLACE`), one rename is one step, what was answered with `Ok` survives a power cut, and so does what it is
 //! built on. The third takes an fsync of the file and of every directory whose entries changed; a failed fsync is never
 //! repeated, since the kernel may have dropped the dirty pages and would answer the second one with success. The fourth
-//! takes an fsync before each look, and of the way to the directory that a rename goes into: a process that was killed
-//! between a rename or a mkdir and its fsync has left something that everybody sees and a power cut takes back, and
-//! whoever comes next builds on it. Who only looks ([`LocalStorage::open_to_look`]) builds on nothing and syncs nothing.
+//! takes an fsync after each look, before it is answered, and of the way to the directory that a rename goes into: a
+//! process that was killed between a rename or a mkdir and its fsync has left something that everybody sees and a power cut
+//! takes back, and whoever comes next builds on it. Who only looks ([`LocalStorage::open_to_look`]) builds on nothing and syncs nothing.
 //!
 //! A disk that hangs hangs its caller here: [`super::Punctual`] gives its calls a deadline.
 
@@ -130,7 +130,9 @@ impl LocalStorage {
         StorageError::new(Kind::Other, "open", &self.url, message)
     }
 
-    /// Makes the entries of a directory durable before somebody builds on them. One that is not there is left to the call.
+    /// Makes the entries of a directory durable before somebody builds on them. One that is not there has none.
+    ///
+    /// After a look and not before it: what somebody does in between would be seen and not be durable.
     fn settle(&self, dir: Option<&Path>) -> io::Result<()> {
         let Some(dir) = dir.filter(|dir| self.is_to_change && dir.starts_with(&self.root)) else { return Ok(()) };
         match File::open(dir) {
@@ -158,25 +160,29 @@ impl Storage for LocalStorage {
             }
             _ => classify("list", dir, error),
         };
-        let mut entries = Vec::new();
-        let absolute = self.absolute(dir);
-        self.settle(absolute.parent()).and_then(|()| self.settle(Some(&absolute))).map_err(|error| failed(&error))?;
-        for child in fs::read_dir(absolute).map_err(|error| failed(&error))? {
-            let child = child.map_err(|error| failed(&error))?;
-            let Some(path) = child.file_name().to_str().map(|name| dir.join(name)) else { continue };
-            match fs::metadata(child.path()) {
-                Ok(metadata) => entries.push(entry("list", path, &metadata)?),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(classify("list", &path, &error)),
+        let look = |absolute: &Path| {
+            let mut entries = Vec::new();
+            for child in fs::read_dir(absolute).map_err(|error| failed(&error))? {
+                let child = child.map_err(|error| failed(&error))?;
+                let Some(path) = child.file_name().to_str().map(|name| dir.join(name)) else { continue };
+                match fs::metadata(child.path()) {
+                    Ok(metadata) => entries.push(entry("list", path, &metadata)?),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(classify("list", &path, &error)),
+                }
             }
-        }
-        Ok(entries)
+            Ok(entries)
+        };
+        let absolute = self.absolute(dir);
+        let entries = look(&absolute);
+        self.settle(absolute.parent()).and_then(|()| self.settle(Some(&absolute))).map_err(|error| failed(&error))?;
+        entries
     }
 
     fn stat(&self, path: &LakePath) -> Result<Entry, StorageError> {
         let absolute = self.absolute(path);
-        let seen = self.settle(absolute.parent()).and_then(|()| fs::metadata(&absolute));
-        let metadata = seen.map_err(|error| classify("stat", path, &error))?;
+        let seen = fs::metadata(&absolute);
+        let metadata = self.settle(absolute.parent()).and(seen).map_err(|error| classify("stat", path, &error))?;
         entry("stat", path.clone(), &metadata)
     }
 
