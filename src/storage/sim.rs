@@ -156,6 +156,12 @@ impl SimFs {
         found
     }
 
+    /// What the file at `path` holds, without a look: that would make durable what it shows.
+    pub fn content(&self, path: &str) -> Option<Bytes> {
+        let disk = self.disk();
+        LakePath::parse(path).and_then(|path| disk.find(&path)).and_then(|id| disk.content(id))
+    }
+
     /// Two lakes with the same fingerprint show the same, and would show the same after a power cut, but for times and for
     /// names that were drawn by lot (UUIDs).
     pub fn fingerprint(&self) -> u64 {

@@ -1,7 +1,7 @@
 //! Each safeguard of a promotion left out, in the storage and not in the code: then a checker that finds nothing otherwise
 //! finds a violation. So the safeguard is needed, and the checker can fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -149,7 +149,7 @@ fn without_the_plan_first_a_directory_reader_sees_what_no_plan_names() {
 #[test]
 fn without_a_rename_that_refuses_what_others_said_is_lost() {
     let all = |safeguard: Option<Safeguard>| -> Result<(), String> {
-        let prepared = prepared();
+        let (prepared, mut settled) = (prepared(), HashSet::new());
         let works: [Work; 2] = [promotes, comments];
         let tried = every_order(2, 1, |order| {
             let said = Arc::new(Mutex::new(Vec::new()));
@@ -165,6 +165,7 @@ fn without_a_rename_that_refuses_what_others_said_is_lost() {
                         _ => storage,
                     }
                 },
+                &mut settled,
                 |at, ready, last| order.next(at, ready, last),
             )?;
             let lake = lake.lock().unwrap().clone().unwrap();
@@ -249,14 +250,14 @@ fn without_waiting_for_the_old_head_a_promotion_calls_for_a_person() {
 #[test]
 fn without_intents_before_chains_a_revision_counts_as_honoured_and_is_not() {
     let all = |safeguard: Option<Safeguard>| -> Result<(), String> {
-        let prepared = prepared();
+        let (prepared, mut settled) = (prepared(), HashSet::new());
         let works: [Work; 2] = [promotes, revises];
         let wrap = |number, storage| match (number, safeguard) {
             (0, Some(safeguard)) => Without::wrap(safeguard, storage),
             _ => storage,
         };
         let tried = every_order(2, 1, |order| {
-            side_by_side(&prepared, &works, &wrap, |at, ready, last| order.next(at, ready, last))
+            side_by_side(&prepared, &works, &wrap, &mut settled, |at, ready, last| order.next(at, ready, last))
         });
         tried.map(drop)
     };

@@ -14,7 +14,7 @@ use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::sim::{SimFs, Step};
 
 use super::Lake;
-use super::world::World;
+use super::world::{State, World};
 
 /// A state that a crash can leave.
 pub(crate) struct Moment {
@@ -41,9 +41,8 @@ impl Moment {
     }
 
     /// What tells it from other moments.
-    fn key(&self) -> (u64, Option<i64>, i64) {
-        let least = self.world.started.lock().unwrap().iter().min().copied();
-        (self.world.memory.fingerprint(), least, *self.world.answered.lock().unwrap())
+    fn key(&self) -> (State, i64) {
+        (self.world.state(), *self.world.answered.lock().unwrap())
     }
 }
 
@@ -114,30 +113,45 @@ fn enumerate(lake: Lake, make: fn(jiff::Timestamp) -> SimFs) -> Points {
     points
 }
 
-/// The request that was about to be sent was sent, and is carried out before any call of the recovery.
+/// The request that was about to be sent was sent, and is carried out before any call of the recovery, or after the last.
+///
+/// Where it changes nothing the recovery goes on as it does without it, and is not played again.
 fn late_requests(first: &Moment) -> u64 {
     let Some(request) = first.next.as_ref().filter(|step| step.is_first && first.world.memory.is_remote()) else {
         return 0;
     };
-    let mut at = 0;
-    loop {
-        let world = Arc::new(first.world.fork());
-        let faulty = Arc::new(FaultyStorage::new(Arc::clone(&world.memory) as Arc<dyn Storage>));
-        let (late, memory) = (request.clone(), world.memory.another());
-        faulty.before_each(move |call| {
-            if call.number == at {
-                late.carry_out(&memory);
+    let changing: Arc<Mutex<Vec<u64>>> = Arc::default();
+    let (tried, found) = (request.clone(), Arc::clone(&changing));
+    let calls = recovered(first, "it is tried before each call of the recovery", move |memory, call| {
+        let copy = memory.fork();
+        tried.carry_out(&copy);
+        if copy.fingerprint() != memory.fingerprint() {
+            found.lock().unwrap().push(call);
+        }
+    });
+    for at in changing.lock().unwrap().drain(..) {
+        let late = request.clone();
+        recovered(first, &format!("it is carried out before call {at} of the recovery"), move |memory, call| {
+            if call == at {
+                late.carry_out(memory);
             }
         });
-        let answer = world.recover_on(&(Arc::clone(&faulty) as Arc<dyn Storage>), "second", 4);
-        let story = || format!("{first} but it is carried out before call {at} of the recovery");
-        answer.unwrap_or_else(|error| panic!("{}: {error}", story()));
-        world.check_at_rest().unwrap_or_else(|violation| panic!("{}: {violation}", story()));
-        at += 1;
-        if at > faulty.calls() {
-            return at;
-        }
     }
+    calls + 1
+}
+
+/// Recovers from a crash while something is done before each call, and after the last. Says how many calls there were.
+fn recovered(first: &Moment, story: &str, before: impl Fn(&SimFs, u64) + Send + Sync + 'static) -> u64 {
+    let world = first.world.fork();
+    let faulty = Arc::new(FaultyStorage::new(Arc::clone(&world.memory) as Arc<dyn Storage>));
+    let (before, memory) = (Arc::new(before), world.memory.another());
+    let each = Arc::clone(&before);
+    faulty.before_each(move |call| each(&memory, call.number));
+    let answer = world.recover_on(&(Arc::clone(&faulty) as Arc<dyn Storage>), "second", 4);
+    answer.unwrap_or_else(|error| panic!("{first}, but {story}: {error}"));
+    before(&world.memory, faulty.calls());
+    world.check_at_rest().unwrap_or_else(|violation| panic!("{first}, but {story}: {violation}"));
+    faulty.calls()
 }
 
 fn check(lake: Lake, make: fn(jiff::Timestamp) -> SimFs, expected: &Points) {

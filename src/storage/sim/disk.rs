@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -29,7 +29,18 @@ struct Node {
 #[derive(Debug, Clone)]
 enum What {
     Dir(Names),
-    File { content: Bytes, is_synced: bool },
+    File {
+        content: Bytes,
+        /// Of the content, when it was asked for: copies of a lake share it.
+        hash: OnceLock<u64>,
+        is_synced: bool,
+    },
+}
+
+impl What {
+    fn file(content: Bytes) -> Self {
+        Self::File { content, hash: OnceLock::new(), is_synced: false }
+    }
 }
 
 /// One change of directories.
@@ -166,13 +177,13 @@ impl Disk {
 
     /// An empty file.
     pub(super) fn add_file(&mut self, path: &LakePath) -> Result<Id, Kind> {
-        self.add(path, What::File { content: Bytes::new(), is_synced: false })
+        self.add(path, What::file(Bytes::new()))
     }
 
     pub(super) fn write(&mut self, id: Id, bytes: Bytes) {
         let now = self.now;
         if let Some(node) = self.nodes.get_mut(&id).map(Arc::make_mut) {
-            (node.modified, node.what) = (now, What::File { content: bytes, is_synced: false });
+            (node.modified, node.what) = (now, What::file(bytes));
         }
     }
 
@@ -250,15 +261,18 @@ impl Disk {
     pub(super) fn power_cut(&mut self) {
         self.pending.clear();
         for (id, node) in &mut self.nodes {
-            let node = Arc::make_mut(node);
-            match &mut node.what {
-                What::Dir(names) => *names = self.durable.get(id).map(|names| (**names).clone()).unwrap_or_default(),
-                What::File { content, is_synced } if !*is_synced => {
-                    *content = content.slice(..content.len() / 2);
-                    *is_synced = true;
+            let left = match &node.what {
+                What::Dir(names) => match self.durable.get(id) {
+                    Some(durable) if **durable == *names => continue,
+                    durable => What::Dir(durable.map(|names| (**names).clone()).unwrap_or_default()),
+                },
+                What::File { is_synced: true, .. } => continue,
+                What::File { content, .. } => {
+                    let content = content.slice(..content.len() / 2);
+                    What::File { content, hash: OnceLock::new(), is_synced: true }
                 }
-                What::File { .. } => {}
-            }
+            };
+            *node = Arc::new(Node { modified: node.modified, what: left });
         }
     }
 
@@ -269,14 +283,15 @@ impl Disk {
 
     fn tree(&self, id: Id, is_cut: bool) -> u64 {
         match self.nodes.get(&id).map(|node| &node.what) {
-            Some(What::File { content, is_synced }) => hash_of(&(content, is_cut && !is_synced)),
+            Some(What::File { content, hash, is_synced }) => {
+                hash_of(&(hash.get_or_init(|| hash_of(content)), is_cut && !is_synced))
+            }
             Some(What::Dir(names)) => {
                 let names = if is_cut { self.durable.get(&id).map(Arc::as_ref) } else { Some(names) };
                 let children = names.into_iter().flatten();
-                let mut children: Vec<(String, u64)> =
-                    children.map(|(name, child)| (without_uuid(name), self.tree(*child, is_cut))).collect();
-                children.sort_unstable();
-                hash_of(&children)
+                // In no order: that of the names is that of their UUIDs too.
+                let children = children.map(|(name, child)| hash_of(&(without_uuid(name), self.tree(*child, is_cut))));
+                hash_of(&children.fold(0, u64::wrapping_add))
             }
             None => 0,
         }
@@ -289,12 +304,12 @@ fn hash_of(value: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// The name without the UUID that it begins or ends with.
-fn without_uuid(name: &str) -> String {
+/// The name without the UUID that it begins or ends with, and whether there was one.
+fn without_uuid(name: &str) -> (&str, bool) {
     let is_uuid = |part: &str| uuid::Uuid::try_parse(part).is_ok();
     match (name.split_once('-'), name.split_at_checked(32)) {
-        (Some((before, after)), _) if is_uuid(after) => format!("{before}-"),
-        (_, Some((first, rest))) if is_uuid(first) => rest.to_owned(),
-        _ => name.to_owned(),
+        (Some((before, after)), _) if is_uuid(after) => (before, true),
+        (_, Some((first, rest))) if is_uuid(first) => (rest, true),
+        _ => (name, false),
     }
 }
