@@ -11,4 +11,5 @@ pub mod room;
 pub mod slots;
 pub mod status;
 pub mod table;
+pub mod topic;
 pub mod violation;
