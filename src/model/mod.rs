@@ -8,6 +8,7 @@ pub mod level;
 pub mod mapping;
 pub mod offset;
 pub mod room;
+pub mod secret;
 pub mod slots;
 pub mod status;
 pub mod table;
