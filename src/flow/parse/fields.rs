@@ -21,6 +21,14 @@ pub(super) enum Given<'t> {
     Element(usize, usize),
 }
 
+/// What is wrong with a value, and where. It is put into words only where somebody will read them.
+struct Bad<'p, F: FnOnce() -> String> {
+    code: Code,
+    place: &'p Place,
+    value: Option<&'p str>,
+    what: F,
+}
+
 impl Flatten<'_> {
     /// A value for a column.
     #[inline]
@@ -262,7 +270,7 @@ impl Flatten<'_> {
         };
         let what = || format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
         let value = if let Given::Text(text) = given { Some(text) } else { None };
-        self.bad_field(column, Code::SHAPE_REPEAT, place, value, what);
+        self.bad_field(column, Bad { code: Code::SHAPE_REPEAT, place, value, what });
     }
 
     /// A value that is there and null.
@@ -271,7 +279,7 @@ impl Flatten<'_> {
         let plan = self.program.column(column);
         if plan.required && plan.repeat != Repeat::List {
             let what = || format!("{} is required, and {} is empty", plan.name, plan.path);
-            return self.bad_field(column, Code::RULE_REQUIRED, place, None, what);
+            return self.bad_field(column, Bad { code: Code::RULE_REQUIRED, place, value: None, what });
         }
         self.set_null(column);
     }
@@ -290,7 +298,8 @@ impl Flatten<'_> {
         }
         if plan.required {
             let what = || format!("{} is required, and {} is missing", plan.name, plan.path);
-            return self.bad_field(column, Code::RULE_REQUIRED, &Place::at(at), None, what);
+            let place = &Place::at(at);
+            return self.bad_field(column, Bad { code: Code::RULE_REQUIRED, place, value: None, what });
         }
         self.rows.buffers.push_null(plan.buffer);
     }
@@ -299,18 +308,19 @@ impl Flatten<'_> {
     fn refused(&mut self, column: ColumnId, text: &str, refused: &Refused, place: &Place) {
         let plan = self.program.column(column);
         let what = || format!("the value of {} is {}", plan.name, refused.what);
+        let bad = Bad { code: refused.code, place, value: Some(text), what };
         if matches!(plan.repeat, Repeat::Join(_) | Repeat::Json) {
             // What is put together goes on without it.
-            return self.judge(column, refused.code, place, Some(text), what);
+            return self.judge(column, bad);
         }
-        self.bad_field(column, refused.code, place, Some(text), what);
+        self.bad_field(column, bad);
     }
 
     #[cold]
     fn too_long(&mut self, column: ColumnId, place: &Place) {
         let plan = self.program.column(column);
         let what = || format!("the value of {} is too long for a column", plan.name);
-        self.bad_field(column, Code::LIMIT_BYTES, place, None, what);
+        self.bad_field(column, Bad { code: Code::LIMIT_BYTES, place, value: None, what });
     }
 
     /// An element that is nil has content.
@@ -320,40 +330,26 @@ impl Flatten<'_> {
             return;
         }
         let what = || format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
-        self.judge(column, Code::SHAPE_NIL, &Place::at(at), None, what);
+        self.judge(column, Bad { code: Code::SHAPE_NIL, place: &Place::at(at), value: None, what });
     }
 
     /// A bad value becomes null, where its row is kept.
-    fn bad_field(
-        &mut self,
-        column: ColumnId,
-        code: Code,
-        place: &Place,
-        value: Option<&str>,
-        message: impl FnOnce() -> String,
-    ) {
-        self.judge(column, code, place, value, message);
+    fn bad_field(&mut self, column: ColumnId, bad: Bad<'_, impl FnOnce() -> String>) {
+        self.judge(column, bad);
         self.set_null(column);
     }
 
     /// A message may have a hundred thousand violations: those beyond the limit are not even put into words.
-    fn judge(
-        &mut self,
-        column: ColumnId,
-        code: Code,
-        place: &Place,
-        value: Option<&str>,
-        message: impl FnOnce() -> String,
-    ) {
+    fn judge(&mut self, column: ColumnId, bad: Bad<'_, impl FnOnce() -> String>) {
         let plan = self.program.column(column);
         let holder = plan.holder();
         if self.found_in(holder).len() < MAX_VIOLATIONS {
             let found = Found {
-                code,
+                code: bad.code,
                 column: Some(plan.name.clone()),
-                place: place.clone(),
-                value: value.map(|value| shortened(super::chars::trim(value))),
-                message: message(),
+                place: bad.place.clone(),
+                value: bad.value.map(|value| shortened(super::chars::trim(value))),
+                message: (bad.what)(),
             };
             self.found_in(holder).push(found);
         }
