@@ -15,10 +15,16 @@ use crate::model::violation::Code;
 pub(super) enum Given<'t> {
     /// Text, or the value of an attribute.
     Text(&'t str),
-    /// An element that is `xsi:nil`.
-    Nil,
+    /// An element that is `xsi:nil`, and whether it has content all the same.
+    Nil { is_full: bool },
     /// An element: where `<` of its start tag stands, and the byte after its end.
     Element(usize, usize),
+}
+
+impl<'t> Given<'t> {
+    fn text(self) -> Option<&'t str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
 }
 
 /// What is wrong with a value, and where. It is put into words only where somebody will read them.
@@ -66,7 +72,7 @@ impl Flatten<'_> {
         if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
             return;
         }
-        let Some(slot) = plan.pending else { return self.occurs_again(column, given, place) };
+        let Some(slot) = plan.pending else { return self.occurs_again(column, given.text(), place) };
         let pending = &mut self.scratch.pending[usize::from(slot)];
         pending.count = pending.count.saturating_add(1);
         match &plan.repeat {
@@ -85,7 +91,7 @@ impl Flatten<'_> {
                         self.grow(kept.len().saturating_sub(end - start), place.at);
                         Kept::Written
                     }
-                    Given::Nil => Kept::Nothing,
+                    Given::Nil { is_full } => Kept::Nil { is_full },
                 };
                 let pending = &mut self.scratch.pending[usize::from(slot)];
                 (pending.text, pending.kept, pending.place) = (kept, how, Some(place.clone()));
@@ -105,7 +111,10 @@ impl Flatten<'_> {
                 Ok(value) => (value, text.len()),
                 Err(refused) => return self.refused(column, text, &refused, place),
             },
-            Given::Nil => (plan.caster.missing(), 0),
+            Given::Nil { is_full } => {
+                self.judge_nil(column, is_full, place);
+                (plan.caster.missing(), 0)
+            }
             Given::Element(start, end) => return self.put_element(column, start..end, place),
         };
         let added = match value {
@@ -140,6 +149,9 @@ impl Flatten<'_> {
     /// Adds an occurrence to the text that is joined.
     fn join(&mut self, column: ColumnId, slot: u16, separator: &str, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
+        if let Given::Nil { is_full } = given {
+            self.judge_nil(column, is_full, place);
+        }
         let pending = &mut self.scratch.pending[usize::from(slot)];
         let (value, length) = match given {
             Given::Text(text) => match plan.caster.cast(text, &mut self.scratch.memory) {
@@ -151,7 +163,7 @@ impl Flatten<'_> {
                     return self.refused(column, text, &refused, place);
                 }
             },
-            Given::Nil => (plan.caster.missing(), 0),
+            Given::Nil { .. } => (plan.caster.missing(), 0),
             Given::Element(..) => return,
         };
         // Only text is joined: anything else is null.
@@ -183,7 +195,8 @@ impl Flatten<'_> {
                 }
                 text.len()
             }
-            Given::Nil => {
+            Given::Nil { is_full } => {
+                self.judge_nil(column, is_full, place);
                 push_json(plan.caster.missing(), &plan.kind, &mut json);
                 0
             }
@@ -249,7 +262,7 @@ impl Flatten<'_> {
             }
             // Why is told already.
             (Kept::Refused, _) => self.set_null(column),
-            (Kept::Nothing, Repeat::Last) => self.cast(column, Given::Nil, place),
+            (Kept::Nil { is_full }, _) => self.cast(column, Given::Nil { is_full }, place),
             (Kept::Nothing, _) => self.null(column, place),
         }
         self.scratch.pending[slot].text = text;
@@ -257,7 +270,7 @@ impl Flatten<'_> {
 
     /// A value occurs once more than it may, or than counts.
     #[cold]
-    pub(super) fn occurs_again(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
+    pub(super) fn occurs_again(&mut self, column: ColumnId, value: Option<&str>, place: &Place) {
         let plan = self.program.column(column);
         if plan.repeat == Repeat::First {
             return;
@@ -269,7 +282,6 @@ impl Flatten<'_> {
             ScopeKind::Struct(_) => "struct",
         };
         let what = || format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
-        let value = if let Given::Text(text) = given { Some(text) } else { None };
         self.bad_field(column, Bad { code: Code::SHAPE_REPEAT, place, value, what });
     }
 
@@ -323,14 +335,14 @@ impl Flatten<'_> {
         self.bad_field(column, Bad { code: Code::LIMIT_BYTES, place, value: None, what });
     }
 
-    /// An element that is nil has content.
-    pub(super) fn full_nil(&mut self, column: ColumnId, at: usize) {
+    /// An element that counts is nil: there may be nothing in it.
+    #[cold]
+    pub(super) fn judge_nil(&mut self, column: ColumnId, is_full: bool, place: &Place) {
         let plan = self.program.column(column);
-        if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
-            return;
+        if is_full {
+            let what = || format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
+            self.judge(column, Bad { code: Code::SHAPE_NIL, place, value: None, what });
         }
-        let what = || format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
-        self.judge(column, Bad { code: Code::SHAPE_NIL, place: &Place::at(at), value: None, what });
     }
 
     /// A bad value becomes null, where its row is kept.
