@@ -193,7 +193,9 @@ impl<'w> Flatten<'w> {
         for &column in what.elements.iter().chain(&what.all_text).chain(&what.text) {
             self.put(column, Given::Nil { is_full }, &Place::at(at));
         }
-        self.end_nil_structs(what, is_full, at);
+        if is_full {
+            self.judge_nil_scopes(what, at);
+        }
     }
 }
 

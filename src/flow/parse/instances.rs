@@ -247,14 +247,21 @@ impl Flatten<'_> {
         self.rows.buffers.push_struct(self.program.column(column).item);
     }
 
-    /// The element of structs that are nil ends; of those that do not count nothing is judged.
-    pub(super) fn end_nil_structs(&mut self, what: &State, is_full: bool, at: usize) {
+    /// The element of scopes is nil and has content. Of a struct that does not count nothing is judged. A row is no field
+    /// that could be null instead: it is bad.
+    pub(super) fn judge_nil_scopes(&mut self, what: &State, at: usize) {
         for &scope in &what.begins {
-            if let ScopeKind::Struct(column) = self.program.scope(scope).kind
-                && self.scratch.instances[usize::from(scope)].is_nil
-            {
-                self.judge_nil(column, is_full, &Place::at(at));
-            }
+            let message = match self.program.scope(scope).kind {
+                ScopeKind::Struct(column) if self.scratch.instances[usize::from(scope)].is_nil => {
+                    self.judge_nil(column, true, &Place::at(at));
+                    continue;
+                }
+                ScopeKind::Struct(_) | ScopeKind::Message => continue,
+                ScopeKind::Group => "a row group is xsi:nil and has content",
+                ScopeKind::Row | ScopeKind::Child(_) => "a row is xsi:nil and has content",
+            };
+            self.report(Found::at(Code::SHAPE_NIL, at, message));
+            self.spoil(None, scope, true);
         }
     }
 

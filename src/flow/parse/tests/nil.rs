@@ -2,7 +2,8 @@
 
 use super::repeats::{author, one};
 use super::*;
-use crate::model::mapping::Repeat;
+use crate::model::batch::Outcome;
+use crate::model::mapping::{Child, Repeat};
 
 #[test]
 fn nil_is_null_and_must_be_empty() {
@@ -95,4 +96,39 @@ fn only_a_nil_that_is_kept_must_be_empty() {
     for (repeat, words, expected) in &of_both {
         check(&author(repeat.clone()), words, "<author/>", "<author i:nil='1'><tag>x</tag></author>", expected);
     }
+}
+
+#[test]
+fn a_row_that_is_nil_must_be_empty() {
+    let columns = vec![column("v", "v", Kind::Int32)];
+    let child = Child { name: "c".into(), rows: vec![name("c").into()], columns, children: vec![] };
+    let mut mapping = Mapping {
+        rows: ["g", "r"].map(|step| vec![name(step).into()]).to_vec(),
+        children: vec![child],
+        on_bad_message: OnBadMessage::KeepGoodRows,
+        ..mapping(None, "", vec![column("k", "@k", Kind::Int32)])
+    };
+    for (inside, expected, rows) in [
+        ("<g><r k='1'/><r k='2' i:nil='1'/></g>", vec![], vec!["1", "2"]),
+        ("<g><r k='1'/><r k='2' i:nil='1'><!-- --> </r></g>", vec![], vec!["1", "2"]),
+        ("<g><r k='1'/><r k='2' i:nil='1'>x</r></g>", vec!["/m/g/r[2]"], vec!["1"]),
+        ("<g><r k='1'/><r k='2' i:nil='1'><c/></r></g>", vec!["/m/g/r[2]"], vec!["1"]),
+        ("<g i:nil='1'><r k='1'/></g><g><r k='2'/></g>", vec!["/m/g[1]"], vec!["2"]),
+        ("<g i:nil='1'/><g><r k='2'/></g>", vec![], vec!["-", "2"]),
+        ("<g><r k='1'><c i:nil='1'><v>1</v></c></r></g>", vec!["/m/g/r/c"], vec!["1"]),
+    ] {
+        for on_bad_field in [OnBadField::Quarantine, OnBadField::Null] {
+            mapping.on_bad_field = on_bad_field;
+            let (verdict, good) = parse_one(&mapping, &message(inside));
+            let told: Vec<_> = verdict.violations.iter().map(|found| found.path.as_deref().unwrap()).collect();
+            assert_eq!((told, good), (expected.clone(), rows.iter().map(|row| row.to_string()).collect()), "{inside}");
+            let outcome = if expected.is_empty() { Outcome::Rows } else { Outcome::Partial };
+            assert_eq!(verdict.outcome, outcome, "{inside}");
+            assert!(codes(&verdict).iter().all(|code| *code == "shape.nil"), "{inside}");
+        }
+    }
+    let whole = super::mapping(None, "", vec![column("v", "v", Kind::Int32)]);
+    let nil = "<m xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:nil='1'><v>1</v></m>";
+    let (verdict, rows) = parse_one(&whole, nil);
+    assert_eq!((codes(&verdict), rows.len()), (vec!["shape.nil"], 0), "the message itself is the row");
 }
