@@ -9,6 +9,8 @@ mod evolution;
 #[path = "../raw_protocol/memory.rs"]
 #[expect(dead_code, reason = "shared with the RAW protocol's tests")]
 mod memory;
+#[path = "../common/owner.rs"]
+mod owner;
 mod property;
 mod revise;
 mod undo;

@@ -191,13 +191,10 @@ impl<'w> Flatten<'w> {
         self.scratch.own_open -= usize::from(!what.text.is_empty());
         let is_full = has_content(&self.message[at..after]);
         for &column in what.elements.iter().chain(&what.all_text).chain(&what.text) {
-            if is_full {
-                self.full_nil(column, at);
-            }
-            self.put(column, Given::Nil, &Place::at(at));
+            self.put(column, Given::Nil { is_full }, &Place::at(at));
         }
         if is_full {
-            self.full_structs(what, at);
+            self.judge_nil_scopes(what, at);
         }
     }
 }

@@ -4,6 +4,7 @@ mod carried;
 mod drift_model;
 mod elements;
 mod groups;
+mod nil;
 mod paths;
 mod pool;
 mod properties;
