@@ -4,6 +4,7 @@ mod carried;
 mod drift_model;
 mod elements;
 mod groups;
+mod neighbours;
 mod paths;
 mod pool;
 mod properties;
