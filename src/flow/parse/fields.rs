@@ -411,6 +411,8 @@ impl Flatten<'_> {
                 ScopeKind::Group => first..i32::MAX,
                 _ => row_index..row_index.saturating_add(1),
             };
+            // Of all that may be the value of the same rows the last one is.
+            trace.values.pop_if(|(of, _)| *of == rows);
             if trace.wants(&rows) {
                 trace.values.push((rows, place.clone()));
             }

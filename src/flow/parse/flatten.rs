@@ -95,7 +95,8 @@ impl<'w> Flatten<'w> {
             let message = format!("{} ({})", breach.what, breach.rule);
             let place = Place::at(breach.at.unwrap_or(0));
             self.report(Found { value, place, ..Found::at(Code::RULE_XSD, 0, message) });
-            self.tally.is_spoiled = true;
+            // What columns say of it at its end is told as well.
+            self.spoil(None, MESSAGE, true);
         }
         Ok(())
     }

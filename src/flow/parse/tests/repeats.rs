@@ -1,8 +1,10 @@
 //! What becomes of values that occur more than once, in rows, in structs and in what rows share.
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::batch::Outcome;
-use crate::model::mapping::{OnBadField, Repeat, ValueRules};
+use crate::model::mapping::{OnBadField, Repeat, Step, ValueRules};
 
 /// A column that may occur more than once.
 pub(super) fn repeated(name_of: &str, path: &str, kind: Kind, repeat: Repeat) -> Column {
@@ -282,5 +284,21 @@ fn the_place_of_a_value_is_that_of_the_one_that_counts() {
         let table = ParserTable::compile(&one(repeat.clone(), Kind::Int32)).unwrap();
         let message = b"<m><r><v>1</v><v>2</v><v>3</v></r></m>";
         assert_eq!(table.locate(message, 0, &[0]).of(0).unwrap().path.as_deref(), Some(expected), "{repeat:?}");
+    }
+}
+
+#[test]
+fn a_value_is_found_again_among_very_many() {
+    for repeat in [Repeat::Last, Repeat::Only] {
+        let mut mapping = one(repeat, Kind::Int32);
+        mapping.columns[0].path.steps = vec![Step { name: None, condition: None }];
+        let table = ParserTable::compile(&mapping).unwrap();
+        let values: String = (0..15_000).map(|number| format!("<v{number}>1</v{number}>")).collect();
+        let message = format!("<m><r>{values}</r></m>");
+        let took = cpu_time(|| {
+            let path = table.locate(message.as_bytes(), 0, &[0]).of(0).unwrap().path.clone();
+            assert!(path.is_some_and(|path| path.starts_with("/m/r/v")));
+        });
+        assert!(took < Duration::from_secs(3), "{took:?}");
     }
 }
