@@ -4,6 +4,12 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// How long anything may take that ought to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Said {
     code: Option<i32>,
@@ -183,4 +189,32 @@ fn a_reader_that_has_had_enough_is_no_error() {
     let script = format!("set -o pipefail; '{binary}' man | head -n 1; '{binary}' completions bash | head -n 1");
     let output = Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+}
+
+#[test]
+fn a_bounded_run_that_finds_no_kafka_ends_when_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let books = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/tables/books.toml");
+    std::fs::copy(books, dir.path().join("books.toml")).unwrap();
+    let here = dir.path().display();
+    let config = format!(
+        "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n\"group.id\" = \"g\"\n[lake]\nroot = \"file://{here}/lake\"\n\
+         [control]\nsocket = \"{here}/socket\"\n[limits]\nspool = {{ dir = \"{here}/spool\", size = \"1GiB\" }}\n\
+         [[table]]\nname = \"books\"\ntopics = [\"library\"]\nmapping = \"books.toml\"\n"
+    );
+    std::fs::write(dir.path().join("forebay.toml"), config).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+    command.args(["run", "--until-caught-up", "--config", "forebay.toml"]).current_dir(dir.path()).env_clear();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    // The control socket is opened last.
+    while !dir.path().join("socket").exists() {
+        assert!(begun.elapsed() < PATIENCE && child.try_wait().unwrap().is_none(), "it did not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let told = Instant::now();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(5), "it ended after {:?}", told.elapsed());
 }

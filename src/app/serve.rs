@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use futures::executor::block_on;
 use sd_notify::NotifyState;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -22,12 +23,14 @@ use crate::control::socket::{ControlServer, own_uid};
 use crate::control::steering::{AuditLog, ControlRecord, Steering};
 use crate::exit::ExitCode;
 use crate::fault::Fault;
+use crate::flow::read::broker::Broker;
 use crate::flow::read::faults::UNKNOWN_TOPIC;
 use crate::model::level::LogLevel;
 use crate::model::table::TopicChoice;
 use crate::observe::control::ControlLog;
 use crate::observe::logs::{self, LogFiles, LogOptions, Terminal};
 use crate::observe::{events, metrics};
+use crate::supervise::root::DrainAll;
 
 /// How often the end of the daemon, the watchdog and the signals are looked after.
 const ROUND: Duration = Duration::from_millis(100);
@@ -78,8 +81,10 @@ fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault>
     metrics().watch_spool(move || spool.used(), limit);
     let reloader = Reloader::new(&daemon, settings, &global.config);
     let steering: Arc<dyn Steering> = Arc::new(DaemonSteering::new(&daemon, settings, reloader.clone()));
-    let control = match start_control(settings, global, Arc::clone(&steering)) {
-        Ok(control) => control,
+    let search = order.until_caught_up.then(|| search_topics(&daemon, settings)).transpose();
+    let started = search.and_then(|search| Ok((start_control(settings, global, Arc::clone(&steering))?, search)));
+    let (control, search) = match started {
+        Ok(started) => started,
         Err(fault) => {
             daemon.drain();
             daemon.wait()?;
@@ -87,27 +92,53 @@ fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault>
         }
     };
     notify(&[NotifyState::Ready]);
-    let absent = if order.until_caught_up { absent_topic(&daemon, settings) } else { None };
-    if absent.is_some() {
-        daemon.drain();
-    }
     attend(&daemon, &signals, &|| reload_at(&hangup, &daemon, &reloader), &*steering, settings.run.drain);
     let result = daemon.wait();
     control.stop();
-    result.and(absent.map_or(Ok(()), Err))
+    result?;
+    search.and_then(|found| finding(&found, &signals)).map_or(Ok(()), Err)
 }
 
-/// Why a topic that is named in the configuration cannot be read to its end: there is none. A daemon goes on with the others
-/// and waits for it; a bounded run has nobody who would see that it is missing.
-fn absent_topic(daemon: &Daemon, settings: &Settings) -> Option<Fault> {
-    let until = Instant::now() + TOPIC_SPREADS;
+/// Looks for the topics that are named in the configuration. A daemon goes on with the others and waits for one that
+/// is not there; a bounded run has nobody who would see that it is missing, so it is drained, and the receiver gets
+/// why. All that on a thread of its own: a cluster may take its time, and signals are attended to meanwhile.
+fn search_topics(daemon: &Daemon, settings: &Settings) -> Result<Receiver<Fault>, Fault> {
     let named = settings.tables.iter().filter_map(|table| match &table.topics {
-        TopicChoice::List(topics) => Some(topics),
+        TopicChoice::List(topics) => Some(topics.clone()),
         TopicChoice::Pattern(_) => None,
     });
-    for topic in named.flatten() {
+    let named: Vec<String> = named.flatten().collect();
+    let (broker, root) = (daemon.parts().broker.clone(), daemon.root().clone());
+    let (tell, found) = bounded(1);
+    let search = move || {
+        if let Some(fault) = absent_topic(&broker, &named) {
+            // Who was told to end by a signal does not listen any more.
+            let _ = tell.send(fault);
+            root.do_send(DrainAll);
+        }
+    };
+    let thread = std::thread::Builder::new().name("topics".to_owned()).spawn(search);
+    thread.map_err(|error| Fault::retry("process.no-thread", error.to_string()))?;
+    Ok(found)
+}
+
+/// What the search for topics has found, or will; nobody waits for it once there was a signal.
+fn finding(found: &Receiver<Fault>, signals: &AtomicBool) -> Option<Fault> {
+    loop {
+        match found.recv_timeout(ROUND) {
+            Ok(fault) => return Some(fault),
+            Err(RecvTimeoutError::Timeout) if !signals.load(Ordering::Acquire) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Why a topic cannot be read to its end: there is none.
+fn absent_topic(broker: &Broker, topics: &[String]) -> Option<Fault> {
+    let until = Instant::now() + TOPIC_SPREADS;
+    for topic in topics {
         loop {
-            match daemon.parts().broker.partitions(topic) {
+            match broker.partitions(topic) {
                 Ok(_) => break,
                 Err(fault) if fault.event == UNKNOWN_TOPIC && Instant::now() < until => std::thread::sleep(ROUND),
                 Err(fault) if fault.event == UNKNOWN_TOPIC => return Some(fault),

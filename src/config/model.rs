@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::document::Places;
 use super::problem::Problem;
 use crate::model::level::LogLevel;
+use crate::model::secret::is_secret;
 use crate::model::table::{Table, UnroutedSettings};
 
 /// Everything that `forebay.toml` says, with the environment laid over it.
@@ -104,13 +105,6 @@ impl KafkaSettings {
     pub fn group(&self) -> &str {
         self.get("group.id").unwrap_or_default()
     }
-
-    /// Whether the value of a name must not be shown.
-    pub fn is_secret(name: &str) -> bool {
-        ["password", "secret", "key", "pem", "jaas", "token", "oauthbearer.config"]
-            .iter()
-            .any(|part| name.contains(part))
-    }
 }
 
 impl FromIterator<(String, String)> for KafkaSettings {
@@ -121,7 +115,7 @@ impl FromIterator<(String, String)> for KafkaSettings {
 
 impl fmt::Debug for KafkaSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(name, value)| if Self::is_secret(name) { (name, "***") } else { (name, value) };
+        let shown = |(name, value)| if is_secret(name) { (name, "***") } else { (name, value) };
         f.debug_map().entries(self.iter().map(shown)).finish()
     }
 }

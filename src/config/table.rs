@@ -21,9 +21,7 @@ use crate::model::table::{
     Compression, DateBound, OnBadDate, OnOutOfRange, ProcessedSettings, RawSettings, Retire, StartingOffsets, Table,
     TopicChoice,
 };
-
-/// Longest topic whose name fits the names of files with everything else that is in them.
-const MAX_TOPIC: usize = 187;
+use crate::model::topic;
 
 /// A year: longer than anything that makes sense, shorter than anything that overflows.
 const YEAR: Duration = Duration::from_secs(366 * 86_400);
@@ -88,13 +86,12 @@ fn read_topics(section: &Section<'_>) -> Option<TopicChoice> {
 
 /// Notes what is wrong with the name of a topic; whether it is one.
 pub(super) fn is_topic(item: &Item<'_>, topic: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if topic.is_empty() || topic == "." || topic == ".." || !topic.chars().all(plain) {
+    if !topic::is_name(topic) {
         let help = "kafka takes letters, digits, dots, _ and -".to_owned();
         item.problem(format!("{topic:?} is not the name of a topic"), Some(help));
-    } else if topic.len() > MAX_TOPIC {
+    } else if topic.len() > topic::MAX_BYTES {
         let message = format!("a name of {} characters would not fit the names of files", topic.len());
-        item.problem(message, Some(format!("take a topic of at most {MAX_TOPIC}")));
+        item.problem(message, Some(format!("take a topic of at most {}", topic::MAX_BYTES)));
     } else {
         return true;
     }

@@ -122,7 +122,7 @@ pub struct DeadLetters {
     pub position: Option<i64>,
     /// Committed offsets whose dead letters are still to be sent.
     pub lag: Option<u64>,
-    /// Letters acknowledged since the process started.
+    /// Letters acknowledged since this process was given the lane.
     pub sent: u64,
     /// Why they cannot be sent, until they can.
     pub fault: Option<String>,

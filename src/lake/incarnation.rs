@@ -21,6 +21,7 @@ use super::mutate;
 use super::names::{self, Home};
 use super::rfc3339;
 use crate::model::offset::TopicPartition;
+use crate::model::topic;
 use crate::storage::Storage;
 
 /// A topic that was accepted as it is now.
@@ -146,7 +147,7 @@ pub fn accept_topic(storage: &dyn Storage, owner: &Owner, topic: &str, reason: &
 
 /// The refusal of a lane whose topic is another one than the lake knows.
 pub(super) fn recreated(home: &Home, theirs: &str, ours: &str) -> LakeError {
-    let topic = home.path().as_str().split('/').nth(2).unwrap_or_default().split('~').next().unwrap_or_default();
+    let topic = home.path().as_str().split('/').nth(2).map_or("", topic::in_kafka);
     let detail = format!(
         "the topic was deleted and created again (its id was {theirs} and is {ours}), so its offsets begin anew; to read \
          it as a topic of its own say `forebay accept-topic {topic}`"

@@ -19,12 +19,10 @@ use std::fmt;
 use jiff::civil::Date;
 
 use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
+use crate::model::topic;
 use crate::storage::LakePath;
 
 pub use published::{HeadHint, LetterMark, RevisionName, RewindName};
-
-/// Longest topic name, in bytes, whose interval files fit the 255 bytes of a file name.
-pub const MAX_TOPIC_BYTES: usize = 187;
 
 /// Where messages lie in quarantine that no table takes.
 pub const UNROUTED: &str = "_unrouted";
@@ -34,11 +32,11 @@ pub const NULL_DATE: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// Why a topic's name cannot be used in the lake; `None` when it can.
 pub fn topic_problem(topic: &str) -> Option<String> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '~');
-    if topic.is_empty() || topic == "." || topic == ".." || !topic.chars().all(legal) {
+    // Of an incarnation both the topic and its number are made of what names are made of.
+    if !topic.split('~').all(topic::is_name) {
         Some(format!("`{topic}` is not a topic name: letters, digits, `.`, `_` and `-` only"))
-    } else if topic.len() > MAX_TOPIC_BYTES {
-        Some(format!("topic `{topic}` has {} bytes: file names have room for {MAX_TOPIC_BYTES}", topic.len()))
+    } else if topic.len() > topic::MAX_BYTES {
+        Some(format!("topic `{topic}` has {} bytes: file names have room for {}", topic.len(), topic::MAX_BYTES))
     } else {
         None
     }

@@ -58,7 +58,7 @@ impl Cast {
                 Some(decimal) => Scalar::Decimal(decimal),
                 None => {
                     let message = format!("there is no decimal({precision},{scale})");
-                    wrong.push(Wrong::new("type", message, "take a precision of 1 to 38 and a scale of at most 38"));
+                    wrong.push(Wrong::new("type", message, "take a precision of 1 to 38 and a scale of 0 to 38"));
                     return None;
                 }
             },

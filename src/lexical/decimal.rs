@@ -15,7 +15,7 @@ pub(super) const MAX_PRECISION: u8 = 38;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Decimal {
     precision: u8,
-    scale: i8,
+    scale: u8,
     rounding: Rounding,
     /// The first number that is too long.
     limit: i128,
@@ -28,9 +28,10 @@ struct Digits<'t> {
 }
 
 impl Decimal {
-    /// The type of that precision (1 to 38) and scale (38 at most, either way), or none.
+    /// The type of that precision (1 to 38) and scale (0 to 38), or none.
     pub(super) fn new(precision: u8, scale: i8, rounding: Rounding) -> Option<Self> {
-        let is_possible = (1..=MAX_PRECISION).contains(&precision) && scale.unsigned_abs() <= MAX_PRECISION;
+        let scale = u8::try_from(scale).ok()?;
+        let is_possible = (1..=MAX_PRECISION).contains(&precision) && scale <= MAX_PRECISION;
         let limit = 10_i128.checked_pow(u32::from(precision))?;
         is_possible.then_some(Self { precision, scale, rounding, limit })
     }
@@ -49,7 +50,7 @@ impl Decimal {
     /// For what most values are: few digits, of which none has to go.
     #[inline]
     fn read_short(&self, text: &[u8]) -> Option<i128> {
-        if text.len() > SURE_DIGITS || self.scale < 0 {
+        if text.len() > SURE_DIGITS {
             return None;
         }
         let (mut value, mut digits, mut point) = (0_u64, 0, None);
@@ -65,7 +66,7 @@ impl Decimal {
             }
         }
         let places = point.map_or(0, |at| text.len() - at - 1);
-        let missing = usize::from(self.scale.unsigned_abs()).checked_sub(places)?;
+        let missing = usize::from(self.scale).checked_sub(places)?;
         if digits == 0 {
             return None;
         }
@@ -77,23 +78,11 @@ impl Decimal {
     #[cold]
     fn read_any(&self, text: &[u8]) -> Result<i128, Box<Refused>> {
         let Digits { whole, fraction } = split(text).ok_or_else(|| refused("not a decimal"))?;
-        let scale = isize::from(self.scale);
-        let places = isize::try_from(fraction.len()).map_err(|_| self.too_long())?;
-        let (value, tail) = if scale >= places {
-            (exact(whole, fraction), Tail::default())
-        } else if scale >= 0 {
-            let (kept, dropped) = fraction.split_at(scale.unsigned_abs());
-            (exact(whole, kept), Tail::of(dropped, &[]))
-        } else if let Some(at) = whole.len().checked_sub(scale.unsigned_abs()) {
-            let (kept, dropped) = whole.split_at(at);
-            (exact(kept, &[]), Tail::of(dropped, fraction))
-        } else {
-            // The last place is further left than the first digit: less than a tenth of it.
-            let tail = Tail::of(whole, fraction);
-            (Some(0), Tail { is_half_or_more: false, is_more_than_half: false, ..tail })
-        };
-        let missing = u32::try_from((scale - places).max(0)).unwrap_or(u32::MAX);
-        let scaled = value.and_then(|value| value.checked_mul(10_i128.checked_pow(missing)?));
+        let scale = usize::from(self.scale);
+        let (kept, dropped) = fraction.split_at(scale.min(fraction.len()));
+        let tail = Tail::of(dropped);
+        let missing = (scale - kept.len()) as u32;
+        let scaled = exact(whole, kept).and_then(|value| value.checked_mul(10_i128.checked_pow(missing)?));
         let value = scaled.ok_or_else(|| self.too_long())?;
         // Each way of rounding is the same on both sides of zero, so the sign does not matter here.
         let up = tail.goes_up(self.rounding, value % 2 == 1).ok_or_else(|| self.inexact())?;
@@ -112,11 +101,11 @@ impl Decimal {
 
     fn too_long(&self) -> Box<Refused> {
         let Self { precision, scale, .. } = self;
-        let room = i16::from(*precision) - i16::from(*scale);
-        refused(if room > 0 {
-            format!("too long for decimal({precision},{scale}): it has more than {room} digits before the point")
-        } else {
-            format!("too long for decimal({precision},{scale})")
+        refused(match precision.checked_sub(*scale) {
+            Some(room @ 1..) => {
+                format!("too long for decimal({precision},{scale}): it has more than {room} digits before the point")
+            }
+            _ => format!("too long for decimal({precision},{scale})"),
         })
     }
 }
@@ -163,8 +152,8 @@ pub(super) struct Tail {
 
 impl Tail {
     /// That of digits, the first of which is worth a tenth.
-    pub(super) fn of(first: &[u8], second: &[u8]) -> Self {
-        let mut digits = first.iter().chain(second);
+    pub(super) fn of(digits: &[u8]) -> Self {
+        let mut digits = digits.iter();
         let tenths = digits.next().copied().unwrap_or(b'0');
         let is_rest = digits.any(|&digit| digit != b'0');
         Self {

@@ -130,7 +130,7 @@ impl Moment {
                 part = part * 10 + fraction.get(place).map_or(0, |digit| i64::from(digit - b'0'));
             }
             if let Some(rest @ [_, ..]) = fraction.get(self.digits..) {
-                let up = Tail::of(rest, &[]).goes_up(self.rounding, part % 2 == 1);
+                let up = Tail::of(rest).goes_up(self.rounding, part % 2 == 1);
                 part += i64::from(up.ok_or_else(|| self.too_fine())?);
             }
         }

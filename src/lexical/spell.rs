@@ -83,9 +83,8 @@ fn push_decimal(value: i128, scale: i8, out: &mut String) {
     let sign = if value < 0 { "-" } else { "" };
     let digits = value.unsigned_abs();
     let places = usize::from(scale.unsigned_abs());
-    if scale <= 0 {
-        let zeros = if value == 0 { 0 } else { places };
-        return put(out, format_args!("{sign}{digits}{:0<zeros$}", ""));
+    if places == 0 {
+        return put(out, format_args!("{sign}{digits}"));
     }
     let digits = format!("{digits:0>width$}", width = places + 1);
     let (whole, fraction) = digits.split_at(digits.len() - places);

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::topic;
+
 /// One Kafka partition. ("Partition" alone could also be a path partition of the lake: we never say it alone.)
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicPartition {
@@ -18,14 +20,11 @@ impl TopicPartition {
         Self { topic: topic.into(), partition }
     }
 
-    /// The Kafka partition that the broker knows: an incarnation `topic~2` of a topic is `topic` there. (`~` cannot occur
-    /// in the name of a Kafka topic.)
+    /// The Kafka partition that the broker knows: an incarnation `topic~2` of a topic is `topic` there.
     #[must_use]
     pub fn in_kafka(&self) -> Self {
-        match self.topic.split_once('~') {
-            Some((topic, _)) => Self::new(topic, self.partition),
-            None => self.clone(),
-        }
+        let topic = topic::in_kafka(&self.topic);
+        if topic.len() == self.topic.len() { self.clone() } else { Self::new(topic, self.partition) }
     }
 
     /// Which incarnation of the topic in Kafka it is of: 1, or the number after `~`.

@@ -91,6 +91,11 @@ pub enum PayloadKept {
     None,
 }
 
+/// What is kept of the payload of messages that no table takes: no more than the strictest of the tables keeps.
+pub fn unrouted_payload(tables: &[Table]) -> PayloadKept {
+    tables.iter().map(|table| table.quarantine.payload).max().unwrap_or_default()
+}
+
 /// What happens about messages that no table takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnroutedSettings {

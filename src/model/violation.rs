@@ -59,7 +59,7 @@ codes! {
                                 limits.memory has no room for them";
     SHAPE_ROOT = "shape.root", "the root element is not the one the mapping expects";
     SHAPE_REPEAT = "shape.repeat", "an element occurs more than once where the mapping allows one";
-    SHAPE_NIL = "shape.nil", "an element that is xsi:nil has content";
+    SHAPE_NIL = "shape.nil", "an element of a value, a row or a row group is xsi:nil and has content";
     SHAPE_UNMAPPED = "shape.unmapped", "an element, an attribute or text that no column takes";
     SHAPE_UNROUTED = "shape.unrouted", "no table takes this message";
     TYPE_BOOL = "type.bool", "not a boolean";

@@ -28,11 +28,11 @@ pub struct ControlRecord {
     pub command: String,
     /// What with.
     pub arguments: Value,
-    /// The state before.
+    /// The state before; null when it was refused or failed.
     pub before: Value,
-    /// The state after; for a refused call the same as before.
+    /// The state after; null when it was refused or failed.
     pub after: Value,
-    /// Why it was refused; none: it was done.
+    /// Why it was refused or failed; none: it was done.
     pub refused: Option<String>,
 }
 
@@ -62,7 +62,7 @@ impl ControlLog {
     ///
     /// # Errors
     ///
-    /// What the file system says: then the call should be refused, because nobody could tell later who made it.
+    /// What the file system says. The call has been answered by then: that it is not on record is for the log.
     pub fn record(&self, record: &ControlRecord) -> io::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');

@@ -89,7 +89,7 @@ pub struct LettersView {
     pub topic: String,
     /// Every letter below was acknowledged; none: not known yet.
     pub position: Option<i64>,
-    /// Letters acknowledged since the process started.
+    /// Letters acknowledged since this process was given the lane.
     pub sent: u64,
     /// Why they cannot be sent, until they can.
     pub fault: Option<FaultView>,

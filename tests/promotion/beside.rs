@@ -10,7 +10,8 @@ use forebay::storage::Storage;
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::sim::SimFs;
 
-use super::world::{Beginning, World, owner};
+use super::owner::owner;
+use super::world::{Beginning, World};
 
 impl World {
     /// The same world on a copy of its lake.

@@ -9,6 +9,8 @@ mod beside;
 mod crash;
 mod evolution;
 mod interleavings;
+#[path = "../common/owner.rs"]
+mod owner;
 mod property;
 mod revise;
 #[path = "../common/turns.rs"]

@@ -14,7 +14,6 @@ use forebay::fault::{Fault, Verdict};
 use forebay::flow::promote::{Promoter, PromotionReport, audit_processed};
 use forebay::lake::audit::Invariant;
 use forebay::lake::chain::{LedgerFile, read_chain};
-use forebay::lake::fence::Owner;
 use forebay::lake::footer::{MappingUsed, Zone, read_footer};
 use forebay::lake::ledger::{CheckedFile, LedgerWriter, Spooled};
 use forebay::lake::log::TableLog;
@@ -30,14 +29,14 @@ use forebay::model::table::{
     Table, TopicChoice,
 };
 use forebay::storage::faulty::FaultyStorage;
+use forebay::storage::sim::SimFs;
 use forebay::storage::{LakePath, Storage};
 use jiff::Timestamp;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
-use forebay::storage::sim::SimFs;
-
+use super::owner::owner;
 use super::values::{mapping, sample};
 
 pub(crate) const TABLE: &str = "books";
@@ -77,21 +76,6 @@ pub(crate) struct Beginning;
 impl StartPosition for Beginning {
     fn resolve(&self, _: &TopicPartition) -> Result<i64, Fault> {
         Ok(0)
-    }
-}
-
-pub(crate) fn owner() -> Owner {
-    Owner {
-        host: "h".into(),
-        pid: 1,
-        boot_id: "b".into(),
-        group: "forebay".into(),
-        cluster_id: None,
-        topic_id: None,
-        instance: "i".into(),
-        software: "0".into(),
-        taken_at: Timestamp::UNIX_EPOCH,
-        takes_over: false,
     }
 }
 

@@ -33,13 +33,16 @@ pub(crate) const END: i64 = 13;
 /// What tells one end of a story from another: what the lake shows, and the least position from which anybody read.
 pub(crate) type State = (u64, Option<i64>);
 
+/// Footers of ledger files, by path and checksum.
+type Footers = BTreeMap<(String, u32), Arc<serde_json::Value>>;
+
 pub(crate) struct World {
     pub(crate) memory: Arc<SimFs>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) source: TopicPartition,
     spool: Arc<Spool>,
-    /// Footers of ledger files that were read, by path and checksum.
-    pub(super) footers: Arc<Mutex<BTreeMap<(String, u32), Arc<serde_json::Value>>>>,
+    /// Those that were read.
+    pub(super) footers: Arc<Mutex<Footers>>,
     /// Fingerprints of states that were found sound.
     pub(super) sound: Arc<Mutex<HashSet<u64>>>,
     /// States from which a recovery has ended well.

@@ -5,5 +5,7 @@
 
 mod behaviour;
 mod crash;
+#[path = "../common/owner.rs"]
+mod owner;
 mod several;
 mod world;

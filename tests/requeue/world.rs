@@ -21,7 +21,6 @@ use forebay::flow::spool::Spool;
 use forebay::flow::validate::Rules;
 use forebay::lake::audit::{Depth, audit_raw};
 use forebay::lake::chain::read_chain;
-use forebay::lake::fence::Owner;
 use forebay::lake::footer::{Zone, read_footer};
 use forebay::lake::parquet_reader::ParquetFile;
 use forebay::lake::{LaneLedger, StartPosition, acquire};
@@ -33,10 +32,11 @@ use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::room::RowRoom;
 use forebay::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, Table, TopicChoice};
 use forebay::storage::faulty::FaultyStorage;
+use forebay::storage::sim::SimFs;
 use forebay::storage::{LakePath, Storage};
 use jiff::Timestamp;
 
-use forebay::storage::sim::SimFs;
+use super::owner::owner;
 
 pub(crate) const TABLE: &str = "books";
 
@@ -54,21 +54,6 @@ struct Beginning;
 impl StartPosition for Beginning {
     fn resolve(&self, _: &TopicPartition) -> Result<i64, Fault> {
         Ok(0)
-    }
-}
-
-fn owner() -> Owner {
-    Owner {
-        host: "h".into(),
-        pid: 1,
-        boot_id: "b".into(),
-        group: "forebay".into(),
-        cluster_id: None,
-        topic_id: None,
-        instance: "i".into(),
-        software: "0".into(),
-        taken_at: Timestamp::UNIX_EPOCH,
-        takes_over: false,
     }
 }
 

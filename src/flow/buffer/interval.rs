@@ -18,7 +18,7 @@ use crate::lake::footer::Zone;
 use crate::model::batch::{DeadLetter, TableIndex, ValidBatch};
 use crate::model::catalog::Catalog;
 use crate::model::offset::{OffsetRange, TopicPartition};
-use crate::model::table::{PayloadKept, RawSettings, RowTable, Table};
+use crate::model::table::{RawSettings, RowTable, Table, unrouted_payload};
 
 /// What every interval of a lane is made with.
 #[derive(Debug, Clone)]
@@ -44,11 +44,6 @@ impl IntervalContext {
                 format!("a batch of {} names table {index}, which is not there", self.source),
             )
         })
-    }
-
-    /// What is kept of messages that no table takes: no more than the strictest table keeps.
-    fn strictest_payload(&self) -> PayloadKept {
-        self.catalog.tables().iter().map(|table| table.quarantine.payload).max().unwrap_or_default()
     }
 
     /// Settings for what belongs to no table: the strictest of all.
@@ -129,7 +124,8 @@ impl Interval {
             let known = table.map(|index| self.context.table(index)).transpose()?;
             let compression = known.map_or_else(|| self.context.fallback(), |(_, table)| table.raw.clone()).compression;
             let mapping = known.map(|(_, table)| Arc::clone(&table.mapping));
-            let kept = known.map_or_else(|| self.context.strictest_payload(), |(_, table)| table.quarantine.payload);
+            let unrouted = || unrouted_payload(self.context.catalog.tables());
+            let kept = known.map_or_else(unrouted, |(_, table)| table.quarantine.payload);
             let row_group_bytes = self.context.row_group_bytes;
             let spec = FileSpec { schema: quarantine_schema(), compression, row_group_bytes };
             let file = self.file(Zone::Quarantine, table, spec)?;

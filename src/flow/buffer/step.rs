@@ -38,7 +38,7 @@ pub struct BuffererParts {
     pub input: Receiver<ValidBatch>,
     /// Makes closed intervals part of the lake.
     pub committer: Box<dyn Committer>,
-    /// Every table the daemon was started with, by index.
+    /// Every table the lane was started with, child tables too.
     pub catalog: Catalog,
     /// The local spool.
     pub spool: Spool,

@@ -203,7 +203,8 @@ impl Drift {
         *next = Next { previous: place, expected: self.places[place as usize].next };
     }
 
-    /// Remembers a place: `name` is what paths write for it, but for the `@` of an attribute. `next` is where counting is in the element.
+    /// Remembers a place: `name` is what paths write for it, but for the `@` of an attribute. `next` is where counting
+    /// is in the element.
     pub(super) fn learn(
         &mut self,
         parent: PlaceId,

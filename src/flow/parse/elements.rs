@@ -96,6 +96,7 @@ const XSI_SPACE: usize = 1;
 #[derive(Default)]
 struct Node<'m> {
     name: TreeName<'m>,
+    /// It is nil or lies in one that is: nothing in it is written.
     is_nil: bool,
     text: String,
     attributes: Vec<(TreeName<'m>, String)>,
@@ -272,24 +273,27 @@ impl<'w> TreeReader<'_, 'w> {
                 self.declared.push((depth, prefix, space));
             }
         }
-        let mut node = Node { name: self.name(&text[at + 1..name_end], false), ..Node::default() };
-        for attribute in &attributes {
-            let raw = &text[attribute.name.clone()];
+        let number = self.nodes.len();
+        let mut node = Node::default();
+        // A name is looked up only where it is written, and that of the whole is not.
+        if let Some(&parent) = self.open.last() {
+            node.is_nil = self.nodes[parent].is_nil;
+            if !node.is_nil {
+                node.name = self.name(&text[at + 1..name_end], false);
+            }
+            self.nodes[parent].children.push(number);
+        }
+        node.is_nil |= attributes.iter().any(|attribute| self.is_nil(text, attribute));
+        for attribute in attributes.iter().filter(|_| !node.is_nil) {
             if declared_prefix(text, attribute).is_some() {
                 continue;
             }
-            let name = self.name(raw, true);
-            if name.0 == XSI_SPACE {
-                node.is_nil |= name.1 == "nil" && says_nil(&text[attribute.value.clone()]);
-                continue;
+            let name = self.name(&text[attribute.name.clone()], true);
+            if name.0 != XSI_SPACE {
+                node.attributes.push((name, value(attribute)));
             }
-            node.attributes.push((name, value(attribute)));
         }
         self.attributes = attributes;
-        let number = self.nodes.len();
-        if let Some(&parent) = self.open.last() {
-            self.nodes[parent].children.push(number);
-        }
         self.nodes.push(node);
         self.open.push(number);
     }
@@ -300,6 +304,19 @@ impl<'w> TreeReader<'_, 'w> {
         while self.declared.last().is_some_and(|(around, ..)| *around >= depth) {
             self.declared.pop();
         }
+    }
+
+    /// Whether an attribute says that its element is nil.
+    fn is_nil(&self, text: &str, attribute: &Attribute) -> bool {
+        let (prefix, local) = split(&text[attribute.name.clone()]);
+        if local != "nil" || prefix.is_empty() {
+            return false;
+        }
+        let is_xsi = match self.declared.iter().rev().find(|(_, declared, _)| *declared == prefix) {
+            Some((.., space)) => *space == XSI_SPACE,
+            None => self.flatten.scratch.namespaces.uri(self.flatten.message, prefix) == Some(XSI),
+        };
+        is_xsi && says_nil(&text[attribute.value.clone()])
     }
 
     fn text(&mut self, add: impl FnOnce(&mut String)) {

@@ -15,10 +15,24 @@ use crate::model::violation::Code;
 pub(super) enum Given<'t> {
     /// Text, or the value of an attribute.
     Text(&'t str),
-    /// An element that is `xsi:nil`.
-    Nil,
+    /// An element that is `xsi:nil`, and whether it has content all the same.
+    Nil { is_full: bool },
     /// An element: where `<` of its start tag stands, and the byte after its end.
     Element(usize, usize),
+}
+
+impl<'t> Given<'t> {
+    fn text(self) -> Option<&'t str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
+/// What is wrong with a value, and where. It is put into words only where somebody will read them.
+struct Bad<'p, F: FnOnce() -> String> {
+    code: Code,
+    place: &'p Place,
+    value: Option<&'p str>,
+    what: F,
 }
 
 impl Flatten<'_> {
@@ -58,7 +72,7 @@ impl Flatten<'_> {
         if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
             return;
         }
-        let Some(slot) = plan.pending else { return self.occurs_again(column, given, place) };
+        let Some(slot) = plan.pending else { return self.occurs_again(column, given.text(), place) };
         let pending = &mut self.scratch.pending[usize::from(slot)];
         pending.count = pending.count.saturating_add(1);
         match &plan.repeat {
@@ -77,7 +91,7 @@ impl Flatten<'_> {
                         self.grow(kept.len().saturating_sub(end - start), place.at);
                         Kept::Written
                     }
-                    Given::Nil => Kept::Nothing,
+                    Given::Nil { is_full } => Kept::Nil { is_full },
                 };
                 let pending = &mut self.scratch.pending[usize::from(slot)];
                 (pending.text, pending.kept, pending.place) = (kept, how, Some(place.clone()));
@@ -97,7 +111,10 @@ impl Flatten<'_> {
                 Ok(value) => (value, text.len()),
                 Err(refused) => return self.refused(column, text, &refused, place),
             },
-            Given::Nil => (plan.caster.missing(), 0),
+            Given::Nil { is_full } => {
+                self.judge_nil(column, is_full, place);
+                (plan.caster.missing(), 0)
+            }
             Given::Element(start, end) => return self.put_element(column, start..end, place),
         };
         let added = match value {
@@ -132,6 +149,9 @@ impl Flatten<'_> {
     /// Adds an occurrence to the text that is joined.
     fn join(&mut self, column: ColumnId, slot: u16, separator: &str, given: Given<'_>, place: &Place) {
         let plan = self.program.column(column);
+        if let Given::Nil { is_full } = given {
+            self.judge_nil(column, is_full, place);
+        }
         let pending = &mut self.scratch.pending[usize::from(slot)];
         let (value, length) = match given {
             Given::Text(text) => match plan.caster.cast(text, &mut self.scratch.memory) {
@@ -143,7 +163,7 @@ impl Flatten<'_> {
                     return self.refused(column, text, &refused, place);
                 }
             },
-            Given::Nil => (plan.caster.missing(), 0),
+            Given::Nil { .. } => (plan.caster.missing(), 0),
             Given::Element(..) => return,
         };
         // Only text is joined: anything else is null.
@@ -175,7 +195,8 @@ impl Flatten<'_> {
                 }
                 text.len()
             }
-            Given::Nil => {
+            Given::Nil { is_full } => {
+                self.judge_nil(column, is_full, place);
                 push_json(plan.caster.missing(), &plan.kind, &mut json);
                 0
             }
@@ -241,7 +262,7 @@ impl Flatten<'_> {
             }
             // Why is told already.
             (Kept::Refused, _) => self.set_null(column),
-            (Kept::Nothing, Repeat::Last) => self.cast(column, Given::Nil, place),
+            (Kept::Nil { is_full }, _) => self.cast(column, Given::Nil { is_full }, place),
             (Kept::Nothing, _) => self.null(column, place),
         }
         self.scratch.pending[slot].text = text;
@@ -249,7 +270,7 @@ impl Flatten<'_> {
 
     /// A value occurs once more than it may, or than counts.
     #[cold]
-    pub(super) fn occurs_again(&mut self, column: ColumnId, given: Given<'_>, place: &Place) {
+    pub(super) fn occurs_again(&mut self, column: ColumnId, value: Option<&str>, place: &Place) {
         let plan = self.program.column(column);
         if plan.repeat == Repeat::First {
             return;
@@ -261,8 +282,7 @@ impl Flatten<'_> {
             ScopeKind::Struct(_) => "struct",
         };
         let what = || format!("{} ({}) occurs more than once in its {scope}", plan.name, plan.path);
-        let value = if let Given::Text(text) = given { Some(text) } else { None };
-        self.bad_field(column, Code::SHAPE_REPEAT, place, value, what);
+        self.bad_field(column, Bad { code: Code::SHAPE_REPEAT, place, value, what });
     }
 
     /// A value that is there and null.
@@ -271,7 +291,7 @@ impl Flatten<'_> {
         let plan = self.program.column(column);
         if plan.required && plan.repeat != Repeat::List {
             let what = || format!("{} is required, and {} is empty", plan.name, plan.path);
-            return self.bad_field(column, Code::RULE_REQUIRED, place, None, what);
+            return self.bad_field(column, Bad { code: Code::RULE_REQUIRED, place, value: None, what });
         }
         self.set_null(column);
     }
@@ -290,7 +310,8 @@ impl Flatten<'_> {
         }
         if plan.required {
             let what = || format!("{} is required, and {} is missing", plan.name, plan.path);
-            return self.bad_field(column, Code::RULE_REQUIRED, &Place::at(at), None, what);
+            let place = &Place::at(at);
+            return self.bad_field(column, Bad { code: Code::RULE_REQUIRED, place, value: None, what });
         }
         self.rows.buffers.push_null(plan.buffer);
     }
@@ -299,61 +320,48 @@ impl Flatten<'_> {
     fn refused(&mut self, column: ColumnId, text: &str, refused: &Refused, place: &Place) {
         let plan = self.program.column(column);
         let what = || format!("the value of {} is {}", plan.name, refused.what);
+        let bad = Bad { code: refused.code, place, value: Some(text), what };
         if matches!(plan.repeat, Repeat::Join(_) | Repeat::Json) {
             // What is put together goes on without it.
-            return self.judge(column, refused.code, place, Some(text), what);
+            return self.judge(column, bad);
         }
-        self.bad_field(column, refused.code, place, Some(text), what);
+        self.bad_field(column, bad);
     }
 
     #[cold]
     fn too_long(&mut self, column: ColumnId, place: &Place) {
         let plan = self.program.column(column);
         let what = || format!("the value of {} is too long for a column", plan.name);
-        self.bad_field(column, Code::LIMIT_BYTES, place, None, what);
+        self.bad_field(column, Bad { code: Code::LIMIT_BYTES, place, value: None, what });
     }
 
-    /// An element that is nil has content.
-    pub(super) fn full_nil(&mut self, column: ColumnId, at: usize) {
+    /// An element that counts is nil: there may be nothing in it.
+    #[cold]
+    pub(super) fn judge_nil(&mut self, column: ColumnId, is_full: bool, place: &Place) {
         let plan = self.program.column(column);
-        if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
-            return;
+        if is_full {
+            let what = || format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
+            self.judge(column, Bad { code: Code::SHAPE_NIL, place, value: None, what });
         }
-        let what = || format!("{} ({}) is xsi:nil and has content", plan.name, plan.path);
-        self.judge(column, Code::SHAPE_NIL, &Place::at(at), None, what);
     }
 
     /// A bad value becomes null, where its row is kept.
-    fn bad_field(
-        &mut self,
-        column: ColumnId,
-        code: Code,
-        place: &Place,
-        value: Option<&str>,
-        message: impl FnOnce() -> String,
-    ) {
-        self.judge(column, code, place, value, message);
+    fn bad_field(&mut self, column: ColumnId, bad: Bad<'_, impl FnOnce() -> String>) {
+        self.judge(column, bad);
         self.set_null(column);
     }
 
     /// A message may have a hundred thousand violations: those beyond the limit are not even put into words.
-    fn judge(
-        &mut self,
-        column: ColumnId,
-        code: Code,
-        place: &Place,
-        value: Option<&str>,
-        message: impl FnOnce() -> String,
-    ) {
+    fn judge(&mut self, column: ColumnId, bad: Bad<'_, impl FnOnce() -> String>) {
         let plan = self.program.column(column);
         let holder = plan.holder();
         if self.found_in(holder).len() < MAX_VIOLATIONS {
             let found = Found {
-                code,
+                code: bad.code,
                 column: Some(plan.name.clone()),
-                place: place.clone(),
-                value: value.map(|value| shortened(super::chars::trim(value))),
-                message: message(),
+                place: bad.place.clone(),
+                value: bad.value.map(|value| shortened(super::chars::trim(value))),
+                message: (bad.what)(),
             };
             self.found_in(holder).push(found);
         }
@@ -403,6 +411,8 @@ impl Flatten<'_> {
                 ScopeKind::Group => first..i32::MAX,
                 _ => row_index..row_index.saturating_add(1),
             };
+            // Of all that may be the value of the same rows the last one is.
+            trace.values.pop_if(|(of, _)| *of == rows);
             if trace.wants(&rows) {
                 trace.values.push((rows, place.clone()));
             }

@@ -95,7 +95,8 @@ impl<'w> Flatten<'w> {
             let message = format!("{} ({})", breach.what, breach.rule);
             let place = Place::at(breach.at.unwrap_or(0));
             self.report(Found { value, place, ..Found::at(Code::RULE_XSD, 0, message) });
-            self.tally.is_spoiled = true;
+            // What columns say of it at its end is told as well.
+            self.spoil(None, MESSAGE, true);
         }
         Ok(())
     }
@@ -191,13 +192,10 @@ impl<'w> Flatten<'w> {
         self.scratch.own_open -= usize::from(!what.text.is_empty());
         let is_full = has_content(&self.message[at..after]);
         for &column in what.elements.iter().chain(&what.all_text).chain(&what.text) {
-            if is_full {
-                self.full_nil(column, at);
-            }
-            self.put(column, Given::Nil, &Place::at(at));
+            self.put(column, Given::Nil { is_full }, &Place::at(at));
         }
         if is_full {
-            self.full_structs(what, at);
+            self.judge_nil_scopes(what, at);
         }
     }
 }

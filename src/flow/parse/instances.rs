@@ -1,7 +1,6 @@
 //! Where scopes begin and end: rows, row groups, rows of child tables, structs, and the message itself.
 
 use super::compile::{ColumnId, MESSAGE, ScopeId, ScopeKind, State, TableId, Watch};
-use super::fields::Given;
 use super::flatten::{Flatten, Tally};
 use super::found::{Found, Place};
 use super::rows::Lineage;
@@ -202,7 +201,7 @@ impl Flatten<'_> {
 
     fn begin_struct(&mut self, scope: ScopeId, column: ColumnId, at: usize, is_nil: bool) {
         let plan = self.program.column(column);
-        self.scratch.instances[usize::from(scope)].base = INACTIVE;
+        self.scratch.instances[usize::from(scope)] = Instance { base: INACTIVE, ..Instance::default() };
         if self.scratch.instances[usize::from(plan.scope)].base == INACTIVE {
             return;
         }
@@ -211,7 +210,7 @@ impl Flatten<'_> {
         let base = self.base(plan);
         let Some(slot) = plan.pending else {
             if self.rows.buffers[plan.buffer].len() != base {
-                return self.occurs_again(column, Given::Nil, &place);
+                return self.occurs_again(column, None, &place);
             }
             self.scratch.instances[usize::from(plan.scope)].filled += 1;
             return self.open_struct(scope, column, at, is_nil);
@@ -233,6 +232,7 @@ impl Flatten<'_> {
     fn open_struct(&mut self, scope: ScopeId, column: ColumnId, at: usize, is_nil: bool) {
         let plan = self.program.column(column);
         if is_nil {
+            self.scratch.instances[usize::from(scope)].is_nil = true;
             return self.null(column, &Place::at(at));
         }
         self.begin_instance(scope, self.rows.buffers[plan.item].len());
@@ -247,12 +247,21 @@ impl Flatten<'_> {
         self.rows.buffers.push_struct(self.program.column(column).item);
     }
 
-    /// The element of structs that are nil has content.
-    pub(super) fn full_structs(&mut self, what: &State, at: usize) {
+    /// The element of scopes is nil and has content. Of a struct that does not count nothing is judged. A row is no field
+    /// that could be null instead: it is bad.
+    pub(super) fn judge_nil_scopes(&mut self, what: &State, at: usize) {
         for &scope in &what.begins {
-            if let ScopeKind::Struct(column) = self.program.scope(scope).kind {
-                self.full_nil(column, at);
-            }
+            let message = match self.program.scope(scope).kind {
+                ScopeKind::Struct(column) if self.scratch.instances[usize::from(scope)].is_nil => {
+                    self.judge_nil(column, true, &Place::at(at));
+                    continue;
+                }
+                ScopeKind::Struct(_) | ScopeKind::Message => continue,
+                ScopeKind::Group => "a row group is xsi:nil and has content",
+                ScopeKind::Row | ScopeKind::Child(_) => "a row is xsi:nil and has content",
+            };
+            self.report(Found::at(Code::SHAPE_NIL, at, message));
+            self.spoil(None, scope, true);
         }
     }
 

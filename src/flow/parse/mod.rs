@@ -27,10 +27,11 @@
 //! stays; all of it only where the mapping keeps good rows.
 //!
 //! **Values.** Pieces of text are joined and their line ends made one kind; then come the steps of [`crate::lexical`].
-//! With `join`, `json` and `list` they are about each occurrence. `xsi:nil` is null, and an element that is nil and has
-//! content is a violation. Type `xml` is the element with every namespace in scope declared on it (prefixes may stand in
-//! values too); an element as JSON is its text, or an object of `@attribute`, `#text` and children, with the mapping's
-//! prefixes (`{uri}name` where it has none).
+//! With `join`, `json` and `list` they are about each occurrence. `xsi:nil` is null. An element of a value that is nil and
+//! has content is a violation, and so is one of a row or a row group: that is bad then, whatever becomes of bad fields.
+//! Type `xml` is the element with every namespace in scope declared on it (prefixes may stand in values too); an element
+//! as JSON is its text, or an object of `@attribute`, `#text` and children, with the mapping's prefixes (`{uri}name` where
+//! it has none).
 //!
 //! **Memory.** What a message adds to columns is bounded by its length: its own text goes once into each column that
 //! takes it, rows are at most `limits.rows`, and everything else (values that rows share, defaults, fields of structs,

@@ -75,6 +75,8 @@ pub(super) struct Instance {
     pub(super) base: usize,
     /// How many of its plain columns have a value.
     pub(super) filled: usize,
+    /// Of a struct: it counts and is `xsi:nil`, so it has no fields.
+    pub(super) is_nil: bool,
     /// Something in it is so bad that its row cannot be kept. Never without the violation that says so.
     pub(super) is_spoiled: bool,
     /// Rows of the topmost table before it.
@@ -104,6 +106,8 @@ pub(super) enum Kept {
     /// Nothing, or nothing but null.
     #[default]
     Nothing,
+    /// An element that is `xsi:nil`, and whether it has content all the same.
+    Nil { is_full: bool },
     /// Nothing: every value was refused.
     Refused,
     /// [`Pending::text`], to be cast.

@@ -45,6 +45,8 @@ struct Seen {
     /// Its own text is taken.
     is_text_taken: bool,
     has_children: bool,
+    /// There is text before its children that is not blank.
+    has_text: bool,
 }
 
 impl Unmapped {
@@ -68,9 +70,13 @@ impl Flatten<'_> {
         let outer = unmapped.open.last().copied();
         if let Some(parent) = unmapped.open.last_mut() {
             parent.has_children = true;
-            let own = &mut unmapped.texts[tag.depth - 2];
-            if !parent.is_text_taken && own.text(self.message).trim_ascii().is_empty() {
-                own.clear();
+            // Once, and not before each of many children.
+            if !parent.is_text_taken && !parent.has_text {
+                let own = &mut unmapped.texts[tag.depth - 2];
+                parent.has_text = !own.text(self.message).trim_ascii().is_empty();
+                if !parent.has_text {
+                    own.clear();
+                }
             }
         }
         if unmapped.texts.len() < tag.depth {
@@ -87,6 +93,7 @@ impl Flatten<'_> {
             covers: is_covered || what.marks & COVERED != 0,
             is_text_taken: is_covered || what.marks & TEXT_TAKEN != 0,
             has_children: false,
+            has_text: false,
         };
         for &scope in &what.begins {
             if !matches!(program.scope(scope).kind, ScopeKind::Struct(_)) {

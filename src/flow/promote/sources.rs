@@ -11,6 +11,7 @@ use crate::lake::names::{ledger_root, parse_ledger_partition};
 use crate::lake::plan::Cursor;
 use crate::model::offset::TopicPartition;
 use crate::model::table::{Table, TopicChoice};
+use crate::model::topic;
 use crate::storage::{LakePath, Storage};
 
 /// One Kafka partition of a table, as one promotion sees it.
@@ -139,7 +140,7 @@ fn sources(
 ) -> Result<BTreeSet<TopicPartition>, Fault> {
     let mut sources: BTreeSet<TopicPartition> = cursors.keys().cloned().collect();
     for topic in mutate::list(storage, &ledger_root())? {
-        if !topic.is_dir || !choice.takes(in_kafka(topic.path.name())) {
+        if !topic.is_dir || !choice.takes(topic::in_kafka(topic.path.name())) {
             continue;
         }
         for partition in mutate::list(storage, &topic.path)? {
@@ -149,11 +150,6 @@ fn sources(
         }
     }
     Ok(sources)
-}
-
-/// The topic of Kafka: one that was recreated goes on in the ledger as `<topic>~<n>`.
-fn in_kafka(topic: &str) -> &str {
-    topic.split_once('~').map_or(topic, |(topic, _)| topic)
 }
 
 /// The RAW files of a table in one interval.
@@ -187,14 +183,14 @@ mod tests {
     fn topics_feed_a_table_in_the_lake_as_they_do_in_kafka() {
         for pattern in ["^library\\..*", "^library\\."] {
             let choice = TopicChoice::Pattern(pattern.into());
-            let feeds = |topic| choice.takes(in_kafka(topic));
+            let feeds = |topic| choice.takes(topic::in_kafka(topic));
             assert!(
                 feeds("library.a") && feeds("library.a~2") && !feeds("my.library.a") && !feeds("library"),
                 "{pattern}"
             );
         }
         let list = TopicChoice::List(vec!["library".into()]);
-        let feeds = |topic| list.takes(in_kafka(topic));
+        let feeds = |topic| list.takes(topic::in_kafka(topic));
         assert!(feeds("library") && feeds("library~2") && !feeds("library2"));
     }
 }

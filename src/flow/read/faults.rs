@@ -3,6 +3,7 @@
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::fault::{Domain, Fault, Verdict};
+use crate::model::secret::is_secret;
 
 /// Event of a fault that ends the process with exit code 77: credentials or rights are missing.
 pub const DENIED: &str = "kafka.denied";
@@ -55,11 +56,6 @@ pub fn from_error(error: &KafkaError) -> Fault {
         (Some(code), _) => from_code(code, ""),
         (None, other) => Fault::retry("kafka.error", one_line(&other.to_string())),
     }
-}
-
-/// Whether a setting's value is a secret.
-pub fn is_secret(key: &str) -> bool {
-    ["password", "secret", "sasl.jaas", "ssl.key.pem", "token"].iter().any(|part| key.contains(part))
 }
 
 fn one_line(words: &str) -> String {
@@ -169,12 +165,11 @@ mod tests {
         let fault = refused("session.timeout.ms", "soon");
         assert_eq!((fault.verdict, fault.event), (Verdict::Halt, "kafka.settings"));
         assert!(fault.message.contains("session.timeout.ms") && fault.message.contains("soon"), "{}", fault.message);
-        let hidden = from_error(&KafkaError::ClientConfig(
-            rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_INVALID,
-            "no".into(),
-            "sasl.password".into(),
-            "hunter2".into(),
-        ));
-        assert!(!hidden.message.contains("hunter2"), "{}", hidden.message);
+        for secret in ["sasl.password", "sasl.oauthbearer.config", "ssl.key.pem"] {
+            let invalid = rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_INVALID;
+            let hidden =
+                from_error(&KafkaError::ClientConfig(invalid, "no".into(), secret.into(), "hunter2".into())).message;
+            assert!(hidden.contains(secret) && !hidden.contains("hunter2"), "{hidden}");
+        }
     }
 }

@@ -25,7 +25,7 @@ use crate::lake::parquet_reader::ParquetFile;
 use crate::lake::{PendingInterval, SpooledData};
 use crate::model::batch::{DeadLetter, LedgerRow, Outcome, TableIndex, ValidBatch};
 use crate::model::offset::OffsetRange;
-use crate::model::table::RowTable;
+use crate::model::table::{RowTable, unrouted_payload};
 
 /// Ledger rows gathered before they are written.
 const LEDGER_ROWS: usize = 4096;
@@ -216,10 +216,10 @@ impl<'r> Version<'r> {
         }
         let mut letters_of = BTreeMap::new();
         let catalog = &self.requeuer.catalog;
-        let strictest = catalog.tables().iter().map(|table| table.quarantine.payload).max().unwrap_or_default();
+        let unrouted = unrouted_payload(catalog.tables());
         for (table, letters) in by_table {
             let settings = table.and_then(|index| catalog.settings(index));
-            let kept = settings.map_or(strictest, |table| table.quarantine.payload);
+            let kept = settings.map_or(unrouted, |table| table.quarantine.payload);
             let mapping = settings.map(|table| Arc::clone(&table.mapping));
             let rows = quarantine_rows(&valid.raw, &letters, mapping.as_deref(), kept, self.now);
             let rows = rows.map(|rows| fit(&rows?, &self.quarantine)).collect::<Result<Vec<_>, Fault>>()?;

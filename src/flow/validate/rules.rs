@@ -21,7 +21,7 @@ use crate::model::batch::{
     ValidBatch, Verdict,
 };
 use crate::model::mapping::OnBadMessage;
-use crate::model::table::{OnBadDate, PayloadKept, RowTable, Table, row_tables};
+use crate::model::table::{OnBadDate, PayloadKept, RowTable, Table, row_tables, unrouted_payload};
 use crate::model::violation::{Code, MAX_VIOLATIONS, Violation, shortened};
 
 /// The rules of all tables. Shared by all lanes.
@@ -90,8 +90,7 @@ impl Rules {
     pub fn new(tables: &[Table], parsers: Arc<[ParserTable]>) -> Result<Self, Fault> {
         let too_many = || Fault::halt("config.tables", "there are more than 65,535 tables and child tables");
         let all = row_tables(tables).ok_or_else(too_many)?;
-        let is_strict = |table: &Table| table.quarantine.payload != PayloadKept::Keep;
-        let keeps_nobodys = !tables.iter().any(is_strict);
+        let keeps_nobodys = unrouted_payload(tables) == PayloadKept::Keep;
         let tables = tables.iter().map(TableRules::new).collect::<Result<_, _>>()?;
         Ok(Self { tables, all, parsers, nobodys: Redaction::default(), keeps_nobodys })
     }

@@ -19,7 +19,7 @@ fn kind() -> impl Strategy<Value = Kind> {
         Just(Kind::Float32),
         Just(Kind::Float64),
         (any::<u8>(), any::<i8>()).prop_map(|(precision, scale)| Kind::Decimal(precision, scale)),
-        (1_u8..=38, -3_i8..20).prop_map(|(precision, scale)| Kind::Decimal(precision, scale)),
+        (1_u8..=38, 0_i8..20).prop_map(|(precision, scale)| Kind::Decimal(precision, scale)),
         Just(Kind::Date),
         precision().prop_map(Kind::Time),
         precision().prop_map(Kind::Timestamp),

@@ -265,11 +265,11 @@ fn zones_and_types_that_do_not_exist_are_found() {
             )]
         );
     }
-    for (precision, scale) in [(0, 0), (39, 2), (255, 0), (5, 39), (5, -39)] {
+    for (precision, scale) in [(0, 0), (39, 2), (255, 0), (5, 39), (5, -1)] {
         assert_eq!(
             wrong(&Kind::Decimal(precision, scale), |_| {}),
             [format!(
-                "type: there is no decimal({precision},{scale}); take a precision of 1 to 38 and a scale of at most 38"
+                "type: there is no decimal({precision},{scale}); take a precision of 1 to 38 and a scale of 0 to 38"
             )]
         );
     }

@@ -26,7 +26,7 @@ pub enum Kind {
     Float32,
     /// IEEE 754, double precision.
     Float64,
-    /// Exact decimal of a precision (1 to 38 digits) and a scale.
+    /// Exact decimal of a precision (1 to 38 digits) and a scale (0 to 38 of them).
     Decimal(u8, i8),
     /// Calendar date.
     Date,

@@ -1,7 +1,9 @@
 //! Elements as they are: XML and JSON.
 
+use std::time::Duration;
+
 use super::*;
-use crate::model::mapping::Repeat;
+use crate::model::mapping::{Repeat, Step};
 
 fn element(name_of: &str, path: &str, kind: Kind, repeat: Repeat) -> Column {
     let mut column = Column { repeat, ..column(name_of, path, kind) };
@@ -88,4 +90,23 @@ fn namespaces_repeated_for_each_element_are_bounded() {
     let message = format!("<m xmlns:p='{}'>{}</m>", "u".repeat(50_000), "<v/>".repeat(50_000));
     let (verdict, rows) = parse_one(&mapping, &message);
     assert_eq!((codes(&verdict), rows.len()), (vec!["limit.rows"], 0));
+}
+
+#[test]
+fn a_long_namespace_costs_nothing_where_it_is_not_written() {
+    let mut column = element("j", "v", Kind::Json, Repeat::Json);
+    column.path.steps = vec![Step { name: None, condition: None }];
+    let mapping = mapping(None, "", vec![column]);
+    for element in ["<p:v/>", "<v xsi:nil='1' p:k=''/>"] {
+        let uri = "u".repeat(500_000);
+        let message = format!(
+            "<m xmlns:p='{uri}' xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance'>{}</m>",
+            element.repeat(10_000)
+        );
+        let took = cpu_time(|| {
+            let (verdict, rows) = parse_one(&mapping, &message);
+            assert_eq!((verdict.violations, rows.len()), (vec![], 1));
+        });
+        assert!(took < Duration::from_secs(3), "{element}: {took:?}");
+    }
 }

@@ -1,16 +1,18 @@
 //! What becomes of values that occur more than once, in rows, in structs and in what rows share.
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::batch::Outcome;
-use crate::model::mapping::{OnBadField, Repeat, ValueRules};
+use crate::model::mapping::{OnBadField, Repeat, Step, ValueRules};
 
 /// A column that may occur more than once.
-fn repeated(name_of: &str, path: &str, kind: Kind, repeat: Repeat) -> Column {
+pub(super) fn repeated(name_of: &str, path: &str, kind: Kind, repeat: Repeat) -> Column {
     Column { repeat, ..column(name_of, path, kind) }
 }
 
 /// One column over the elements `v`, in rows `r`.
-fn one(repeat: Repeat, kind: Kind) -> Mapping {
+pub(super) fn one(repeat: Repeat, kind: Kind) -> Mapping {
     mapping(None, "r", vec![repeated("v", "v", kind, repeat)])
 }
 
@@ -172,7 +174,8 @@ fn what_rows_share_leaves_no_trace_in_the_next_message() {
     assert_eq!(shown(&parsed.tables[0].rows), ["1|[a]|a", "3|-|-"]);
 }
 
-fn author(repeat: Repeat) -> Mapping {
+/// A number and an author, or several, as a struct.
+pub(super) fn author(repeat: Repeat) -> Mapping {
     let fields = vec![
         column("name", "name", Kind::String),
         column("born", "@born", Kind::Int32),
@@ -247,65 +250,6 @@ fn bad_messages_with_structs_and_lists_leave_no_trace() {
 }
 
 #[test]
-fn nil_is_null_and_must_be_empty() {
-    let xsi = "xmlns:i='http://www.w3.org/2001/XMLSchema-instance'";
-    let message = |inside: &str| format!("<m {xsi}><r id='1'>{inside}</r></m>");
-    let mut mapping = mapping(None, "r", vec![column("v", "v", Kind::String)]);
-    assert_eq!(parse_one(&mapping, &message("<v i:nil='true'/>")).1, ["-"]);
-    assert_eq!(parse_one(&mapping, &message("<v i:nil=' 1 '><!-- --></v>")).1, ["-"]);
-    assert_eq!(parse_one(&mapping, &message("<v i:nil='false'>x</v>")).1, ["x"]);
-    assert_eq!(parse_one(&mapping, &message("<v nil='true'>x</v>")).1, ["x"]);
-    assert_eq!(codes(&parse_one(&mapping, &message("<v i:nil='true'>x</v>")).0), ["shape.nil"]);
-    assert_eq!(codes(&parse_one(&mapping, &message("<v i:nil='true'><w/></v>")).0), ["shape.nil"]);
-    mapping.columns[0].rules.default = Some("d".to_owned());
-    assert_eq!(parse_one(&mapping, &message("<v i:nil='true'/>")).1, ["d"]);
-    mapping.columns[0].rules.default = None;
-    mapping.columns[0].repeat = Repeat::List;
-    assert_eq!(parse_one(&mapping, &message("<v>a</v><v i:nil='true'/><v>b</v>")).1, ["[a, , b]"]);
-    mapping.columns[0].repeat = Repeat::Join(",".into());
-    assert_eq!(parse_one(&mapping, &message("<v>a</v><v i:nil='true'/><v>b</v>")).1, ["a,b"]);
-    let mut structs = author(Repeat::List);
-    assert_eq!(
-        parse_one(&structs, &message("<author i:nil='true'/><author born='1'/>")).1,
-        ["1|[, {name: , born: 1, tags: , home: }]"]
-    );
-    structs.columns[1].repeat = Repeat::Only;
-    assert_eq!(parse_one(&structs, &message("<author i:nil='true' born='3'/>")).1, ["1|-"]);
-    let (verdict, _) = parse_one(&structs, &message("<author i:nil='true'><name>A</name></author>"));
-    assert_eq!(codes(&verdict), ["shape.nil"]);
-    let mut own = column("own", "v", Kind::Struct(vec![column("text", "text()", Kind::String)].into()));
-    own.path.take = Take::Element;
-    structs.columns[1] = own;
-    let (verdict, _) = parse_one(&structs, &message("<v i:nil='true'>x</v>"));
-    let told: Vec<_> = verdict.violations.iter().map(|found| found.column.as_deref().unwrap()).collect();
-    assert_eq!(told, ["own"], "a struct that is nil has no fields");
-}
-
-#[test]
-fn nil_is_what_its_value_means_and_not_how_it_is_written() {
-    let xsi = "xmlns:i='http://www.w3.org/2001/XMLSchema-instance'";
-    let mut columns = vec![column("v", "v", Kind::String), column("json", "", Kind::Json)];
-    columns[1].path.take = Take::Element;
-    let mapping = mapping(None, "", columns);
-    for (nil, is_nil) in [
-        ("true", true),
-        ("tru&#101;", true),
-        ("&#x31;", true),
-        ("\n1&#32;", true),
-        ("&#9;true&#13;", true),
-        ("fals&#101;", false),
-        ("True", false),
-        ("\u{a0}true", false),
-    ] {
-        let (verdict, rows) = parse_one(&mapping, &format!("<m {xsi}><v i:nil='{nil}'></v></m>"));
-        let expected = if is_nil { r#"-|{"v":null}"# } else { r#"-|{"v":""}"# };
-        assert_eq!((verdict.violations, rows), (vec![], vec![expected.to_owned()]), "{nil}");
-        let (verdict, _) = parse_one(&mapping, &format!("<m {xsi}><v i:nil='{nil}'>x</v></m>"));
-        assert_eq!(codes(&verdict).contains(&"shape.nil"), is_nil, "{nil}");
-    }
-}
-
-#[test]
 fn what_is_joined_is_judged_and_stands_for_nothing_as_anywhere() {
     let nil = "<v xmlns:i='http://www.w3.org/2001/XMLSchema-instance' i:nil='true'/>";
     let of = |required, default: Option<&str>| {
@@ -340,5 +284,21 @@ fn the_place_of_a_value_is_that_of_the_one_that_counts() {
         let table = ParserTable::compile(&one(repeat.clone(), Kind::Int32)).unwrap();
         let message = b"<m><r><v>1</v><v>2</v><v>3</v></r></m>";
         assert_eq!(table.locate(message, 0, &[0]).of(0).unwrap().path.as_deref(), Some(expected), "{repeat:?}");
+    }
+}
+
+#[test]
+fn a_value_is_found_again_among_very_many() {
+    for repeat in [Repeat::Last, Repeat::Only] {
+        let mut mapping = one(repeat, Kind::Int32);
+        mapping.columns[0].path.steps = vec![Step { name: None, condition: None }];
+        let table = ParserTable::compile(&mapping).unwrap();
+        let values: String = (0..15_000).map(|number| format!("<v{number}>1</v{number}>")).collect();
+        let message = format!("<m><r>{values}</r></m>");
+        let took = cpu_time(|| {
+            let path = table.locate(message.as_bytes(), 0, &[0]).of(0).unwrap().path.clone();
+            assert!(path.is_some_and(|path| path.starts_with("/m/r/v")));
+        });
+        assert!(took < Duration::from_secs(3), "{took:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! What no column takes.
 
+use std::time::Duration;
+
 use super::*;
 use crate::model::batch::{DRIFT_PATH_BYTES, DRIFT_PATHS, DRIFT_REST, DriftKind, Outcome};
 use crate::model::mapping::{Child, Repeat, Unmapped};
@@ -218,4 +220,16 @@ fn what_lies_around_a_row_group_belongs_to_its_rows() {
             r#"3|0|{"@x":"c","/t":""}"#,
         ]
     );
+}
+
+#[test]
+fn text_around_many_children_is_looked_at_once() {
+    let blanks = " ".repeat(300_000);
+    for text in [format!("{blanks}x"), format!("x{blanks}x"), format!("x{blanks}")] {
+        let message = format!("<m><r>{text}{}</r></m>", "<b/>".repeat(20_000));
+        for (unmapped, rows) in [(Unmapped::Reject, 0), (Unmapped::Collect("rest".to_owned()), 1)] {
+            let took = cpu_time(|| assert_eq!(parse_one(&watched(unmapped.clone()), &message).1.len(), rows));
+            assert!(took < Duration::from_secs(3), "{unmapped:?}: {took:?}");
+        }
+    }
 }
