@@ -1,5 +1,6 @@
 //! The contract of `forebay::storage`, line by line, on every backend: local disk, local disk with deadlines, local disk
-//! behind a `FaultyStorage` without faults, and a real HDFS when `FOREBAY_STACK_HDFS` holds its URL.
+//! behind a `FaultyStorage` without faults, both in memory, and a real HDFS when `FOREBAY_STACK_HDFS` holds its URL. What
+//! the lakes in memory allow and the real ones refuse, or the other way round, is a bug of theirs.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -11,6 +12,7 @@ use std::thread;
 
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::local::LocalStorage;
+use forebay::storage::sim::SimFs;
 use forebay::storage::{Content, Deadlines, Kind, LakePath, Punctual, Storage, StorageError};
 use jiff::Timestamp;
 
@@ -415,6 +417,15 @@ fn a_faulty_storage_without_faults_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let faulty: Arc<dyn Storage> = Arc::new(FaultyStorage::new(local(&dir)));
     hold(&faulty, &LakePath::root().join("contract"));
+}
+
+#[test]
+fn the_lakes_in_memory_keep_the_contract() {
+    let now = Timestamp::now();
+    for fs in [SimFs::hdfs(now), SimFs::local(now)] {
+        let fs: Arc<dyn Storage> = Arc::new(fs);
+        hold(&fs, &LakePath::root().join("contract"));
+    }
 }
 
 #[test]

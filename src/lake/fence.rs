@@ -60,6 +60,11 @@ impl Tenure {
         LakeError::Fenced { home: self.home.path().clone(), epoch: self.epoch, by: None }
     }
 
+    /// Whether somebody has taken over, as far as can be told: then the lake has gone on without this owner.
+    pub(super) fn has_successor(&self, storage: &dyn Storage) -> bool {
+        highest(&mutate::list(storage, &self.home.owners()).unwrap_or_default()) > self.epoch
+    }
+
     /// Publishes a small file by a rename out of this stage. `false`: something is at `to` already.
     ///
     /// # Errors

@@ -174,6 +174,13 @@ impl LaneLedger {
         Ok(())
     }
 
+    /// The error of a hold that finds its chain elsewhere than it has put it: somebody has taken over and gone on, or the
+    /// mistake is ours. Either way it is over.
+    pub(super) fn astray(&mut self, mistake: String) -> LakeError {
+        self.is_over = true;
+        if self.tenure.has_successor(&*self.storage) { self.tenure.fenced() } else { LakeError::Internal(mistake) }
+    }
+
     /// Where the next interval lies: now, but never earlier than the one before.
     pub(super) fn next_placement(&self) -> Placement {
         let now = Placement::of(self.storage_now());

@@ -33,17 +33,12 @@ pub(super) fn finish_undos(
         if let Some(rewind) = intent.name.undoes {
             put_back(storage, source, tenure, intent.name, rewind).map_err(|error| match error {
                 // An owner whose time is over sees a lake that has gone on without it.
-                LakeError::Corrupt { .. } | LakeError::Chain { .. } if is_over(storage, tenure) => tenure.fenced(),
+                LakeError::Corrupt { .. } | LakeError::Chain { .. } if tenure.has_successor(storage) => tenure.fenced(),
                 error => error,
             })?;
         }
     }
     Ok(())
-}
-
-fn is_over(storage: &dyn Storage, tenure: &Tenure) -> bool {
-    let owners = mutate::list(storage, &tenure.home.owners()).unwrap_or_default();
-    owners.iter().filter_map(|entry| names::parse_owner(entry.path.name())).any(|epoch| epoch > tenure.epoch)
 }
 
 /// Puts the intervals back by ascending offset, each at the end of the chain, so that after each the chain is whole.

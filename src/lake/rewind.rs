@@ -178,10 +178,7 @@ impl LaneLedger {
         match refused {
             Some(refused) => Err(LakeError::Refused(refused)),
             None if self.head == plan.to => Ok(Rewound { plan, epoch: self.tenure.epoch.0 }),
-            None => {
-                self.is_over = true;
-                Err(LakeError::Internal(format!("{} was rewound to {}, not to {}", self.source, self.head, plan.to)))
-            }
+            None => Err(self.astray(format!("{} was rewound to {}, not to {}", self.source, self.head, plan.to))),
         }
     }
 

@@ -11,7 +11,7 @@ use super::plan::{Plan, PlannedFile};
 use super::retire;
 use jiff::Timestamp;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, Verdict};
 use crate::model::offset::Epoch;
 use crate::storage::{LakePath, Storage};
 
@@ -33,6 +33,15 @@ impl Holding {
     /// The table's own folder.
     pub fn root(&self) -> LakePath {
         processed_dir(&self.table)
+    }
+
+    /// What a fault means: a holder whose time is over sees a table that has gone on without it, and that is no reason to
+    /// stop it, or to tell anybody to repair it.
+    pub fn judge(&self, fault: Fault) -> Fault {
+        if fault.verdict != Verdict::Halt || !self.tenure.has_successor(&*self.storage) {
+            return fault;
+        }
+        Fault::fenced("promote.fenced", format!("another promoter has taken table {} over and gone on", self.table))
     }
 
     /// Publishes `plan`: from now on it must finish.

@@ -38,7 +38,7 @@ impl Operation {
         !matches!(self, Self::List | Self::Stat | Self::Read)
     }
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::List => "list",
             Self::Stat => "stat",

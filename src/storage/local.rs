@@ -1,9 +1,12 @@
 //! The lake on a local disk.
 //!
-//! The same protocol as on HDFS, so the same three things have to hold here: nothing is overwritten (`O_EXCL`,
-//! `RENAME_NOREPLACE`), one rename is one step, and what was answered with `Ok` survives a power cut. The last one
-//! takes an fsync of the file and of every directory whose entries changed; a failed fsync is never repeated, since
-//! the kernel may have dropped the dirty pages and would answer the second one with success.
+//! The same protocol as on HDFS, so the same four things have to hold here: nothing is overwritten (`O_EXCL`,
+//! `RENAME_NOREPLACE`), one rename is one step, what was answered with `Ok` survives a power cut, and so does what it is
+//! built on. The third takes an fsync of the file and of every directory whose entries changed; a failed fsync is never
+//! repeated, since the kernel may have dropped the dirty pages and would answer the second one with success. The fourth
+//! takes an fsync after each look, before it is answered, and of the way to the directory that a rename goes into: a
+//! process that was killed between a rename or a mkdir and its fsync has left something that everybody sees and a power cut
+//! takes back, and whoever comes next builds on it. Who only looks ([`LocalStorage::open_to_look`]) builds on nothing and syncs nothing.
 //!
 //! A disk that hangs hangs its caller here: [`super::Punctual`] gives its calls a deadline.
 
@@ -28,6 +31,8 @@ const ZONES: [&str; 5] = ["ledger", "raw", "quarantine", "processed", "_forebay"
 pub struct LocalStorage {
     root: PathBuf,
     url: String,
+    /// Whether somebody may build on what is seen.
+    is_to_change: bool,
 }
 
 impl LocalStorage {
@@ -38,7 +43,7 @@ impl LocalStorage {
     /// When `root` is not absolute or not a directory, when a zone below it lies on another file system (no rename
     /// goes from one to the other), and when the file system has no rename that refuses to overwrite.
     pub fn open(root: &Path) -> Result<Self, StorageError> {
-        let storage = Self::at(root)?;
+        let storage = Self { is_to_change: true, ..Self::at(root)? };
         make_dirs_durably(root).map_err(|error| classify("open", &storage.url, &error))?;
         storage.check_one_file_system()?;
         storage.check_no_replace()?;
@@ -78,7 +83,7 @@ impl LocalStorage {
     fn at(root: &Path) -> Result<Self, StorageError> {
         let failed = || StorageError::new(Kind::Other, "open", &root.display(), "the root must be an absolute path");
         let url = Url::from_file_path(root).map_err(|()| failed())?;
-        Ok(Self { root: root.to_path_buf(), url: url.to_string() })
+        Ok(Self { root: root.to_path_buf(), url: url.to_string(), is_to_change: false })
     }
 
     fn check_one_file_system(&self) -> Result<(), StorageError> {
@@ -125,6 +130,17 @@ impl LocalStorage {
         StorageError::new(Kind::Other, "open", &self.url, message)
     }
 
+    /// Makes the entries of a directory durable before somebody builds on them. One that is not there has none.
+    ///
+    /// After a look and not before it: what somebody does in between would be seen and not be durable.
+    fn settle(&self, dir: Option<&Path>) -> io::Result<()> {
+        let Some(dir) = dir.filter(|dir| self.is_to_change && dir.starts_with(&self.root)) else { return Ok(()) };
+        match File::open(dir) {
+            Err(error) if kind_of(&error) == Kind::NotFound => Ok(()),
+            opened => opened?.sync_all(),
+        }
+    }
+
     /// The absolute path of `path`; never anything relative to a directory handle, which would pass a fence.
     fn absolute(&self, path: &LakePath) -> PathBuf {
         if path.as_str().is_empty() { self.root.clone() } else { self.root.join(path.as_str()) }
@@ -144,21 +160,29 @@ impl Storage for LocalStorage {
             }
             _ => classify("list", dir, error),
         };
-        let mut entries = Vec::new();
-        for child in fs::read_dir(self.absolute(dir)).map_err(|error| failed(&error))? {
-            let child = child.map_err(|error| failed(&error))?;
-            let Some(path) = child.file_name().to_str().map(|name| dir.join(name)) else { continue };
-            match fs::metadata(child.path()) {
-                Ok(metadata) => entries.push(entry("list", path, &metadata)?),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(classify("list", &path, &error)),
+        let look = |absolute: &Path| {
+            let mut entries = Vec::new();
+            for child in fs::read_dir(absolute).map_err(|error| failed(&error))? {
+                let child = child.map_err(|error| failed(&error))?;
+                let Some(path) = child.file_name().to_str().map(|name| dir.join(name)) else { continue };
+                match fs::metadata(child.path()) {
+                    Ok(metadata) => entries.push(entry("list", path, &metadata)?),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(classify("list", &path, &error)),
+                }
             }
-        }
-        Ok(entries)
+            Ok(entries)
+        };
+        let absolute = self.absolute(dir);
+        let entries = look(&absolute);
+        self.settle(absolute.parent()).and_then(|()| self.settle(Some(&absolute))).map_err(|error| failed(&error))?;
+        entries
     }
 
     fn stat(&self, path: &LakePath) -> Result<Entry, StorageError> {
-        let metadata = fs::metadata(self.absolute(path)).map_err(|error| classify("stat", path, &error))?;
+        let absolute = self.absolute(path);
+        let seen = fs::metadata(&absolute);
+        let metadata = self.settle(absolute.parent()).and(seen).map_err(|error| classify("stat", path, &error))?;
         entry("stat", path.clone(), &metadata)
     }
 
@@ -213,6 +237,7 @@ impl Storage for LocalStorage {
         // Opened before the step, since a fence may move the source's directory right after it; used for nothing but
         // the fsync: the rename itself goes by absolute paths.
         let target_dir = open_parent(&target).map_err(|error| failed(&error))?;
+        self.settle(target.parent().and_then(Path::parent)).map_err(|error| failed(&error))?;
         let source_dir = open_parent(&source).map_err(|error| failed(&error))?;
         rename_no_replace(&source, &target).map_err(|error| failed(&error))?;
         let synced = target_dir.sync_all().and_then(|()| source_dir.sync_all());

@@ -9,6 +9,8 @@
 //!   behind after an error lies at the named path only. They never overwrite and never make a parent directory.
 //! * [`Storage::rename`] is one step, never overwrites, never makes a parent directory, and is durable when it
 //!   returns `Ok`.
+//! * What [`Storage::list`] and [`Storage::stat`] show to a process that may change the lake (and that something is not
+//!   there) is durable, whoever has done it: protocols build on what the dead have left.
 //! * After [`Kind::Unknown`] the mutation was done, or was not, or may yet be: look before deciding.
 
 mod deadline;
@@ -16,6 +18,7 @@ pub mod faulty;
 pub mod hdfs;
 pub mod local;
 mod open;
+pub mod sim;
 
 pub use deadline::{Deadlines, Punctual};
 pub use open::{open, open_to_look, probe};

@@ -3,16 +3,18 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
+mod ablations;
 mod behaviour;
+mod beside;
 mod crash;
 mod evolution;
-#[path = "../raw_protocol/memory.rs"]
-#[expect(dead_code, reason = "shared with the RAW protocol's tests")]
-mod memory;
+mod interleavings;
 #[path = "../common/owner.rs"]
 mod owner;
 mod property;
 mod revise;
+#[path = "../common/turns.rs"]
+mod turns;
 mod undo;
 mod values;
 mod world;

@@ -29,13 +29,13 @@ use forebay::model::table::{
     Table, TopicChoice,
 };
 use forebay::storage::faulty::FaultyStorage;
+use forebay::storage::sim::SimFs;
 use forebay::storage::{LakePath, Storage};
 use jiff::Timestamp;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 
-use super::memory::MemoryStorage;
 use super::owner::owner;
 use super::values::{mapping, sample};
 
@@ -58,18 +58,17 @@ pub(crate) struct Row {
 }
 
 pub(crate) struct World {
-    pub(crate) memory: Arc<MemoryStorage>,
+    pub(crate) memory: Arc<SimFs>,
     pub(crate) faulty: Arc<FaultyStorage>,
     pub(crate) storage: Arc<dyn Storage>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(crate) table: Table,
-    spool: tempfile::TempDir,
-    spooled: AtomicU64,
+    pub(super) spool: Arc<(tempfile::TempDir, AtomicU64)>,
     pub(crate) lanes: Vec<TopicPartition>,
     /// Generation in which each committed offset was read, by lane and interval: `(from, to, generation)`.
-    read: BTreeMap<(usize, i64, u64), (i64, u64)>,
+    pub(super) read: BTreeMap<(usize, i64, u64), (i64, u64)>,
     /// Generation of each lane: what the same bytes become changes with a new mapping.
-    generation: Vec<u64>,
+    pub(super) generation: Vec<u64>,
 }
 
 pub(crate) struct Beginning;
@@ -82,8 +81,13 @@ impl StartPosition for Beginning {
 
 impl World {
     pub(crate) fn new(version: bool) -> Self {
+        Self::of(SimFs::hdfs, version)
+    }
+
+    /// An empty lake of that make.
+    pub(crate) fn of(make: fn(Timestamp) -> SimFs, version: bool) -> Self {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        let memory = Arc::new(MemoryStorage::new(now));
+        let memory = Arc::new(make(now));
         let faulty = Arc::new(FaultyStorage::new(Arc::clone(&memory) as Arc<dyn Storage>));
         let processed = ProcessedSettings {
             record_id: vec!["id".into()],
@@ -115,8 +119,7 @@ impl World {
             faulty,
             clock: Arc::new(ManualClock::new(now)),
             table,
-            spool: tempfile::tempdir().unwrap(),
-            spooled: AtomicU64::new(0),
+            spool: Arc::new((tempfile::tempdir().unwrap(), AtomicU64::new(0))),
             generation: vec![0; lanes.len()],
             lanes,
             read: BTreeMap::new(),
@@ -127,8 +130,8 @@ impl World {
         acquire(&self.storage, &self.clock, &owner(), &self.lanes[lane], &Beginning)
     }
 
-    fn spool_path(&self) -> std::path::PathBuf {
-        self.spool.path().join(format!("raw-{}", self.spooled.fetch_add(1, Ordering::SeqCst)))
+    pub(super) fn spool_path(&self) -> std::path::PathBuf {
+        self.spool.0.path().join(format!("raw-{}", self.spool.1.fetch_add(1, Ordering::SeqCst)))
     }
 
     /// What the message at an offset becomes in a generation: no row, one, or two.
@@ -251,13 +254,6 @@ impl World {
         answer.is_ok()
     }
 
-    /// Takes the newest rewind of a lane back, beside whatever else goes on.
-    pub(crate) fn undo_beside(&self, lane: usize) {
-        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
-        let mut ledger = acquire(&storage, &self.clock, &owner(), &self.lanes[lane], &Beginning).unwrap();
-        ledger.undo(UndoOrder { expect: None, reason: "test" }).unwrap();
-    }
-
     /// Revises some intervals of a lane, from the `first` on (counted round): every row of them is another one then, as if
     /// by a new mapping. Crashes after so many mutations, if any. Whether it was done.
     pub(crate) fn revise(&mut self, lane: usize, first: usize, count: usize, crash: Option<u64>) -> bool {
@@ -266,14 +262,7 @@ impl World {
         self.revise_on(&storage, lane, first, count, crash)
     }
 
-    /// Revises some intervals of a lane, beside whatever else goes on.
-    pub(crate) fn revise_beside(&mut self, lane: usize, first: usize, count: usize) {
-        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
-        self.generation[lane] += 1;
-        assert!(self.revise_on(&storage, lane, first, count, None));
-    }
-
-    fn revise_on(
+    pub(super) fn revise_on(
         &mut self,
         storage: &Arc<dyn Storage>,
         lane: usize,

@@ -6,15 +6,15 @@ use forebay::lake::mutate::{Expected, Moved, publish, rename};
 use forebay::storage::faulty::{FaultyStorage, Injected, Operation};
 use forebay::storage::{Content, Kind, LakePath, Storage};
 
-use super::memory::MemoryStorage;
+use forebay::storage::sim::SimFs;
 
 fn path(text: &str) -> LakePath {
     LakePath::parse(text).unwrap()
 }
 
 /// `stage/a` of three bytes, and an empty `to`.
-fn lake() -> (Arc<MemoryStorage>, FaultyStorage) {
-    let memory = Arc::new(MemoryStorage::new("2026-11-21T00:00:00Z".parse().unwrap()));
+fn lake() -> (Arc<SimFs>, FaultyStorage) {
+    let memory = Arc::new(SimFs::hdfs("2026-11-21T00:00:00Z".parse().unwrap()));
     memory.make_dirs(&path("stage")).unwrap();
     memory.make_dirs(&path("to")).unwrap();
     memory.create(&path("stage/a"), Content::Bytes(b"abc")).unwrap();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use forebay::lake::audit::{Depth, audit_raw};
+use forebay::lake::chain::read_floor;
 use forebay::storage::Storage;
 use forebay::storage::faulty::FaultyStorage;
 use forebay::storage::local::LocalStorage;
@@ -33,7 +34,7 @@ fn an_owner_that_dies_anywhere_is_followed_by_one_that_goes_on() {
         let story = format!("dead at mutation {crash}");
         assert_audited(&*storage, &story);
         let mut lane = world.acquire(&storage, "second").unwrap();
-        let start = super::world::START;
+        let start = read_floor(&*storage, &world.source).unwrap().unwrap();
         while lane.head() < END {
             let len = (END - lane.head()).min(4);
             world.commit_next_on(&mut lane, len, "second").unwrap();

@@ -1,14 +1,12 @@
-//! One Kafka partition, its lake in memory, an owner that works on it, and a checker that knows only the manual.
+//! One Kafka partition, its lake in memory, and an owner that works on it.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use forebay::clock::{Clock, ManualClock};
 use forebay::fault::{Fault, Verdict};
-use forebay::lake::audit::{Depth, audit_raw};
 use forebay::lake::chain::{LedgerFile, read_chain};
 use forebay::lake::fence::Owner;
 use forebay::lake::footer::Zone;
@@ -22,9 +20,8 @@ use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::violation::Code;
 use forebay::storage::Storage;
 use jiff::Timestamp;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 
-use super::memory::MemoryStorage;
+use forebay::storage::sim::SimFs;
 
 /// Where the configured start resolves to.
 pub(crate) const START: i64 = 3;
@@ -33,20 +30,49 @@ pub(crate) const UNDO: UndoOrder<'static> = UndoOrder { expect: None, reason: "t
 /// High watermark of the topic.
 pub(crate) const END: i64 = 13;
 
+/// What tells one end of a story from another: what the lake shows, and the least position from which anybody read.
+pub(crate) type State = (u64, Option<i64>);
+
+/// Footers of ledger files, by path and checksum.
+type Footers = BTreeMap<(String, u32), Arc<serde_json::Value>>;
+
 pub(crate) struct World {
-    pub(crate) memory: Arc<MemoryStorage>,
+    pub(crate) memory: Arc<SimFs>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) source: TopicPartition,
-    spool: tempfile::TempDir,
-    spooled: AtomicU64,
-    /// Footers of ledger files that were read, by path and checksum.
-    footers: Mutex<BTreeMap<(String, u32), serde_json::Value>>,
+    spool: Arc<Spool>,
+    /// Those that were read.
+    pub(super) footers: Arc<Mutex<Footers>>,
+    /// Fingerprints of states that were found sound.
+    pub(super) sound: Arc<Mutex<HashSet<u64>>>,
+    /// States from which a recovery has ended well.
+    pub(super) settled: Arc<Mutex<HashSet<State>>>,
     /// Where owners were told to begin reading, in order.
     pub(crate) started: Mutex<Vec<i64>>,
+    /// Head of the chain when the last call of an owner was answered; 0 while one that cuts the chain has no answer yet.
+    pub(crate) answered: Mutex<i64>,
+    /// Where the configured start resolves to, for whoever asks next.
+    latest: Latest,
     /// What owners do before they read on.
     first: First,
+    /// Whether every good message has rows of a child table too.
+    has_children: bool,
     /// Whether every other broken message is one that no table takes.
     pub(crate) has_nobodys: bool,
+}
+
+struct Spool {
+    dir: tempfile::TempDir,
+    files: AtomicU64,
+    /// Files by what is in them: one that is asked for again is another name of it, which costs less than a file.
+    kept: (tempfile::TempDir, Mutex<HashMap<String, PathBuf>>),
+}
+
+impl Spool {
+    fn new() -> Self {
+        let dir = || tempfile::tempdir().unwrap();
+        Self { dir: dir(), files: AtomicU64::new(0), kept: (dir(), Mutex::default()) }
+    }
 }
 
 /// What an owner does before it reads on.
@@ -95,22 +121,55 @@ impl World {
     }
 
     pub(crate) fn at(now: Timestamp) -> Self {
+        Self::on(SimFs::hdfs(now), now)
+    }
+
+    fn on(memory: SimFs, now: Timestamp) -> Self {
         Self {
-            memory: Arc::new(MemoryStorage::new(now)),
+            memory: Arc::new(memory),
             clock: Arc::new(ManualClock::new(now)),
             source: TopicPartition::new("library", 7),
-            spool: tempfile::tempdir().unwrap(),
-            spooled: AtomicU64::new(0),
-            footers: Mutex::default(),
+            spool: Arc::new(Spool::new()),
+            footers: Arc::default(),
+            sound: Arc::default(),
+            settled: Arc::default(),
             started: Mutex::default(),
+            answered: Mutex::default(),
+            latest: Latest::new(),
             first: First::Nothing,
+            has_children: false,
             has_nobodys: false,
         }
     }
 
+    /// An empty lake of that make, for messages with child rows.
+    pub(crate) fn of(make: fn(Timestamp) -> SimFs) -> Self {
+        let now = "2026-11-20T23:59:30Z".parse().unwrap();
+        Self { has_children: true, ..Self::on(make(now), now) }
+    }
+
+    /// The world as it would be if all that is alive died now.
+    pub(crate) fn fork(&self) -> Self {
+        Self {
+            memory: Arc::new(self.memory.fork()),
+            clock: Arc::clone(&self.clock),
+            source: self.source.clone(),
+            spool: Arc::clone(&self.spool),
+            footers: Arc::clone(&self.footers),
+            sound: Arc::clone(&self.sound),
+            settled: Arc::clone(&self.settled),
+            started: Mutex::new(self.started.lock().unwrap().clone()),
+            answered: Mutex::new(*self.answered.lock().unwrap()),
+            latest: Latest(AtomicU64::new(self.latest.0.load(Ordering::SeqCst))),
+            first: self.first,
+            has_children: self.has_children,
+            has_nobodys: self.has_nobodys,
+        }
+    }
+
     /// A lake whose owner has read [3, 9), rewound to 5 and read [5, 6) again. Owners take that rewind back first.
-    pub(crate) fn rewound() -> Self {
-        let world = Self { first: First::Undo, ..Self::new() };
+    pub(crate) fn rewound(self) -> Self {
+        let world = Self { first: First::Undo, ..self };
         let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
         let mut lane = world.acquire(&storage, "earlier").unwrap();
         (0..3).for_each(|_| world.commit_next(&mut lane, 2, "earlier").unwrap());
@@ -120,8 +179,8 @@ impl World {
     }
 
     /// A lake whose owner has read [3, 9) in three intervals. Owners revise the last two first.
-    pub(crate) fn revised() -> Self {
-        let world = Self { first: First::Revise, ..Self::new() };
+    pub(crate) fn revised(self) -> Self {
+        let world = Self { first: First::Revise, ..self };
         let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
         let mut lane = world.acquire(&storage, "earlier").unwrap();
         (0..3).for_each(|_| world.commit_next(&mut lane, 2, "earlier").unwrap());
@@ -152,22 +211,37 @@ impl World {
     }
 
     pub(crate) fn acquire(&self, storage: &Arc<dyn Storage>, instance: &str) -> Result<LaneLedger, LakeError> {
-        let lane = acquire(storage, &self.clock(), &owner(instance), &self.source, &Latest::new())?;
+        let lane = acquire(storage, &self.clock(), &owner(instance), &self.source, &self.latest)?;
         self.started.lock().unwrap().push(lane.head());
+        self.answer(lane.head());
         Ok(lane)
     }
 
-    fn spool_path(&self) -> std::path::PathBuf {
-        self.spool.path().join(self.spooled.fetch_add(1, Ordering::SeqCst).to_string())
+    pub(crate) fn state(&self) -> State {
+        (self.memory.fingerprint(), self.started.lock().unwrap().iter().min().copied())
+    }
+
+    fn answer(&self, head: i64) {
+        *self.answered.lock().unwrap() = head;
+    }
+
+    fn spool_path(&self) -> PathBuf {
+        self.spool.dir.path().join(self.spool.files.fetch_add(1, Ordering::SeqCst).to_string())
     }
 
     pub(crate) fn spool_is_empty(&self) -> bool {
-        std::fs::read_dir(self.spool.path()).unwrap().next().is_none()
+        std::fs::read_dir(self.spool.dir.path()).unwrap().next().is_none()
     }
 
     fn spool(&self, content: &str, rows: u64) -> Spooled {
-        let path = self.spool_path();
-        std::fs::write(&path, content).unwrap();
+        let (path, (dir, kept)) = (self.spool_path(), &self.spool.kept);
+        let mut kept = kept.lock().unwrap();
+        let fresh = dir.path().join(kept.len().to_string());
+        let same = kept.entry(content.to_owned()).or_insert_with(|| {
+            std::fs::write(&fresh, content).unwrap();
+            fresh
+        });
+        std::fs::hard_link(same, &path).unwrap();
         Spooled { path, bytes: content.len() as u64, rows, checksum: crc32fast::hash(content.as_bytes()) }
     }
 
@@ -192,6 +266,10 @@ impl World {
             ledger.append(&[row]).unwrap();
         }
         let mut data = Vec::new();
+        if self.has_children && !good.is_empty() {
+            let file = self.spool(&format!("{by}: {}", "chapter ".repeat(good.len())), 2 * good.len() as u64);
+            data.push(SpooledData { zone: Zone::Raw, table: "chapters".into(), file });
+        }
         let (nobodys, bad): (Vec<i64>, Vec<i64>) = bad.into_iter().partition(|offset| self.is_nobodys(*offset));
         let files =
             [(Zone::Raw, "books", good), (Zone::Quarantine, "books", bad), (Zone::Quarantine, UNROUTED, nobodys)];
@@ -227,7 +305,10 @@ impl World {
         let mut attempt = 0;
         loop {
             let error = match lane.commit(&mut pending) {
-                Ok(committed) => return Ok(committed),
+                Ok(committed) => {
+                    self.answer(lane.head());
+                    return Ok(committed);
+                }
                 Err(error) => error,
             };
             attempt += 1;
@@ -242,23 +323,29 @@ impl World {
     pub(crate) fn script(&self, storage: &Arc<dyn Storage>, by: &str) -> Result<(), LakeError> {
         let mut lane = self.acquire(storage, by)?;
         let commit = |lane: &mut LaneLedger, len| match storage.url() {
-            "memory:///lake" => self.commit_next(lane, len, by),
+            "sim://hdfs" | "sim://local" => self.commit_next(lane, len, by),
             _ => self.commit_next_on(lane, len, by).map(drop),
         };
         match self.first {
             First::Nothing => {}
-            First::Undo => match lane.undo(UNDO) {
-                // Refused: another owner has done it.
-                Ok(_) | Err(LakeError::Refused(_)) => self.started.lock().unwrap().push(lane.head()),
-                Err(error) => return Err(error),
-            },
+            First::Undo => {
+                self.answer(0);
+                match lane.undo(UNDO) {
+                    // Refused: another owner has done it.
+                    Ok(_) | Err(LakeError::Refused(_)) => self.started.lock().unwrap().push(lane.head()),
+                    Err(error) => return Err(error),
+                }
+                self.answer(lane.head());
+            }
             First::Revise => self.revise(&mut lane, 5, 9, by)?,
         }
         if lane.head() + 4 <= END {
             commit(&mut lane, 2)?;
             commit(&mut lane, 2)?;
             let back = lane.head() - 1;
+            self.answer(0);
             lane.rewind(RewindOrder { target: back, expect: None, broker_low: 0, reason: "test" })?;
+            self.answer(lane.head());
             commit(&mut lane, 1)?;
         }
         Ok(())
@@ -266,154 +353,16 @@ impl World {
 
     /// What a restarted daemon does when nothing fails: acquire, and read to the end.
     pub(crate) fn recover(&self, by: &str) -> LaneLedger {
-        let storage = Arc::clone(&self.memory) as Arc<dyn Storage>;
-        let mut lane = self.acquire(&storage, by).unwrap();
+        self.recover_on(&(Arc::clone(&self.memory) as Arc<dyn Storage>), by, END).unwrap()
+    }
+
+    /// The same on a storage that may fail, so many messages an interval at most.
+    pub(crate) fn recover_on(&self, storage: &Arc<dyn Storage>, by: &str, most: i64) -> Result<LaneLedger, LakeError> {
+        let mut lane = self.acquire(storage, by)?;
         while lane.head() < END {
-            let len = (END - lane.head()).min(4);
-            self.commit_next(&mut lane, len, by).unwrap();
+            let len = (END - lane.head()).min(most);
+            self.commit_next(&mut lane, len, by)?;
         }
-        lane
+        Ok(lane)
     }
-
-    /// What must hold in every state of storage, in the middle of everything: the chain has no hole and no overlap,
-    /// what it names is there, and whoever lists the data directories sees no offset twice, unless a revision goes on.
-    pub(crate) fn check_any_state(&self) -> Result<(), String> {
-        self.chain()?;
-        let mut ranges: Vec<(i64, i64)> = self.memory.files("raw").keys().map(|path| interval_of(path).0).collect();
-        ranges.sort_unstable();
-        let is_revising = self.is_revising();
-        match ranges.windows(2).find(|pair| pair[1].0 < pair[0].1 && !(is_revising && pair[0] == pair[1])) {
-            Some(pair) => Err(format!("a directory reader sees offsets twice: {pair:?}")),
-            None => Ok(()),
-        }
-    }
-
-    /// Whether revisions were begun and are not done.
-    fn is_revising(&self) -> bool {
-        let files = self.memory.files(&self.home("revision"));
-        let count = |ending: &str| files.keys().filter(|path| path.ends_with(ending)).count();
-        count(".json") > count(".done")
-    }
-
-    /// What must hold besides when an owner has settled in and read to the end.
-    pub(crate) fn check_at_rest(&self) -> Result<(), String> {
-        self.check_any_state()?;
-        let chain = self.chain()?;
-        if self.is_revising() || chain.len() != self.memory.files("ledger").len() {
-            return Err("a revision is not finished".into());
-        }
-        let started = self.started.lock().unwrap();
-        let floors: Vec<i64> = self.memory.files(&self.home("floor")).keys().map(|path| number(path, 0)).collect();
-        let floor = *floors.iter().max().ok_or("no floor")?;
-        if started.iter().any(|start| *start < floor) {
-            return Err(format!("an owner read from {started:?}, the chain begins at {floor}: skipped"));
-        }
-        let mut named: BTreeMap<String, String> = BTreeMap::new();
-        let mut seen = Vec::new();
-        for (path, footer) in &chain {
-            let ((from, to), _) = interval_of(path);
-            for file in footer["files"].as_array().unwrap() {
-                named.insert(file["path"].as_str().unwrap().to_owned(), path.clone());
-            }
-            let text: String = footer["files"].as_array().unwrap().iter().map(|file| self.text(file)).collect();
-            let offsets = text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse::<i64>().ok());
-            let mut offsets: Vec<i64> = offsets.collect();
-            offsets.sort_unstable();
-            if offsets != (from..to).collect::<Vec<_>>() {
-                return Err(format!("{path} covers [{from}, {to}), its files hold {offsets:?}"));
-            }
-            seen.extend(offsets);
-        }
-        if seen != (floor..END).collect::<Vec<_>>() {
-            return Err(format!("from {floor} to {END} the lake holds {seen:?}"));
-        }
-        let data = self.memory.files("raw").into_keys().chain(self.memory.files("quarantine").into_keys());
-        if let Some(orphan) = data.into_iter().find(|path| !named.contains_key(path)) {
-            return Err(format!("no ledger file names {orphan}"));
-        }
-        let fenced = self.memory.files(&self.home("fenced"));
-        if !fenced.is_empty() {
-            return Err(format!("left behind: {:?}", fenced.keys()));
-        }
-        Ok(())
-    }
-
-    /// What `audit` says of the lake as it is.
-    pub(crate) fn audit(&self) -> Result<(), String> {
-        let audit = audit_raw(&*self.memory, Depth::Ledger).map_err(|error| error.to_string())?;
-        let violations = audit.chain.violations.iter().chain(&audit.complete.violations);
-        let violations: Vec<String> = violations.map(ToString::to_string).collect();
-        if violations.is_empty() { Ok(()) } else { Err(format!("the audit says: {}", violations.join("; "))) }
-    }
-
-    pub(crate) fn home(&self, what: &str) -> String {
-        format!("_forebay/raw/library/p00007/{what}")
-    }
-
-    fn text(&self, file: &serde_json::Value) -> String {
-        let path = file["path"].as_str().unwrap();
-        let files = self.memory.files(Path::new(path).parent().unwrap().to_str().unwrap());
-        String::from_utf8(files[path].to_vec()).unwrap().split_once(':').unwrap().1.to_owned()
-    }
-
-    /// Ledger files that count, by offset, each with its footer; an error when they are no chain or name what is not there.
-    /// Of two that begin at one offset the higher epoch counts, and it has to cover the other.
-    fn chain(&self) -> Result<Vec<(String, serde_json::Value)>, String> {
-        let mut files: Vec<_> = self.memory.files("ledger").into_iter().collect();
-        files.sort_by_key(|(path, _)| {
-            let ((from, to), epoch) = interval_of(path);
-            (from, Reverse(epoch), to)
-        });
-        let mut at = None;
-        let mut chain: Vec<(String, serde_json::Value)> = Vec::new();
-        for (path, content) in files {
-            let ((from, to), epoch) = interval_of(&path);
-            let newest = chain.last().map(|(path, _)| interval_of(path));
-            if newest.is_some_and(|(range, newer)| range.0 <= from && to <= range.1 && newer > epoch) {
-                continue;
-            }
-            if at.is_some_and(|at| at != from) {
-                return Err(format!("expected {at:?}, found {path}"));
-            }
-            at = Some(to);
-            let footer = self.footer(&path, content)?;
-            for file in footer["files"].as_array().unwrap() {
-                let path = file["path"].as_str().unwrap();
-                let there = self.memory.files(Path::new(path).parent().unwrap().to_str().unwrap());
-                let content = there.get(path).ok_or_else(|| format!("{path} is named and not there"))?;
-                if file["bytes"] != content.len() || file["crc32"] != crc32fast::hash(content) {
-                    return Err(format!("{path} is not what its ledger file says"));
-                }
-            }
-            chain.push((path, footer));
-        }
-        Ok(chain)
-    }
-
-    fn footer(&self, path: &str, content: bytes::Bytes) -> Result<serde_json::Value, String> {
-        let key = (path.to_owned(), crc32fast::hash(&content));
-        if let Some(footer) = self.footers.lock().unwrap().get(&key) {
-            return Ok(footer.clone());
-        }
-        let reader = SerializedFileReader::new(content).map_err(|error| format!("{path}: {error}"))?;
-        let metadata = reader.metadata().file_metadata();
-        let pairs = metadata.key_value_metadata().unwrap();
-        let footer = pairs.iter().find(|pair| pair.key == "forebay.interval").unwrap().value.clone().unwrap();
-        let footer: serde_json::Value = serde_json::from_str(&footer).unwrap();
-        if footer["messages"] != metadata.num_rows() || footer["ledger"] != path {
-            return Err(format!("{path} says something else of itself"));
-        }
-        self.footers.lock().unwrap().insert(key, footer.clone());
-        Ok(footer)
-    }
-}
-
-fn number(path: &str, part: usize) -> i64 {
-    path.rsplit('/').next().unwrap().split('+').nth(part).unwrap().parse().unwrap()
-}
-
-/// Offsets and epoch that a file name tells.
-fn interval_of(path: &str) -> ((i64, i64), u64) {
-    let epoch = path.rsplit("+e").next().unwrap().trim_end_matches(".parquet").parse().unwrap();
-    ((number(path, 2), number(path, 3)), epoch)
 }

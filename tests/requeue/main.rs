@@ -5,9 +5,6 @@
 
 mod behaviour;
 mod crash;
-#[path = "../raw_protocol/memory.rs"]
-#[expect(dead_code, reason = "shared with the RAW protocol's tests")]
-mod memory;
 #[path = "../common/owner.rs"]
 mod owner;
 mod several;

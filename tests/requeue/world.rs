@@ -32,16 +32,16 @@ use forebay::model::offset::{OffsetRange, TopicPartition};
 use forebay::model::room::RowRoom;
 use forebay::model::table::{OnOutOfRange, QuarantineSettings, RawSettings, StartingOffsets, Table, TopicChoice};
 use forebay::storage::faulty::FaultyStorage;
+use forebay::storage::sim::SimFs;
 use forebay::storage::{LakePath, Storage};
 use jiff::Timestamp;
 
-use super::memory::MemoryStorage;
 use super::owner::owner;
 
 pub(crate) const TABLE: &str = "books";
 
 pub(crate) struct World {
-    pub(crate) memory: Arc<MemoryStorage>,
+    pub(crate) memory: Arc<SimFs>,
     pub(crate) faulty: Arc<FaultyStorage>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) source: TopicPartition,
@@ -130,7 +130,7 @@ impl Configured for [Table; 2] {
 impl World {
     pub(crate) fn new() -> Self {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        let memory = Arc::new(MemoryStorage::new(now));
+        let memory = Arc::new(SimFs::hdfs(now));
         let dir = tempfile::tempdir().unwrap();
         Self {
             faulty: Arc::new(FaultyStorage::new(Arc::clone(&memory) as Arc<dyn Storage>)),

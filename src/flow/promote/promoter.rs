@@ -155,7 +155,8 @@ impl Promoter {
             Some(session) => session,
             None => self.take_over()?,
         };
-        let mut report = self.run(&mut session)?;
+        let promoted = self.run(&mut session);
+        let mut report = promoted.map_err(|fault| session.holding.judge(fault))?;
         report.duration = started.elapsed();
         self.session = Some(session);
         Ok(report)
@@ -169,7 +170,7 @@ impl Promoter {
         let log = TableLog::open(&self.storage, &self.table.name, root, tenure.stage.clone())?;
         let storage = Arc::clone(&self.storage);
         let holding = Holding { storage, table: self.table.name.to_string(), home, tenure, log };
-        let last = holding.recover()?;
+        let last = holding.recover().map_err(|fault| holding.judge(fault))?;
         empty(&self.spool)?;
         Ok(Session { holding, last })
     }
