@@ -41,7 +41,8 @@ impl Holding {
         if fault.verdict != Verdict::Halt || !self.tenure.has_successor(&*self.storage) {
             return fault;
         }
-        Fault::fenced("promote.fenced", format!("another promoter has taken table {} over and gone on", self.table))
+        let message = format!("another promoter has taken table {} over and gone on: {fault}", self.table);
+        Fault::fenced("promote.fenced", message)
     }
 
     /// Publishes `plan`: from now on it must finish.
