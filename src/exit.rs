@@ -28,17 +28,11 @@ impl ExitCode {
         match (fault.verdict, fault.domain) {
             (_, Domain::Internal) => Self::Internal,
             (Verdict::Retry | Verdict::Fenced, _) => Self::Temporary,
-            (Verdict::Halt, _) if is_about_permission(fault.event) => Self::NotPermitted,
+            (Verdict::Halt, _) if fault.is_about_permission() => Self::NotPermitted,
             (Verdict::Halt, Domain::User) => Self::Configuration,
             (Verdict::Halt, Domain::External) => Self::No,
         }
     }
-}
-
-/// Whether the event, by its stable name, is about who one is or what one may do.
-fn is_about_permission(event: &str) -> bool {
-    let what = event.rsplit('.').next().unwrap_or(event);
-    ["denied", "credentials", "authentication", "authorization"].contains(&what)
 }
 
 impl From<ExitCode> for std::process::ExitCode {

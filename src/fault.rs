@@ -61,6 +61,13 @@ impl Fault {
         Self { domain: Domain::Internal, verdict: Verdict::Retry, event, message: message.into() }
     }
 
+    /// Whether it is about who one is or what one may do, as the last word of its event tells: what is given and taken
+    /// elsewhere, by somebody who need not know of Forebay.
+    pub fn is_about_permission(&self) -> bool {
+        let what = self.event.rsplit('.').next().unwrap_or(self.event);
+        ["denied", "credentials", "authentication", "authorization"].contains(&what)
+    }
+
     /// The same fault, saying what was being done when it happened.
     #[must_use]
     pub fn while_doing(mut self, what: impl fmt::Display) -> Self {

@@ -1,6 +1,7 @@
 //! The outside world is away for a while: the daemon waits, says so, goes on by itself, and loses nothing.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use forebay::app::daemon::{Daemon, Options, open_storage};
 use forebay::exit::ExitCode;
@@ -28,7 +29,9 @@ fn says(daemon: &Daemon, event: &str) {
 fn survives(injected: Injected, when: fn(&Call) -> bool, event: &str) {
     let world = World::new(2);
     let (faulty, options) = on_faulty(&world);
-    let daemon = world.start(&options);
+    let mut settings = world.settings();
+    settings.supervise.parked_retry = Duration::from_secs(1);
+    let daemon = world.sandbox.start(&settings, &options);
     world.send(100);
     world.caught_up(&daemon);
     faulty.inject(injected, when);
@@ -48,6 +51,11 @@ fn storage_that_is_away_is_waited_for() {
 #[test]
 fn a_full_disk_is_waited_for() {
     survives(Injected::Fail(Kind::NoSpace), |call| call.operation.is_mutation(), "storage.no-space");
+}
+
+#[test]
+fn permissions_that_are_taken_away_are_waited_for() {
+    survives(Injected::Fail(Kind::Denied), |call| call.operation.is_mutation(), "storage.denied");
 }
 
 #[test]

@@ -191,8 +191,9 @@ impl LaneSupervisor {
                 events::lane_parked(&self.source, self.generation, self.policy.restarts(), delay);
                 self.start_after(delay, LaneState::Parked, ctx);
             }
-            // Whoever accepts the topic may be served by another daemon of the group: we look now and then.
-            Decision::Halt(fault) if fault.event == TOPIC_RECREATED => {
+            // Whoever accepts the topic may be served by another daemon of the group, and permissions are given back
+            // elsewhere: we look now and then.
+            Decision::Halt(fault) if fault.event == TOPIC_RECREATED || fault.is_about_permission() => {
                 self.start_after(self.parts.limits.parked_retry, LaneState::Halted, ctx);
             }
             Decision::Halt(_) => self.set_state(LaneState::Halted),
