@@ -28,13 +28,14 @@ def tail(text, lines=25):
     return "\n".join(line[:400] for line in text.rstrip().splitlines()[-lines:])
 
 
-def run_once(command, what, env=None):
-    """Runs a program to its end; when it fails, what it said is told."""
+def run_once(command, what, env=None, answers=""):
+    """Runs a program to its end and gives what it said; when it fails, that is told."""
     done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=env
+        command, input=answers, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=env
     )
     if done.returncode != 0:
         raise StackError(f"could not {what}:\n{tail(done.stdout)}")
+    return done.stdout
 
 
 def cache_home():

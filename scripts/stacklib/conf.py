@@ -1,6 +1,6 @@
 """The configuration files of Kafka, of the HDFS daemons and of HDFS clients, written anew at every start."""
 
-from . import ha, secure
+from . import ha, kerberos, secure
 from .common import HOST
 from .secure import write_secret
 
@@ -53,15 +53,20 @@ def write_site(stack, folder, core, hdfs):
     folder.mkdir(parents=True, exist_ok=True)
     common_core = {"fs.defaultFS": stack.hdfs_url()}
     common_hdfs = ha.settings(stack) if stack.is_ha else {}
-    for file, settings in (("core-site.xml", common_core | core), ("hdfs-site.xml", common_hdfs | hdfs)):
-        properties = "".join(
-            f"  <property><name>{key}</name><value>{value}</value></property>\n" for key, value in settings.items()
-        )
-        (folder / file).write_text(f"<configuration>\n{properties}</configuration>\n")
+    if stack.is_kerberos:
+        common_core |= kerberos.core_settings()
+        common_hdfs |= kerberos.client_settings()
+    (folder / "core-site.xml").write_text(properties(common_core | core))
+    (folder / "hdfs-site.xml").write_text(properties(common_hdfs | hdfs))
     (folder / "log4j.properties").write_text(
         "log4j.rootLogger=${stack.log.level},out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\n"
         "log4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n\n"
     )
+
+
+def properties(settings):
+    lines = "".join(f"  <property><name>{key}</name><value>{value}</value></property>\n" for key, value in settings.items())
+    return f"<configuration>\n{lines}</configuration>\n"
 
 
 def write_client_conf(stack):
@@ -72,6 +77,7 @@ def write_client_conf(stack):
 def write_hadoop_conf(stack, name):
     """The folder of one HDFS daemon."""
     conf = stack.dir / name / "conf"
+    conf.mkdir(parents=True, exist_ok=True)
     hdfs = {
         "dfs.replication": min(stack.settings["datanodes"], 3),
         "dfs.permissions.enabled": "false",
@@ -84,8 +90,9 @@ def write_hadoop_conf(stack, name):
         "dfs.namenode.avoid.read.stale.datanode": "true",
         "dfs.namenode.safemode.extension": 0,
     }
+    web = "https" if stack.is_kerberos else "http"
     if not stack.is_ha:
-        hdfs["dfs.namenode.http-address"] = f"{HOST}:{stack.ports['namenode.http']}"
+        hdfs[f"dfs.namenode.{web}-address"] = f"{HOST}:{stack.ports['namenode.http']}"
     if name.startswith("namenode"):
         hdfs["dfs.namenode.name.dir"] = f"file://{stack.dir}/{name}/data"
         if stack.is_ha:
@@ -97,9 +104,12 @@ def write_hadoop_conf(stack, name):
             "dfs.datanode.data.dir": f"file://{stack.dir}/{name}/data",
             "dfs.datanode.hostname": HOST,
             "dfs.datanode.address": f"{HOST}:{stack.ports[name]}",
-            "dfs.datanode.http.address": f"{HOST}:{stack.ports[f'{name}.http']}",
+            f"dfs.datanode.{web}.address": f"{HOST}:{stack.ports[f'{name}.http']}",
             "dfs.datanode.ipc.address": f"{HOST}:{stack.ports[f'{name}.ipc']}",
         }
+    if stack.is_kerberos:
+        hdfs |= kerberos.daemon_settings(stack)
+        write_secret(conf / "ssl-server.xml", properties(kerberos.tls_settings(stack)))
     write_site(stack, conf, {"hadoop.tmp.dir": stack.dir / name / "tmp"}, hdfs)
     # The daemons refuse to start when their web applications are not on the class path; empty ones are enough.
     for app in ("hdfs", "datanode", "journal"):

@@ -7,7 +7,6 @@ is refused, at which it ends itself. So nothing has to be killed for a failover,
 import time
 
 from .common import HOST, StackError, run_once
-from .probe import jmx
 
 NAMESERVICE = "stack"
 NAMENODES = ["namenode", "namenode-2"]
@@ -53,7 +52,7 @@ def state(stack, name):
     """What a NameNode says it is: active or standby; none while it does not answer."""
     if stack.pid(name)[1] in (None, "T"):
         return None
-    return jmx(stack.ports[f"{name}.http"], "NameNode", "NameNodeStatus").get("State")
+    return stack.jmx(name, "NameNode", "NameNodeStatus").get("State")
 
 
 def active(stack):

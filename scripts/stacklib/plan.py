@@ -8,7 +8,7 @@ from .common import EXIT_USAGE, StackError
 from .probe import is_free, pick_port
 
 # What is decided when a stack is made, and cannot be had later.
-FEATURES = ("ha", "secure")
+FEATURES = ("ha", "secure", "kerberos")
 
 
 def settle(stack, args):
@@ -16,9 +16,12 @@ def settle(stack, args):
     if stack.settings is None:
         stack.settings = {"datanodes": 1, "cluster": new_cluster_id(), "ports": {}}
         stack.settings |= {feature: getattr(args, feature) for feature in FEATURES}
+        stack.settings["ticket_lifetime"] = args.ticket_lifetime
     for feature in FEATURES:
         if getattr(args, feature) and not stack.settings.get(feature):
             raise StackError(f"this stack was made without --{feature}: `scripts/stack down --purge` first", EXIT_USAGE)
+    if stack.is_kerberos and stack.is_ha:
+        raise StackError("--kerberos goes with one NameNode, not with --ha", EXIT_USAGE)
     count = args.datanodes or stack.settings["datanodes"]
     if count < stack.settings["datanodes"]:
         raise StackError(
@@ -65,6 +68,8 @@ def hdfs_side_ports(stack):
     for n in range(1, stack.settings["datanodes"] + 1):
         base = 9864 if n == 1 else 9864 + 100 * n
         ports |= {f"datanode-{n}": base + 2, f"datanode-{n}.http": base, f"datanode-{n}.ipc": base + 3}
+    if stack.is_kerberos:
+        ports["kdc"] = 8088
     if stack.is_ha:
         ports |= {"namenode-2": 8021, "namenode-2.http": 9871}
         for n in range(1, 4):

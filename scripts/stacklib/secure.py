@@ -1,4 +1,4 @@
-"""What `--secure` makes once, in the stack's folder: a CA, a certificate for this host, and a user with a password.
+"""What is made once, in the stack's folder: a CA and a certificate for this host, and for Kafka a user with a password.
 
 Whatever is secret lies in files that only the owner reads, and goes to no command line and no log.
 """
@@ -27,12 +27,14 @@ def password_file(stack):
     return stack.dir / "secrets/kafka.password"
 
 
-def ensure(stack):
-    """Makes what is not there yet."""
+def ensure_certificates(stack):
     folder = stack.dir / "secrets"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (folder / "server.pem").exists():
         make_certificates(folder)
+
+
+def ensure_user(stack):
     for file, words in ((user_file(stack), ("user-", 4)), (password_file(stack), ("", 24))):
         if not file.exists():
             write_secret(file, words[0] + secrets.token_hex(words[1]))

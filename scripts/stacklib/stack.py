@@ -7,11 +7,11 @@ import signal
 import subprocess
 import time
 
-from . import ha, secure
+from . import ha, kerberos, secure
 from .common import EXIT_USAGE, HOST, StackError, run_once, tail
 from .conf import write_client_conf, write_hadoop_conf, write_kafka_conf
 from .jars import HADOOP_JARS, KAFKA_JARS, find_java, jar_folder
-from .probe import jmx, kafka_answers
+from .probe import is_free, jmx, jmx_with_ticket, kafka_answers
 
 
 class Stack:
@@ -48,6 +48,10 @@ class Stack:
     def is_secure(self):
         return self.settings.get("secure", False)
 
+    @property
+    def is_kerberos(self):
+        return self.settings.get("kerberos", False)
+
     def namenodes(self):
         return ha.NAMENODES if self.is_ha else ["namenode"]
 
@@ -56,7 +60,8 @@ class Stack:
 
     def names(self):
         """All processes, in the order in which they are started."""
-        return ["kafka"] + (ha.JOURNALNODES if self.is_ha else []) + self.namenodes() + self.datanodes()
+        first = (["kdc"] if self.is_kerberos else []) + ["kafka"] + (ha.JOURNALNODES if self.is_ha else [])
+        return first + self.namenodes() + self.datanodes()
 
     def main_port(self, name):
         return self.ports[name]
@@ -79,13 +84,15 @@ class Stack:
         variables = {
             "FOREBAY_STACK_KAFKA": f"{HOST}:{self.ports['kafka']}",
             "FOREBAY_STACK_HDFS": self.hdfs_url(),
-            "FOREBAY_STACK_WEBHDFS": f"http://{HOST}:{self.ports[f'{web}.http']}",
+            "FOREBAY_STACK_WEBHDFS": f"{'https://localhost' if self.is_kerberos else f'http://{HOST}'}:{self.ports[f'{web}.http']}",
             "FOREBAY_STACK_DIR": str(self.dir),
         }
-        if self.is_ha:
+        if self.is_ha or self.is_kerberos:
             variables["HADOOP_CONF_DIR"] = str(self.client_conf())
         if self.is_secure:
             variables |= secure.env(self)
+        if self.is_kerberos:
+            variables |= kerberos.env(self)
         return variables
 
     # A pid alone may name a stranger after a reboot or a wrap: the start time of the process makes it unique.
@@ -108,6 +115,8 @@ class Stack:
     def command(self, name):
         if name == "kafka":
             return self.kafka_java("-Xmx512m") + ["kafka.Kafka", str(self.dir / "kafka/server.properties")]
+        if name == "kdc":
+            return kerberos.command()
         conf = self.dir / name / "conf"
         if name in self.namenodes():
             return self.hadoop_java("-Xmx384m", conf) + ["org.apache.hadoop.hdfs.server.namenode.NameNode"]
@@ -141,6 +150,7 @@ class Stack:
             "-Djava.net.preferIPv4Stack=true",
             "--add-opens",
             "java.base/java.lang=ALL-UNNAMED",
+            *([f"-Djava.security.krb5.conf={kerberos.config(self)}"] if self.is_kerberos else []),
             "-cp",
             f"{conf}:{jar_folder(HADOOP_JARS)}/*",
         ]
@@ -152,9 +162,13 @@ class Stack:
         """
         (self.dir / "run").mkdir(parents=True, exist_ok=True)
         (self.dir / "logs").mkdir(exist_ok=True)
-        if name == "kafka":
+        if self.is_secure or self.is_kerberos:
+            secure.ensure_certificates(self)
+        if name == "kdc":
+            kerberos.prepare(self)
+        elif name == "kafka":
             if self.is_secure:
-                secure.ensure(self)
+                secure.ensure_user(self)
             write_kafka_conf(self)
             if not (self.dir / "kafka/data/meta.properties").exists():
                 self.format_kafka()
@@ -165,7 +179,13 @@ class Stack:
                 self.format_namenode(name, seconds)
         with open(self.log(name), "ab") as log:
             process = subprocess.Popen(
-                self.command(name), cwd=self.dir / name, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self.command(name),
+                cwd=self.dir / name,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=kerberos.environment(self) if name == "kdc" else None,
             )
         (self.dir / "run" / f"{name}.pid").write_text(f"{process.pid} {process_stat(process.pid)[1]}\n")
 
@@ -191,22 +211,34 @@ class Stack:
             self.wait_ready(["namenode"], seconds)
             run_once(self.command(name) + ["-bootstrapStandby", "-nonInteractive"], "copy the namespace to the second NameNode")
 
+    def tool_environment(self):
+        """The environment in which Hadoop's own tools are let in; none: this one will do."""
+        return kerberos.tool_environment(self) if self.is_kerberos else None
+
+    def jmx(self, name, service, bean):
+        port = self.ports[f"{name}.http"]
+        if self.is_kerberos:
+            return jmx_with_ticket(port, service, bean, secure.ca_file(self), self.tool_environment())
+        return jmx(port, service, bean)
+
     def is_ready(self, name):
+        if name == "kdc":
+            return not is_free(self.ports["kdc"])
         if name == "kafka":
             return kafka_answers(self.ports["kafka"])
         if name in self.namenodes():
-            return jmx(self.ports[f"{name}.http"], "NameNode", "NameNodeInfo").get("Safemode") == ""
+            return self.jmx(name, "NameNode", "NameNodeInfo").get("Safemode") == ""
         if name in self.datanodes():
             return self.is_datanode_ready(name)
-        return bool(jmx(self.ports[f"{name}.http"], "JournalNode", "JournalNodeInfo"))
+        return bool(self.jmx(name, "JournalNode", "JournalNodeInfo"))
 
     def is_datanode_ready(self, name):
         """It serves, and every NameNode that can answer knows of it."""
-        actors = json.loads(jmx(self.ports[f"{name}.http"], "DataNode", "DataNodeInfo").get("BPServiceActorInfo") or "[]")
+        actors = json.loads(self.jmx(name, "DataNode", "DataNodeInfo").get("BPServiceActorInfo") or "[]")
         if not any(actor.get("ActorState") == "RUNNING" for actor in actors):
             return False
         lives = [
-            json.loads(jmx(self.ports[f"{other}.http"], "NameNode", "NameNodeInfo").get("LiveNodes") or "{}")
+            json.loads(self.jmx(other, "NameNode", "NameNodeInfo").get("LiveNodes") or "{}")
             for other in self.namenodes()
             if self.pid(other)[1] not in (None, "T")
         ]
