@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import subprocess
 import sys
 
 HOST = "127.0.0.1"
@@ -23,7 +24,18 @@ def say(text):
 
 
 def tail(text, lines=25):
-    return "\n".join(text.rstrip().splitlines()[-lines:])
+    """The last lines; Java's class path in them would hide all else."""
+    return "\n".join(line[:400] for line in text.rstrip().splitlines()[-lines:])
+
+
+def run_once(command, what, env=None, answers=""):
+    """Runs a program to its end and gives what it said; when it fails, that is told."""
+    done = subprocess.run(
+        command, input=answers, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=env
+    )
+    if done.returncode != 0:
+        raise StackError(f"could not {what}:\n{tail(done.stdout)}")
+    return done.stdout
 
 
 def cache_home():

@@ -1,18 +1,24 @@
-"""The configuration files of Kafka and of the HDFS daemons, written anew at every start."""
+"""The configuration files of Kafka, of the HDFS daemons and of HDFS clients, written anew at every start."""
 
+from . import ha, kerberos, secure
 from .common import HOST
+from .secure import write_secret
 
 
 def write_kafka_conf(stack):
     folder = stack.dir / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
-    broker, controller = stack.ports["kafka"], stack.ports["kafka.controller"]
+    ports = {"PLAINTEXT": stack.ports["kafka"], "CONTROLLER": stack.ports["kafka.controller"]}
+    if stack.is_secure:
+        ports |= {protocol: stack.ports[key] for key, protocol in secure.LISTENERS.items()}
+    listeners = ",".join(f"{listener}://{HOST}:{port}" for listener, port in ports.items())
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
-        "controller.quorum.bootstrap.servers": f"{HOST}:{controller}",
-        "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+        "controller.quorum.bootstrap.servers": f"{HOST}:{ports['CONTROLLER']}",
+        "listeners": listeners,
+        "advertised.listeners": listeners,
+        "listener.security.protocol.map": ",".join(f"{name}:{name.replace('CONTROLLER', 'PLAINTEXT')}" for name in ports),
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": folder / "data",
@@ -33,22 +39,48 @@ def write_kafka_conf(stack):
         "message.max.bytes": 64 << 20,
         "log.cleaner.dedupe.buffer.size": 16 << 20,
     }
-    (folder / "server.properties").write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+    if stack.is_secure:
+        settings |= secure.kafka_settings(stack)
+    write_secret(folder / "server.properties", "".join(f"{key}={value}\n" for key, value in settings.items()))
     (folder / "log4j2.properties").write_text(
         "appender.out.type=Console\nappender.out.name=out\nappender.out.layout.type=PatternLayout\n"
         "appender.out.layout.pattern=%d %p %c{1}: %m%n\nrootLogger.level=${sys:stack.log.level:-INFO}\nrootLogger.appenderRef.out.ref=out\n"
     )
 
 
+def write_site(stack, folder, core, hdfs):
+    """The two files that every Hadoop program and every HDFS client reads, and how much Hadoop's own tools say."""
+    folder.mkdir(parents=True, exist_ok=True)
+    common_core = {"fs.defaultFS": stack.hdfs_url()}
+    common_hdfs = ha.settings(stack) if stack.is_ha else {}
+    if stack.is_kerberos:
+        common_core |= kerberos.core_settings()
+        common_hdfs |= kerberos.client_settings()
+    (folder / "core-site.xml").write_text(properties(common_core | core))
+    (folder / "hdfs-site.xml").write_text(properties(common_hdfs | hdfs))
+    (folder / "log4j.properties").write_text(
+        "log4j.rootLogger=${stack.log.level},out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\n"
+        "log4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n\n"
+    )
+
+
+def properties(settings):
+    lines = "".join(f"  <property><name>{key}</name><value>{value}</value></property>\n" for key, value in settings.items())
+    return f"<configuration>\n{lines}</configuration>\n"
+
+
+def write_client_conf(stack):
+    """What a client needs to find this HDFS: for Hadoop's own tools, and for the environment that `env` prints."""
+    write_site(stack, stack.client_conf(), {}, {})
+
+
 def write_hadoop_conf(stack, name):
+    """The folder of one HDFS daemon."""
     conf = stack.dir / name / "conf"
     conf.mkdir(parents=True, exist_ok=True)
-    core = {"fs.defaultFS": f"hdfs://{HOST}:{stack.ports['namenode']}", "hadoop.tmp.dir": stack.dir / name / "tmp"}
     hdfs = {
         "dfs.replication": min(stack.settings["datanodes"], 3),
         "dfs.permissions.enabled": "false",
-        "dfs.namenode.name.dir": f"file://{stack.dir}/namenode/data",
-        "dfs.namenode.http-address": f"{HOST}:{stack.ports['namenode.http']}",
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         # A DataNode that was killed is known to be dead after 20 s instead of ten minutes, and a silent one is avoided after 5 s.
         "dfs.heartbeat.interval": 1,
@@ -58,27 +90,29 @@ def write_hadoop_conf(stack, name):
         "dfs.namenode.avoid.read.stale.datanode": "true",
         "dfs.namenode.safemode.extension": 0,
     }
-    if name != "namenode":
-        hdfs.update(
-            {
-                "dfs.datanode.data.dir": f"file://{stack.dir}/{name}/data",
-                "dfs.datanode.hostname": HOST,
-                "dfs.datanode.address": f"{HOST}:{stack.ports[name]}",
-                "dfs.datanode.http.address": f"{HOST}:{stack.ports[f'{name}.http']}",
-                "dfs.datanode.ipc.address": f"{HOST}:{stack.ports[f'{name}.ipc']}",
-            }
-        )
-    for file, settings in (("core-site.xml", core), ("hdfs-site.xml", hdfs)):
-        properties = "".join(
-            f"  <property><name>{key}</name><value>{value}</value></property>\n" for key, value in settings.items()
-        )
-        (conf / file).write_text(f"<configuration>\n{properties}</configuration>\n")
-    (conf / "log4j.properties").write_text(
-        "log4j.rootLogger=${stack.log.level},out\nlog4j.appender.out=org.apache.log4j.ConsoleAppender\n"
-        "log4j.appender.out.layout=org.apache.log4j.PatternLayout\nlog4j.appender.out.layout.ConversionPattern=%d{ISO8601} %p %c{1}: %m%n\n"
-    )
-    # Both daemons refuse to start when their web applications are not on the class path; empty ones are enough.
-    for app in ("hdfs", "datanode"):
+    web = "https" if stack.is_kerberos else "http"
+    if not stack.is_ha:
+        hdfs[f"dfs.namenode.{web}-address"] = f"{HOST}:{stack.ports['namenode.http']}"
+    if name.startswith("namenode"):
+        hdfs["dfs.namenode.name.dir"] = f"file://{stack.dir}/{name}/data"
+        if stack.is_ha:
+            hdfs |= ha.namenode_settings(stack, name)
+    elif name.startswith("journalnode"):
+        hdfs |= ha.journalnode_settings(stack, name)
+    else:
+        hdfs |= {
+            "dfs.datanode.data.dir": f"file://{stack.dir}/{name}/data",
+            "dfs.datanode.hostname": HOST,
+            "dfs.datanode.address": f"{HOST}:{stack.ports[name]}",
+            f"dfs.datanode.{web}.address": f"{HOST}:{stack.ports[f'{name}.http']}",
+            "dfs.datanode.ipc.address": f"{HOST}:{stack.ports[f'{name}.ipc']}",
+        }
+    if stack.is_kerberos:
+        hdfs |= kerberos.daemon_settings(stack)
+        write_secret(conf / "ssl-server.xml", properties(kerberos.tls_settings(stack)))
+    write_site(stack, conf, {"hadoop.tmp.dir": stack.dir / name / "tmp"}, hdfs)
+    # The daemons refuse to start when their web applications are not on the class path; empty ones are enough.
+    for app in ("hdfs", "datanode", "journal"):
         (conf / "webapps" / app / "WEB-INF").mkdir(parents=True, exist_ok=True)
         (conf / "webapps" / app / "WEB-INF" / "web.xml").write_text("<web-app/>\n")
     (conf / "webapps" / "static").mkdir(exist_ok=True)

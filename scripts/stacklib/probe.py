@@ -4,6 +4,7 @@ import json
 import random
 import socket
 import struct
+import subprocess
 import urllib.request
 
 from .common import HOST, StackError
@@ -53,11 +54,31 @@ def receive(link, count):
     return data
 
 
+def jmx_path(service, bean):
+    return f"/jmx?qry=Hadoop:service={service},name={bean}"
+
+
+def first_bean(text):
+    return (json.loads(text).get("beans") or [{}])[0]
+
+
 def jmx(port, service, bean):
+    """What a Hadoop daemon says of itself; nothing while it does not answer."""
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            f"http://{HOST}:{port}/jmx?qry=Hadoop:service={service},name={bean}", timeout=3
+            f"http://{HOST}:{port}{jmx_path(service, bean)}", timeout=3
         ) as answer:
-            return (json.load(answer).get("beans") or [{}])[0]
+            return first_bean(answer.read())
     except (OSError, ValueError):
+        return {}
+
+
+def jmx_with_ticket(port, service, bean, ca, env):
+    """The same of a daemon that asks for a Kerberos ticket; the one that `env` names."""
+    url = f"https://localhost:{port}{jmx_path(service, bean)}"
+    order = ["curl", "-s", "-f", "-m", "3", "--noproxy", "*", "--cacert", ca, "--negotiate", "-u", ":", url]
+    done = subprocess.run(order, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=env)
+    try:
+        return first_bean(done.stdout)
+    except ValueError:
         return {}

@@ -1,18 +1,17 @@
 """One stack: a folder with settings (`stack.json`) and, for each process, a folder, a log and a pid file."""
 
-import base64
 import json
 import os
 import pathlib
 import signal
 import subprocess
 import time
-import uuid
 
-from .common import EXIT_USAGE, HOST, StackError, tail
-from .conf import write_hadoop_conf, write_kafka_conf
+from . import ha, kerberos, secure
+from .common import EXIT_USAGE, HOST, StackError, run_once, tail
+from .conf import write_client_conf, write_hadoop_conf, write_kafka_conf
 from .jars import HADOOP_JARS, KAFKA_JARS, find_java, jar_folder
-from .probe import is_free, jmx, kafka_answers, pick_port
+from .probe import is_free, jmx, jmx_with_ticket, kafka_answers
 
 
 class Stack:
@@ -41,11 +40,37 @@ class Stack:
     def ports(self):
         return self.settings["ports"]
 
+    @property
+    def is_ha(self):
+        return self.settings.get("ha", False)
+
+    @property
+    def is_secure(self):
+        return self.settings.get("secure", False)
+
+    @property
+    def is_kerberos(self):
+        return self.settings.get("kerberos", False)
+
+    def namenodes(self):
+        return ha.NAMENODES if self.is_ha else ["namenode"]
+
+    def datanodes(self):
+        return [f"datanode-{n}" for n in range(1, self.settings["datanodes"] + 1)]
+
     def names(self):
-        return ["kafka", "namenode"] + [f"datanode-{n}" for n in range(1, self.settings["datanodes"] + 1)]
+        """All processes, in the order in which they are started."""
+        first = (["kdc"] if self.is_kerberos else []) + ["kafka"] + (ha.JOURNALNODES if self.is_ha else [])
+        return first + self.namenodes() + self.datanodes()
 
     def main_port(self, name):
         return self.ports[name]
+
+    def hdfs_url(self):
+        return f"hdfs://{ha.NAMESERVICE}" if self.is_ha else f"hdfs://{HOST}:{self.ports['namenode']}"
+
+    def client_conf(self):
+        return self.dir / "client"
 
     def ports_of(self, name):
         return [port for key, port in self.ports.items() if key == name or key.startswith(f"{name}.")]
@@ -54,12 +79,21 @@ class Stack:
         return self.dir / "logs" / f"{name}.log"
 
     def env(self):
-        return {
+        # A standby NameNode refuses WebHDFS, so this is the one that is active now.
+        web = (ha.active(self) if self.is_ha else None) or "namenode"
+        variables = {
             "FOREBAY_STACK_KAFKA": f"{HOST}:{self.ports['kafka']}",
-            "FOREBAY_STACK_HDFS": f"hdfs://{HOST}:{self.ports['namenode']}",
-            "FOREBAY_STACK_WEBHDFS": f"http://{HOST}:{self.ports['namenode.http']}",
+            "FOREBAY_STACK_HDFS": self.hdfs_url(),
+            "FOREBAY_STACK_WEBHDFS": f"{'https://localhost' if self.is_kerberos else f'http://{HOST}'}:{self.ports[f'{web}.http']}",
             "FOREBAY_STACK_DIR": str(self.dir),
         }
+        if self.is_ha or self.is_kerberos:
+            variables["HADOOP_CONF_DIR"] = str(self.client_conf())
+        if self.is_secure:
+            variables |= secure.env(self)
+        if self.is_kerberos:
+            variables |= kerberos.env(self)
+        return variables
 
     # A pid alone may name a stranger after a reboot or a wrap: the start time of the process makes it unique.
     def pid(self, name):
@@ -78,52 +112,17 @@ class Stack:
         if name not in self.names():
             raise StackError(f"no process {name} in this stack: it has {', '.join(self.names())}", EXIT_USAGE)
 
-    def plan(self, args):
-        """Settles count and ports before anything is started; what was settled once stays for the life of the folder."""
-        if self.settings is None:
-            cluster = ""
-            while not cluster or cluster.startswith("-"):
-                cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-            self.settings = {"datanodes": 1, "cluster": cluster, "ports": {}}
-        count = args.datanodes or self.settings["datanodes"]
-        if count < self.settings["datanodes"]:
-            raise StackError(
-                f"this stack has {self.settings['datanodes']} DataNodes and cannot shrink: `scripts/stack down --purge` first",
-                EXIT_USAGE,
-            )
-        self.settings["datanodes"] = count
-        auto = args.ports == "auto"
-        wanted = {"kafka": (args.kafka_port, 9092), "namenode": (args.namenode_port, 8020)}
-        for name, (asked, usual) in wanted.items():
-            known = self.ports.get(name)
-            if asked and known and asked != known and any(map(self.is_running, self.names())):
-                raise StackError(f"{name} has port {known}: `scripts/stack down` first to move it to {asked}", EXIT_USAGE)
-            if asked or not known:
-                self.ports[name] = asked or (pick_port(None, self.ports.values()) if auto else usual)
-        # The well-known side ports go with the well-known main port, so that two stacks do not race for them.
-        usual = {"kafka.controller": 9093 if self.ports["kafka"] == 9092 else None}
-        known_main = self.ports["namenode"] == 8020
-        usual["namenode.http"] = 9870 if known_main else None
-        for n in range(1, count + 1):
-            base = 9864 if n == 1 else 9864 + 100 * n
-            for key, port in ((f"datanode-{n}", base + 2), (f"datanode-{n}.http", base), (f"datanode-{n}.ipc", base + 3)):
-                usual[key] = port if known_main else None
-        for name, port in usual.items():
-            if name not in self.ports:
-                self.ports[name] = pick_port(None if auto else port, self.ports.values())
-        for name in self.names():
-            for port in self.ports_of(name):
-                if not self.is_running(name) and not is_free(port):
-                    raise StackError(
-                        f"port {port} for {name} is taken by another program: choose --kafka-port and --namenode-port, or --ports auto in a new --dir"
-                    )
-
     def command(self, name):
         if name == "kafka":
             return self.kafka_java("-Xmx512m") + ["kafka.Kafka", str(self.dir / "kafka/server.properties")]
-        if name == "namenode":
-            return self.hadoop_java("-Xmx384m", name) + ["org.apache.hadoop.hdfs.server.namenode.NameNode"]
-        return self.hadoop_java("-Xmx256m", name) + ["org.apache.hadoop.hdfs.server.datanode.DataNode"]
+        if name == "kdc":
+            return kerberos.command()
+        conf = self.dir / name / "conf"
+        if name in self.namenodes():
+            return self.hadoop_java("-Xmx384m", conf) + ["org.apache.hadoop.hdfs.server.namenode.NameNode"]
+        if name in self.datanodes():
+            return self.hadoop_java("-Xmx256m", conf) + ["org.apache.hadoop.hdfs.server.datanode.DataNode"]
+        return self.hadoop_java("-Xmx128m", conf) + ["org.apache.hadoop.hdfs.qjournal.server.JournalNode"]
 
     def kafka_java(self, heap, log_level="INFO"):
         """The start of a command line for one of Kafka's programs."""
@@ -137,8 +136,12 @@ class Stack:
             f"{jar_folder(KAFKA_JARS)}/*",
         ]
 
-    def hadoop_java(self, heap, name, log_level="INFO"):
-        """The start of a command line for one of Hadoop's programs, with the configuration of process `name`."""
+    def hadoop_tool(self, log_level="ERROR"):
+        """The start of a command line for one of Hadoop's tools."""
+        return self.hadoop_java("-Xmx128m", self.client_conf(), log_level)
+
+    def hadoop_java(self, heap, conf, log_level="INFO"):
+        """The start of a command line for one of Hadoop's programs, with the configuration in the folder `conf`."""
         return [
             find_java(),
             heap,
@@ -147,49 +150,100 @@ class Stack:
             "-Djava.net.preferIPv4Stack=true",
             "--add-opens",
             "java.base/java.lang=ALL-UNNAMED",
+            *([f"-Djava.security.krb5.conf={kerberos.config(self)}"] if self.is_kerberos else []),
             "-cp",
-            f"{self.dir}/{name}/conf:{jar_folder(HADOOP_JARS)}/*",
+            f"{conf}:{jar_folder(HADOOP_JARS)}/*",
         ]
 
-    def start(self, name):
-        """Writes the configuration, formats the storage once, and starts the process with its log appended."""
+    def start(self, name, seconds):
+        """Writes the configuration, formats the storage once, and starts the process with its log appended.
+
+        `seconds`: how long to wait for other processes that formatting needs.
+        """
         (self.dir / "run").mkdir(parents=True, exist_ok=True)
         (self.dir / "logs").mkdir(exist_ok=True)
-        if name == "kafka":
+        if self.is_secure or self.is_kerberos:
+            secure.ensure_certificates(self)
+        if name == "kdc":
+            kerberos.prepare(self)
+        elif name == "kafka":
+            if self.is_secure:
+                secure.ensure_user(self)
             write_kafka_conf(self)
             if not (self.dir / "kafka/data/meta.properties").exists():
-                run_once(
-                    self.kafka_java("-Xmx256m")
-                    + [
-                        "kafka.tools.StorageTool",
-                        "format",
-                        "--standalone",
-                        "-t",
-                        self.settings["cluster"],
-                        "-c",
-                        str(self.dir / "kafka/server.properties"),
-                    ],
-                    "format Kafka's storage",
-                )
+                self.format_kafka()
         else:
+            write_client_conf(self)
             write_hadoop_conf(self, name)
-            if name == "namenode" and not (self.dir / "namenode/data/current/VERSION").exists():
-                run_once(self.command(name) + ["-format", "-nonInteractive"], "format the NameNode's storage")
+            if name in self.namenodes() and not (self.dir / name / "data/current/VERSION").exists():
+                self.format_namenode(name, seconds)
         with open(self.log(name), "ab") as log:
             process = subprocess.Popen(
-                self.command(name), cwd=self.dir / name, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self.command(name),
+                cwd=self.dir / name,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=kerberos.environment(self) if name == "kdc" else None,
             )
         (self.dir / "run" / f"{name}.pid").write_text(f"{process.pid} {process_stat(process.pid)[1]}\n")
 
+    def format_kafka(self):
+        order = ["kafka.tools.StorageTool", "format", "--standalone", "-t", self.settings["cluster"]]
+        order += ["-c", str(self.dir / "kafka/server.properties")]
+        if self.is_secure:
+            order += ["--add-scram", secure.scram_user(self)]
+        # In a file, since everybody can read command lines, and here is a password.
+        arguments = self.dir / "kafka/format.arguments"
+        secure.write_secret(arguments, "".join(f'"{word}"\n' for word in order))
+        try:
+            run_once(self.kafka_java("-Xmx256m") + [f"@{arguments}"], "format Kafka's storage")
+        finally:
+            arguments.unlink()
+
+    def format_namenode(self, name, seconds):
+        """The first NameNode formats the shared journal too; the second one takes over what the first one has."""
+        if name == "namenode":
+            self.wait_ready([other for other in self.names() if other in ha.JOURNALNODES], seconds)
+            run_once(self.command(name) + ["-format", "-nonInteractive"], "format the NameNode's storage")
+        else:
+            self.wait_ready(["namenode"], seconds)
+            run_once(self.command(name) + ["-bootstrapStandby", "-nonInteractive"], "copy the namespace to the second NameNode")
+
+    def tool_environment(self):
+        """The environment in which Hadoop's own tools are let in; none: this one will do."""
+        return kerberos.tool_environment(self) if self.is_kerberos else None
+
+    def jmx(self, name, service, bean):
+        port = self.ports[f"{name}.http"]
+        if self.is_kerberos:
+            return jmx_with_ticket(port, service, bean, secure.ca_file(self), self.tool_environment())
+        return jmx(port, service, bean)
+
     def is_ready(self, name):
+        if name == "kdc":
+            return not is_free(self.ports["kdc"])
         if name == "kafka":
             return kafka_answers(self.ports["kafka"])
-        if name == "namenode":
-            return jmx(self.ports["namenode.http"], "NameNode", "NameNodeInfo").get("Safemode") == ""
-        actors = json.loads(jmx(self.ports[f"{name}.http"], "DataNode", "DataNodeInfo").get("BPServiceActorInfo") or "[]")
-        live = json.loads(jmx(self.ports["namenode.http"], "NameNode", "NameNodeInfo").get("LiveNodes") or "{}")
-        registered = any(node.get("xferaddr") == f"{HOST}:{self.ports[name]}" for node in live.values())
-        return registered and any(actor.get("ActorState") == "RUNNING" for actor in actors)
+        if name in self.namenodes():
+            return self.jmx(name, "NameNode", "NameNodeInfo").get("Safemode") == ""
+        if name in self.datanodes():
+            return self.is_datanode_ready(name)
+        return bool(self.jmx(name, "JournalNode", "JournalNodeInfo"))
+
+    def is_datanode_ready(self, name):
+        """It serves, and every NameNode that can answer knows of it."""
+        actors = json.loads(self.jmx(name, "DataNode", "DataNodeInfo").get("BPServiceActorInfo") or "[]")
+        if not any(actor.get("ActorState") == "RUNNING" for actor in actors):
+            return False
+        lives = [
+            json.loads(self.jmx(other, "NameNode", "NameNodeInfo").get("LiveNodes") or "{}")
+            for other in self.namenodes()
+            if self.pid(other)[1] not in (None, "T")
+        ]
+        here = f"{HOST}:{self.ports[name]}"
+        return bool(lives) and all(any(node.get("xferaddr") == here for node in live.values()) for live in lives)
 
     def wait_ready(self, names, seconds):
         deadline = time.monotonic() + seconds
@@ -231,14 +285,3 @@ def process_stat(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return fields[0], int(fields[19])
 
-
-def tail(text, lines=25):
-    return "\n".join(text.rstrip().splitlines()[-lines:])
-
-
-def run_once(command, what):
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise StackError(f"could not {what}:\n{tail(done.stdout)}")
