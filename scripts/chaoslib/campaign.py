@@ -23,7 +23,8 @@ EXIT_BAD, EXIT_USAGE, EXIT_FAILED = 1, 2, 70
 
 def build():
     say("building (the first time takes some minutes)")
-    if subprocess.run(["cargo", "build", "--locked", "--bin", "forebay"], cwd=ROOT, stdout=sys.stderr, check=False).returncode != 0:
+    order = ["cargo", "build", "--locked", "--bin", "forebay"]
+    if subprocess.run(order, cwd=ROOT, stdout=sys.stderr, check=False).returncode != 0:
         raise ChaosError("the build failed")
     return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "forebay"
 
@@ -76,8 +77,14 @@ def campaign(args, faults, seed, binary, servers, work, results):
         else:
             run.forget()
         results.add(line)
-        recovered = f", lag zero after {line['recovery_seconds']} s" if "recovery_seconds" in line else ""
-        say(f"{fault.name} {number} on {storage}: {line['outcome']} in {line['seconds']} s{recovered} {'; '.join(line['why'])[:300]}")
+        tell(line)
+
+
+def tell(line):
+    text = "{fault} {run} on {storage}: {outcome} in {seconds} s".format(**line)
+    if "recovery_seconds" in line:
+        text += f", lag zero after {line['recovery_seconds']} s"
+    say("; ".join([text, *line["why"]])[:500])
 
 
 def chosen(only, catalogue):

@@ -39,6 +39,6 @@ def fault(name, text, **more):
 
 def load_all():
     """The whole catalogue; importing the modules fills it."""
-    from . import faults_daemon, faults_servers  # noqa: F401
+    from . import faults_daemon, faults_disk, faults_net, faults_servers  # noqa: F401
 
     return CATALOGUE

@@ -27,6 +27,8 @@ class Daemon:
         self.binary, self.folder, self.config = binary, folder, config
         self.socket = folder / "c.sock"
         self.out = folder / "daemon.out"
+        # A program that starts the daemon, and its arguments.
+        self.prefix = ()
         self.process = None
         # Held by whoever starts or ends the process: the keeper must not bring back what a fault has just killed.
         self.lock = threading.RLock()
@@ -69,7 +71,8 @@ class Daemon:
             self.starts += 1
             with open(self.out, "ab") as out:
                 self.process = subprocess.Popen(
-                    self.command("run"), env=self.environment(), cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                    [*self.prefix, *self.command("run")], env=self.environment(), cwd=self.folder, stdin=subprocess.DEVNULL,
+                    stdout=out, stderr=out,
                 )
 
     def kill(self):
@@ -83,12 +86,11 @@ class Daemon:
             return was_running
 
     def terminate(self, codes=(0,), seconds=STOP_SECONDS):
-        """SIGTERM, and the end, which has to be a good one; how long it took."""
+        """SIGTERM, and the end, which has to come in time and with one of these codes; the code."""
         with self.lock:
             self.is_wanted = False
             if not self.is_running:
-                return 0.0
-            begun = time.monotonic()
+                return 0
             self.process.send_signal(signal.SIGTERM)
             try:
                 code = self.process.wait(seconds)
@@ -96,7 +98,7 @@ class Daemon:
                 raise Broken(f"{self.folder.name} did not end within {seconds} s of SIGTERM") from None
             if code not in codes:
                 raise Broken(f"{self.folder.name} ended with {code} after SIGTERM")
-            return time.monotonic() - begun
+            return code
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
@@ -108,9 +110,9 @@ class Daemon:
     def wait_end(self, codes, seconds):
         """Its end by itself, with one of these exit codes. The keeper leaves it alone meanwhile."""
         self.is_wanted = False
-        code = until(f"{self.folder.name} ends by itself", lambda: None if self.is_running else (self.process.returncode,), seconds)[0]
-        if code not in codes:
-            raise Broken(f"{self.folder.name} ended with {code}, and not with {' or '.join(map(str, codes))}")
+        until(f"{self.folder.name} ends by itself", lambda: not self.is_running, seconds)
+        if self.process.returncode not in codes:
+            raise Broken(f"{self.folder.name} ended with {self.process.returncode} instead of {' or '.join(map(str, codes))}")
 
     # ------------------------------------------------------------------------------------------ what it says
 
@@ -122,7 +124,8 @@ class Daemon:
         try:
             link.sock.connect(str(self.socket))
             link.request("GET", "/v1/status")
-            return json.loads(link.getresponse().read())
+            answer = link.getresponse()
+            return json.loads(answer.read()) if answer.status == 200 else None
         except (OSError, http.client.HTTPException, ValueError):
             return None
         finally:

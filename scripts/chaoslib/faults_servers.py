@@ -116,7 +116,8 @@ def mix_datanode(run):
 def mix_rewind(run):
     daemon = run.daemons[0]
     for _ in range(run.rng.randint(3, 5)):
-        run.pause(1, 3)
+        run.wait_progress()
+        run.pause(0, 1)
         partition, head = run.rng.choice(sorted(run.lanes().items()) or [(0, 0)])
         commands = [
             ("promote",),
@@ -131,4 +132,3 @@ def mix_rewind(run):
         for process in asked:
             process.wait(60)
         daemon.start()
-        run.wait_committed(1)

@@ -132,8 +132,11 @@ class Producer(threading.Thread):
 
     # ------------------------------------------------------------------------------------------ what is in the topic
 
+    def is_aborted(self, sent):
+        return self.transactions.get(sent.transaction) == "aborted"
+
     def settle(self, expected):
-        """Reads the topic and writes what the lake must hold to the file `expected`; counts, and what Kafka itself has wrong."""
+        """Reads the topic and writes to `expected` what the lake must hold; counts, and what Kafka itself has wrong."""
         found = read_topic(self.servers, self.topic)
         wrong, seen = [], set()
         with open(expected, "w", encoding="utf-8") as file:
@@ -143,7 +146,7 @@ class Producer(threading.Thread):
                 seen.add((number, answer.partition(), answer.offset()))
                 if answer.value() != sent.message.payload:
                     wrong.append(f"{answer.partition()}:{answer.offset()} has other bytes than were sent")
-                if self.transactions.get(sent.transaction) == "aborted":
+                if self.is_aborted(sent):
                     wrong.append(f"{answer.partition()}:{answer.offset()} was aborted, and can be read")
                 line = {
                     "topic": self.topic, "partition": answer.partition(), "offset": answer.offset(),
@@ -153,15 +156,15 @@ class Producer(threading.Thread):
                     line["payload_base64"] = base64.b64encode(sent.message.payload).decode()
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         for number, sent in enumerate(self.sent):
-            is_aborted = self.transactions.get(sent.transaction) == "aborted"
-            if sent.state == "confirmed" and not is_aborted and (number, sent.partition, sent.offset) not in seen:
+            is_missing = (number, sent.partition, sent.offset) not in seen
+            if sent.state == "confirmed" and is_missing and not self.is_aborted(sent):
                 wrong.append(f"{sent.partition}:{sent.offset} was confirmed, and is not there")
         unknown = [number for number, sent in enumerate(self.sent) if sent.state == "unknown"]
         arrived = {number for number, _, _ in seen}
         counts = {
             "sent": len(self.sent), "messages": len(found), "unknown": len(unknown),
             "unknown_arrived": sum(number in arrived for number in unknown),
-            "aborted": sum(self.transactions.get(sent.transaction) == "aborted" for sent in self.sent),
+            "aborted": sum(map(self.is_aborted, self.sent)),
             "quarantined": sum(self.sent[number].message.outcome == "quarantined" for number in arrived),
         }
         return counts, wrong

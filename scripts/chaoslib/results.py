@@ -11,7 +11,8 @@ class Results:
     def __init__(self, path, resume):
         self.path = path
         if path.exists() and not resume:
-            path.rename(path.with_name(f"{path.stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(path.stat().st_mtime))}.jsonl"))
+            ended = time.strftime("%Y%m%d-%H%M%S", time.gmtime(path.stat().st_mtime))
+            path.rename(path.with_name(f"{path.stem}-{ended}.jsonl"))
         self.lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def add(self, line):
@@ -45,16 +46,18 @@ class Results:
                 name, storage, str(len(lines)), str(good), injections(lines),
                 f"{sum(line.get('ledger', {}).get('messages', 0) for line in lines):,}",
                 spread(lines, "recovery_seconds"), spread(lines, "promoted_seconds"),
-                f"{max(line.get('memory_mb', 0) for line in lines):.0f}", str(max(line.get("descriptors", 0) for line in lines)),
+                f"{max(line.get('memory_mb', 0) for line in lines):.0f}",
+                f"{max(line.get('descriptors', 0) for line in lines)}",
             ))
         widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
         told = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
         told.append("")
-        told.append("checked in each run: every message and row by an independent reader, the table log, audit, logs, exits, bounds")
+        told.append("checked: every message and row by an independent reader, the table log; audit, logs, exits, bounds")
         for line in self.latest():
             if line["outcome"] != "good":
-                told.append(f"{line['outcome'].upper()} {line['fault']} run {line['run']} on {line['storage']}: {'; '.join(line['why'])[:600]}")
-                told.append(f"  kept in {line.get('kept')}; again: {line.get('again')}")
+                head = "{outcome} {fault} run {run} on {storage}".format(**line)
+                told.append("; ".join([head, *line["why"]])[:600])
+                told.append("  kept: {kept}\n  again: {again}".format(**{"kept": "nothing", **line}))
         return "\n".join(told)
 
 

@@ -40,7 +40,7 @@ socket = "{folder}/c.sock"
 dir = "{folder}/logs"
 [limits]
 memory = "{memory}MiB"
-spool = {{ dir = "{folder}/spool", size = "1GiB" }}
+spool = {{ dir = "{spool}", size = "1GiB" }}
 [promote]
 interval = "{promote}s"
 [supervise]
@@ -68,15 +68,17 @@ class Run:
         self.rng = random.Random(f"{seed}/{fault.name}/{number}")
         # Kafka and HDFS keep what earlier campaigns with the same seed have left.
         self.name = f"chaos-{fault.name}-{number}-{os.urandom(3).hex()}"
-        self.folder = work / f"{fault.name}-{number}"
+        self.folder = work / f"{fault.name}-{seed}-{number}"
         self.lake = self.folder / "lake"
         self.daemons, self.injected = [], {}
         self.keeper = Keeper(self.daemons)
         self.producer = None
-        self.proxies = []
+        self.committed = 0
+        # What a fault has put between the daemons and the rest of the world.
+        self.proxy = self.disk = None
         self.undo = contextlib.ExitStack()
         # Taken once, so that all daemons of a run roll alike.
-        self.roll_ms, self.roll_rows = self.rng.choice((300, 500, 1000)), self.rng.choice((150, 400, 100_000))
+        self.roll_ms, self.roll_rows = self.rng.choice((300, 500, 1500)), self.rng.choice((400, 100_000))
 
     # ------------------------------------------------------------------------------------------ what a fault says and does
 
@@ -96,8 +98,8 @@ class Run:
         values = {
             "kafka": self.servers.kafka, "name": self.name, "instance": instance, "session_ms": SESSION_SECONDS * 1000,
             "root": f"file://{self.lake}" if self.storage == "local" else f"{hdfs}/{self.name}", "folder": folder,
-            "memory": MEMORY_MIB, "promote": PROMOTE_SECONDS, "mapping": ROOT / "config/tables/books.toml",
-            "roll_ms": self.roll_ms, "roll_rows": self.roll_rows,
+            "spool": folder / "spool", "memory": MEMORY_MIB, "promote": PROMOTE_SECONDS,
+            "mapping": ROOT / "config/tables/books.toml", "roll_ms": self.roll_ms, "roll_rows": self.roll_rows,
         }
         path = folder / "forebay.toml"
         path.write_text(CONFIG.format(**{**values, **changes}))
@@ -122,7 +124,16 @@ class Run:
 
     def wait_committed(self, least, seconds=60):
         """Waits until so many messages are committed: a fault that came earlier would find nothing to harm."""
-        until(f"{least} messages are committed", lambda: sum(self.lanes().values()) >= least, seconds)
+
+        def is_committed():
+            self.committed = max(self.committed, sum(self.lanes().values()))
+            return self.committed >= least
+
+        until(f"{least} messages are committed", is_committed, seconds, every=0.05)
+
+    def wait_progress(self):
+        """Waits until more is committed than was ever seen, however busy the machine is."""
+        self.wait_committed(self.committed + 1)
 
     # ------------------------------------------------------------------------------------------ the run
 
@@ -160,7 +171,7 @@ class Run:
             self.add_daemon()
         self.producer = Producer(
             self.servers.kafka, self.name, PARTITIONS, random.Random(self.rng.random()), self.folder / "ledger.jsonl",
-            rate=self.rng.uniform(60, 250), **self.fault.load,
+            rate=self.rng.uniform(40, 150), **self.fault.load,
         )
         self.producer.start()
         for daemon in self.daemons:
@@ -224,7 +235,8 @@ class Run:
 
     def check_lake(self, why):
         """The independent reader over the ledger of the producer."""
-        order = [sys.executable, ROOT / "tests/oracle/check_lake.py", "--expected", self.folder / "expected.jsonl", "--table", "books"]
+        order = [sys.executable, ROOT / "tests/oracle/check_lake.py", "--table", "books"]
+        order += ["--expected", self.folder / "expected.jsonl"]
         where = [self.lake] if self.storage == "local" else [f"/{self.name}", "--webhdfs", self.servers.webhdfs]
         done = subprocess.run([*order, "--root", *where], capture_output=True, text=True, check=False)
         if done.returncode != 0:

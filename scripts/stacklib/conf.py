@@ -7,12 +7,15 @@ def write_kafka_conf(stack):
     folder = stack.dir / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
     broker, controller = stack.ports["kafka"], stack.ports["kafka.controller"]
+    # Whoever comes in by the second listener is told to go on by `kafka.proxy`: nothing listens there but a test's own proxy.
+    beside, proxy = stack.ports["kafka.beside"], stack.ports["kafka.proxy"]
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.bootstrap.servers": f"{HOST}:{controller}",
-        "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller}",
+        "listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller},PROXIED://{HOST}:{beside}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{broker},CONTROLLER://{HOST}:{controller},PROXIED://{HOST}:{proxy}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": folder / "data",

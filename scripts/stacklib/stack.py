@@ -101,7 +101,9 @@ class Stack:
             if asked or not known:
                 self.ports[name] = asked or (pick_port(None, self.ports.values()) if auto else usual)
         # The well-known side ports go with the well-known main port, so that two stacks do not race for them.
-        usual = {"kafka.controller": 9093 if self.ports["kafka"] == 9092 else None}
+        is_known = self.ports["kafka"] == 9092
+        usual = {"kafka.controller": 9093, "kafka.beside": 9094, "kafka.proxy": 9095}
+        usual = {key: port if is_known else None for key, port in usual.items()}
         known_main = self.ports["namenode"] == 8020
         usual["namenode.http"] = 9870 if known_main else None
         for n in range(1, count + 1):
