@@ -1,6 +1,7 @@
 """What a fault is, and the list of all of them, in the order in which they are run."""
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 
 BOTH = ("hdfs", "local")
@@ -38,7 +39,7 @@ def fault(name, text, **more):
 
 
 def load_all():
-    """The whole catalogue; importing the modules fills it."""
-    from . import faults_daemon, faults_disk, faults_net, faults_servers  # noqa: F401
-
+    """The whole catalogue: each module puts in its own when it is imported, so that their order here is that of the runs."""
+    for name in ("daemon", "servers", "net", "disk"):
+        importlib.import_module(f".faults_{name}", __package__)
     return CATALOGUE

@@ -33,6 +33,8 @@ class Daemon:
         # Held by whoever starts or ends the process: the keeper must not bring back what a fault has just killed.
         self.lock = threading.RLock()
         self.is_wanted = False
+        # Its part is over: it is not started again when the fault is.
+        self.is_retired = False
         self.ended_at = None
         # Ends that nobody asked for, as exit codes.
         self.unasked = []

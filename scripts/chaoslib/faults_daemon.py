@@ -84,8 +84,7 @@ def duplicate_instance(run):
     loser.wait_end((78,), 5)
     run.pause(1, 3)
     drain(run, winner)
-    run.daemons.remove(second)
-    run.daemons.append(second)
+    second.is_retired = True
     first.start()
     until("the first one works again", first.status, 30)
 
@@ -98,7 +97,8 @@ def partitions_added(run):
         total += run.rng.randint(1, 3)
         run.servers.add_partitions(run.name, total)
         run.did("partitions added")
-        run.pause(1, 2)
+        # Until the producer has heard of them.
+        run.pause(3, 4)
         run.producer.partitions = total
     run.pause(1, 3)
 

@@ -183,7 +183,8 @@ class Run:
         """The fault is over and the load ends: all is committed and promoted, by itself; how long that took."""
         healed = time.monotonic()
         for daemon in self.daemons:
-            daemon.start()
+            if not daemon.is_retired:
+                daemon.start()
         self.producer.close()
         ends = self.servers.ends(self.name)
         seconds = self.fault.recovery_seconds

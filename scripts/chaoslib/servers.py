@@ -15,6 +15,9 @@ from stacklib.common import StackError
 from .common import ChaosError
 
 READY_SECONDS = 150
+# What was asked for a second time, because the first answer was lost.
+CODES = kafka.KafkaError
+DONE_BEFORE = (CODES.TOPIC_ALREADY_EXISTS, CODES.INVALID_PARTITIONS, CODES.UNKNOWN_TOPIC_OR_PART)
 
 
 class Servers:
@@ -61,13 +64,29 @@ class Servers:
 
     # ------------------------------------------------------------------------------------------ topics, lakes
 
+    def patiently(self, what, ask):
+        """The answer of `ask()`. A broker that has just been started, or stalled, is not yet let into its own cluster."""
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                return ask()
+            except kafka.KafkaException as error:
+                if time.monotonic() > end:
+                    raise ChaosError(f"{what}: {error}") from None
+                time.sleep(0.5)
+
     def administer(self, topic, ask):
         """Does `ask(client)[topic]`, and waits until Kafka has done it."""
         client = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
-        try:
-            ask(client)[topic].result(60)
-        except kafka.KafkaException as error:
-            raise ChaosError(f"topic {topic}: {error}") from None
+
+        def done():
+            try:
+                ask(client)[topic].result(60)
+            except kafka.KafkaException as error:
+                if error.args[0].code() not in DONE_BEFORE:
+                    raise
+
+        self.patiently(f"topic {topic}", done)
 
     def create_topic(self, topic, partitions):
         self.administer(topic, lambda client: client.create_topics([NewTopic(topic, partitions, 1)]))
@@ -76,17 +95,18 @@ class Servers:
         self.administer(topic, lambda client: client.create_partitions([NewPartitions(topic, total)]))
 
     def delete_topic(self, topic):
-        with contextlib.suppress(ChaosError):
-            self.administer(topic, lambda client: client.delete_topics([topic]))
+        self.administer(topic, lambda client: client.delete_topics([topic]))
 
     def ends(self, topic):
         """End of each Kafka partition, markers of transactions included."""
         reader = kafka.Consumer({"bootstrap.servers": self.kafka, "group.id": f"{topic}-ends", "log_level": 0})
-        try:
+
+        def ends():
             numbers = reader.list_topics(topic, 30).topics[topic].partitions
             return {number: reader.get_watermark_offsets(kafka.TopicPartition(topic, number), 30)[1] for number in numbers}
-        except kafka.KafkaException as error:
-            raise ChaosError(f"the ends of {topic} are not known: {error}") from None
+
+        try:
+            return self.patiently(f"the ends of {topic}", ends)
         finally:
             reader.close()
 
