@@ -51,7 +51,6 @@ def daemon_freeze(run):
         run.did("freeze")
         run.pause(SESSION_SECONDS + 1, SESSION_SECONDS + 6)
         victim.thaw()
-        run.pause(1, 3)
 
 
 @fault("members", "three daemons join and leave, by SIGTERM and by kill -9", daemons=3)

@@ -74,7 +74,6 @@ def disk_full(run):
         filler = fill(run)
         run.pause(2, 8)
         filler.unlink()
-    run.pause(0.5, 2)
 
 
 @fault("spool-full", "the disk of the spool is full for 2 to 8 s, twice", prepare=spool_on_small_disk, needs_root=True)
@@ -107,7 +106,6 @@ def disk_read_only(run):
         run.did("read-only")
         run.pause(2, 8)
         order("mount", "-o", "remount,rw", run.disk)
-    run.pause(0.5, 2)
 
 
 @fault(
@@ -125,4 +123,3 @@ def denied(run):
         run.did("permission taken away")
         run.pause(2, 8)
         zone.chmod(mode)
-    run.pause(0.5, 2)

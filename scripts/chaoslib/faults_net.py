@@ -84,6 +84,5 @@ def namenode_reply_lost(run):
     for _ in range(run.rng.randint(10, 25)):
         run.pause(0.05, 1.5)
         run.proxy.lose_replies = run.rng.choice((1, 1, 1, 2, 3))
-    run.pause(1, 2)
     run.did("answer lost", run.proxy.lost)
     run.proxy.go_on()

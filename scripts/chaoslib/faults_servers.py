@@ -13,7 +13,6 @@ def broker_kill(run):
         run.did("broker killed")
         run.pause(0.2, 5)
         run.servers.start("kafka")
-    run.pause(1, 3)
 
 
 @fault("broker-freeze", "the broker stands still for 2 to 15 s, twice")
@@ -24,7 +23,6 @@ def broker_freeze(run):
         run.did("broker frozen")
         run.pause(2, 15)
         run.servers.thaw("kafka")
-    run.pause(1, 3)
 
 
 @fault("datanode-kill", "kill -9 of one DataNode, and its start, twice", storages=HDFS)
