@@ -122,7 +122,7 @@ class Run:
                     best[lane["partition"]] = max(best.get(lane["partition"], 0), lane["committed"])
         return best
 
-    def wait_committed(self, least, seconds=60):
+    def wait_committed(self, least, seconds=120):
         """Waits until so many messages are committed: a fault that came earlier would find nothing to harm."""
 
         def is_committed():
