@@ -112,15 +112,15 @@ def main(args):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = (args.dir or cache_home() / "chaos").absolute()
     work.mkdir(parents=True, exist_ok=True)
-    seed = args.seed or f"{random.randrange(16**6):06x}"
-    say(f"seed {seed}, results in {work / 'results.jsonl'}")
+    results = Results(work / "results.jsonl", args.resume or args.self_test)
+    seed = args.seed or results.seed or f"{random.randrange(16**6):06x}"
+    say(f"seed {seed}, results in {results.path}")
     try:
         binary = args.binary.absolute() if args.binary else build()
         with OwnStack(args.stack, work) as servers:
             servers.heal()
             if args.self_test:
                 return 0 if self_test.passes(seed, binary, servers, work) else EXIT_BAD
-            results = Results(work / "results.jsonl", args.resume)
             try:
                 campaign(args, chosen(args.only, catalogue), seed, binary, servers, work, results)
             finally:

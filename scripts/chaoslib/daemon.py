@@ -39,7 +39,6 @@ class Daemon:
         # Ends that nobody asked for, as exit codes.
         self.unasked = []
         self.peak = {"memory_mb": 0.0, "descriptors": 0}
-        self.starts = 0
 
     def command(self, *arguments):
         return [str(self.binary), "--config", str(self.config), *arguments]
@@ -49,10 +48,13 @@ class Daemon:
 
     def ask(self, *arguments, seconds=120):
         """A command of `forebay` that ends by itself."""
-        return subprocess.run(
-            self.command(*arguments), env=self.environment(), cwd=self.folder, capture_output=True, text=True, timeout=seconds,
-            check=False,
-        )
+        try:
+            return subprocess.run(
+                self.command(*arguments), env=self.environment(), cwd=self.folder, capture_output=True, text=True,
+                timeout=seconds, check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise Broken(f"forebay {' '.join(arguments)}: no end within {seconds} s") from None
 
     def begin(self, *arguments):
         """A command of `forebay` that nobody waits for yet."""
@@ -70,7 +72,6 @@ class Daemon:
             self.is_wanted = True
             if self.is_running:
                 return
-            self.starts += 1
             with open(self.out, "ab") as out:
                 self.process = subprocess.Popen(
                     [*self.prefix, *self.command("run")], env=self.environment(), cwd=self.folder, stdin=subprocess.DEVNULL,

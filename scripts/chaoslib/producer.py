@@ -190,5 +190,7 @@ def read_topic(servers, topic):
                 elif answer.error().code() == kafka.KafkaError._PARTITION_EOF:
                     left.discard(answer.partition())
         return found
+    except kafka.KafkaException as error:
+        raise ChaosError(f"the topic cannot be read: {error}") from None
     finally:
         consumer.close()

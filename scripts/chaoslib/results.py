@@ -28,6 +28,11 @@ class Results:
         )
 
     @property
+    def seed(self):
+        """The seed of the campaign that is gone on with."""
+        return self.lines[-1]["seed"] if self.lines else None
+
+    @property
     def is_good(self):
         return bool(self.lines) and all(line["outcome"] == "good" for line in self.latest())
 
