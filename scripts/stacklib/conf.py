@@ -8,17 +8,19 @@ from .secure import write_secret
 def write_kafka_conf(stack):
     folder = stack.dir / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
-    ports = {"PLAINTEXT": stack.ports["kafka"], "CONTROLLER": stack.ports["kafka.controller"]}
+    ports = {"PLAINTEXT": stack.ports["kafka"], "CONTROLLER": stack.ports["kafka.controller"], "PROXIED": stack.ports["kafka.beside"]}
     if stack.is_secure:
         ports |= {protocol: stack.ports[key] for key, protocol in secure.LISTENERS.items()}
-    listeners = ",".join(f"{listener}://{HOST}:{port}" for listener, port in ports.items())
+    # Whoever comes in by PROXIED is told to go on by `kafka.proxy`: nothing listens there but a test's own proxy.
+    advertised = ports | {"PROXIED": stack.ports["kafka.proxy"]}
+    plain = {"CONTROLLER", "PROXIED"}
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.bootstrap.servers": f"{HOST}:{ports['CONTROLLER']}",
-        "listeners": listeners,
-        "advertised.listeners": listeners,
-        "listener.security.protocol.map": ",".join(f"{name}:{name.replace('CONTROLLER', 'PLAINTEXT')}" for name in ports),
+        "listeners": ",".join(f"{name}://{HOST}:{port}" for name, port in ports.items()),
+        "advertised.listeners": ",".join(f"{name}://{HOST}:{port}" for name, port in advertised.items()),
+        "listener.security.protocol.map": ",".join(f"{name}:{'PLAINTEXT' if name in plain else name}" for name in ports),
         "inter.broker.listener.name": "PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "log.dirs": folder / "data",

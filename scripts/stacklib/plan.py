@@ -57,9 +57,9 @@ def settle_ports(stack, args):
 
 
 def kafka_side_ports(stack):
-    ports = {"kafka.controller": 9093}
+    ports = {"kafka.controller": 9093, "kafka.beside": 9094, "kafka.proxy": 9095}
     if stack.is_secure:
-        ports |= {key: 9094 + n for n, key in enumerate(secure.LISTENERS)}
+        ports |= {key: 9096 + n for n, key in enumerate(secure.LISTENERS)}
     return ports
 
 

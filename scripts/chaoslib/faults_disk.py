@@ -1,0 +1,134 @@
+"""Faults of the local disk: a small file system of its own for the lake or the spool, which root can fill and forbid."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+
+from .catalogue import fault
+from .common import ChaosError
+from .faults_daemon import drain
+
+LOCAL = ("local",)
+# Root without these is bound by the permissions of files, as everybody is.
+WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner")
+
+
+def order(*command):
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ChaosError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
+
+
+def mount(run, name, mebibytes=64):
+    """A small disk in the folder of the run; gone at its end, what lay on it is kept."""
+    disk = run.folder / name
+    disk.mkdir()
+    order("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", disk)
+
+    def unmount():
+        kept = run.folder / f"{name}-kept"
+        with contextlib.suppress(shutil.Error):  # single files that are gone
+            shutil.copytree(disk, kept)
+        order("umount", disk)
+        disk.rmdir()
+        kept.rename(disk)
+
+    run.undo.callback(unmount)
+    return disk
+
+
+def lake_on_small_disk(run):
+    run.disk = mount(run, "disk")
+    run.lake = run.disk / "lake"
+
+
+def spool_on_small_disk(run):
+    run.disk = mount(run, "disk")
+    run.add_daemon(spool=run.disk)
+
+
+def lake_with_permissions(run):
+    daemon = run.add_daemon()
+    daemon.prefix = WITHOUT_ROOTS_RIGHTS
+
+
+def fill(run):
+    """Fills the disk but for a little, and says with what."""
+    filler = run.disk / "filler"
+    room = os.statvfs(run.disk)
+    size = room.f_bavail * room.f_frsize - run.rng.randrange(200_000)
+    with contextlib.suppress(OSError), open(filler, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, max(size, 1))
+    run.did("disk filled")
+    return filler
+
+
+ON_SMALL_DISK = {"prepare": lake_on_small_disk, "storages": LOCAL, "needs_root": True}
+
+
+def resume(run):
+    """What the daemon may not do is for a person to decide: its lanes have halted, and go on when they are told to."""
+    for daemon in run.daemons:
+        answer = daemon.ask("resume")
+        run.did("resumed" if answer.returncode == 0 else f"resume: {answer.returncode}")
+
+
+@fault("disk-full", "the disk of the lake is full for 2 to 8 s, twice", **ON_SMALL_DISK)
+def disk_full(run):
+    for _ in range(2):
+        run.pause(1, 3)
+        filler = fill(run)
+        run.pause(2, 8)
+        filler.unlink()
+
+
+@fault("spool-full", "the disk of the spool is full for 2 to 8 s, twice", prepare=spool_on_small_disk, needs_root=True)
+def spool_full(run):
+    disk_full(run)
+
+
+@fault("mix-disk-term", "SIGTERM while the disk of the lake is full: the end is in time, whatever it is", **ON_SMALL_DISK)
+def mix_disk_term(run):
+    daemon = run.daemons[0]
+    for _ in range(2):
+        run.pause(1, 3)
+        filler = fill(run)
+        run.pause(0, 2)
+        drain(run, daemon)
+        if run.rng.random() < 0.5:
+            daemon.start()
+            run.pause(1, 3)
+        filler.unlink()
+        daemon.start()
+
+
+@fault("disk-read-only", "the disk of the lake is read-only for 2 to 8 s, and a person resumes, twice", **ON_SMALL_DISK)
+def disk_read_only(run):
+    for _ in range(2):
+        run.pause(1, 3)
+        # Refused while a file is open for writing.
+        while subprocess.run(["mount", "-o", "remount,ro", run.disk], capture_output=True, check=False).returncode != 0:
+            run.pause(0, 0.05)
+        run.did("read-only")
+        run.pause(2, 8)
+        order("mount", "-o", "remount,rw", run.disk)
+        resume(run)
+
+
+@fault(
+    "denied", "the daemon may not touch a zone for 2 to 8 s, and a person resumes it, twice", prepare=lake_with_permissions,
+    storages=LOCAL, needs_root=True,
+)
+def denied(run):
+    for _ in range(2):
+        run.pause(1, 3)
+        zone = run.lake / run.rng.choice(("raw", "ledger", "_forebay", "processed", "quarantine", "."))
+        if not zone.is_dir():
+            continue
+        mode = zone.stat().st_mode
+        zone.chmod(0)
+        run.did("permission taken away")
+        run.pause(2, 8)
+        zone.chmod(mode)
+        resume(run)

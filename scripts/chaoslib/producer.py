@@ -1,0 +1,196 @@
+"""The producer and its ledger: what was sent, what Kafka confirmed, and what is unknown until the topic is read again."""
+
+import base64
+import contextlib
+import hashlib
+import json
+import threading
+import time
+
+import confluent_kafka as kafka
+
+from .common import ChaosError
+from .messages import Library
+
+READ_SECONDS = 90
+CLOSE_SECONDS = 150
+ID = "chaos-id"
+
+
+class Sent:
+    """One message that was handed to Kafka. `state`: unknown, confirmed, failed, aborted."""
+
+    def __init__(self, message, timestamp_ms, transaction):
+        self.message, self.timestamp_ms, self.transaction = message, timestamp_ms, transaction
+        self.state, self.partition, self.offset = "unknown", None, None
+
+    @property
+    def digest(self):
+        return None if self.message.payload is None else hashlib.sha256(self.message.payload).hexdigest()
+
+
+class Producer(threading.Thread):
+    """Sends at a steady rate until it is closed. `in_transactions`: in short transactions, of which a third are aborted."""
+
+    def __init__(self, servers, topic, partitions, rng, ledger, rate, poison_share=0.0, in_transactions=False):
+        super().__init__(name="producer", daemon=True)
+        self.servers, self.topic, self.partitions, self.rng, self.rate = servers, topic, partitions, rng, rate
+        self.library = Library(rng, poison_share)
+        self.in_transactions = in_transactions
+        self.ledger_file = open(ledger, "a", encoding="utf-8")
+        self.sent, self.transactions = [], {}
+        self.ended = threading.Event()
+        self.fault = None
+        # Short: what is under way while the broker is down ends as unknown. Long: it is sent again until it is confirmed.
+        self.timeout_ms = rng.choice((4_000, 120_000))
+
+    def client(self):
+        settings = {
+            "bootstrap.servers": self.servers,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "message.max.bytes": 32 << 20,
+            "message.timeout.ms": 60_000 if self.in_transactions else self.timeout_ms,
+            "reconnect.backoff.max.ms": 1000,
+            "topic.metadata.refresh.interval.ms": 1000,
+            "log_level": 0,
+        }
+        if self.in_transactions:
+            settings["transactional.id"] = f"chaos-{self.topic}"
+        client = kafka.Producer(settings)
+        if self.in_transactions:
+            client.init_transactions(60)
+        return client
+
+    def run(self):
+        try:
+            client = self.client()
+            while not self.ended.is_set():
+                if self.in_transactions:
+                    self.send_transaction(client)
+                else:
+                    self.send(client, None)
+                client.poll(0)
+                self.ended.wait(1 / self.rate)
+            left = client.flush(CLOSE_SECONDS)
+            if left:
+                self.fault = f"{left} messages had no answer from Kafka after {CLOSE_SECONDS} s"
+        except (kafka.KafkaException, BufferError) as error:
+            self.fault = f"the producer failed: {error}"
+
+    def send(self, client, transaction):
+        message = self.library.message()
+        # Not in order: which version of a book is the newest is for the timestamp to say.
+        sent = Sent(message, int(time.time() * 1000) - self.rng.randrange(3000), transaction)
+        number = len(self.sent)
+        self.sent.append(sent)
+
+        def confirmed(error, answer):
+            if error is None:
+                sent.state, sent.partition, sent.offset = "confirmed", answer.partition(), answer.offset()
+            self.note(number, sent, str(error) if error else None)
+
+        client.produce(
+            self.topic, value=message.payload, partition=self.rng.randrange(self.partitions), timestamp=sent.timestamp_ms,
+            headers={ID: str(number)}, on_delivery=confirmed,
+        )
+
+    def send_transaction(self, client):
+        number = len(self.transactions)
+        client.begin_transaction()
+        for _ in range(self.rng.randint(1, 40)):
+            self.send(client, number)
+            client.poll(0)
+            self.ended.wait(1 / self.rate)
+        if self.rng.random() < 1 / 3:
+            # Some of it is in the log by then, and must never be seen.
+            client.flush(30)
+            client.abort_transaction(60)
+            self.transactions[number] = "aborted"
+        else:
+            client.commit_transaction(60)
+            self.transactions[number] = "committed"
+
+    def note(self, number, sent, error):
+        line = {
+            "id": number, "topic": self.topic, "partition": sent.partition, "offset": sent.offset, "sha256": sent.digest,
+            "timestamp_ms": sent.timestamp_ms, "outcome": sent.message.outcome, "state": sent.state,
+        }
+        if error:
+            line["error"] = error
+        with contextlib.suppress(ValueError):  # a report that comes after the end
+            self.ledger_file.write(json.dumps(line) + "\n")
+
+    def close(self):
+        """Sends no more, and waits until Kafka has answered for everything, or given up."""
+        self.ended.set()
+        self.join(CLOSE_SECONDS + 30)
+        if self.is_alive():
+            raise ChaosError("the producer does not end")
+        self.ledger_file.close()
+        if self.fault:
+            raise ChaosError(self.fault)
+
+    # ------------------------------------------------------------------------------------------ what is in the topic
+
+    def is_aborted(self, sent):
+        return self.transactions.get(sent.transaction) == "aborted"
+
+    def settle(self, expected):
+        """Reads the topic and writes to `expected` what the lake must hold; counts, and what Kafka itself has wrong."""
+        found = read_topic(self.servers, self.topic)
+        wrong, seen = [], set()
+        with open(expected, "w", encoding="utf-8") as file:
+            for answer in found:
+                number = int(dict(answer.headers())[ID])
+                sent = self.sent[number]
+                seen.add((number, answer.partition(), answer.offset()))
+                if answer.value() != sent.message.payload:
+                    wrong.append(f"{answer.partition()}:{answer.offset()} has other bytes than were sent")
+                if self.is_aborted(sent):
+                    wrong.append(f"{answer.partition()}:{answer.offset()} was aborted, and can be read")
+                line = {
+                    "topic": self.topic, "partition": answer.partition(), "offset": answer.offset(),
+                    "timestamp_ms": answer.timestamp()[1], "outcome": sent.message.outcome, "rows": sent.message.rows,
+                }
+                if sent.message.outcome == "quarantined":
+                    line["payload_base64"] = base64.b64encode(sent.message.payload).decode()
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        for number, sent in enumerate(self.sent):
+            is_missing = (number, sent.partition, sent.offset) not in seen
+            if sent.state == "confirmed" and is_missing and not self.is_aborted(sent):
+                wrong.append(f"{sent.partition}:{sent.offset} was confirmed, and is not there")
+        unknown = [number for number, sent in enumerate(self.sent) if sent.state == "unknown"]
+        arrived = {number for number, _, _ in seen}
+        counts = {
+            "sent": len(self.sent), "messages": len(found), "unknown": len(unknown),
+            "unknown_arrived": sum(number in arrived for number in unknown),
+            "aborted": sum(map(self.is_aborted, self.sent)),
+            "quarantined": sum(self.sent[number].message.outcome == "quarantined" for number in arrived),
+        }
+        return counts, wrong
+
+
+def read_topic(servers, topic):
+    """Every message that a reader of committed messages sees."""
+    consumer = kafka.Consumer({
+        "bootstrap.servers": servers, "group.id": f"{topic}-settle", "enable.auto.commit": False, "log_level": 0,
+        "isolation.level": "read_committed", "enable.partition.eof": True, "auto.offset.reset": "error",
+    })
+    try:
+        numbers = list(consumer.list_topics(topic, 30).topics[topic].partitions)
+        consumer.assign([kafka.TopicPartition(topic, number, 0) for number in numbers])
+        left, found, until = set(numbers), [], time.monotonic() + READ_SECONDS
+        while left:
+            if time.monotonic() > until:
+                raise ChaosError(f"the topic could not be read within {READ_SECONDS} s")
+            for answer in consumer.consume(1000, 1):
+                if answer.error() is None:
+                    found.append(answer)
+                elif answer.error().code() == kafka.KafkaError._PARTITION_EOF:
+                    left.discard(answer.partition())
+        return found
+    except kafka.KafkaException as error:
+        raise ChaosError(f"the topic cannot be read: {error}") from None
+    finally:
+        consumer.close()

@@ -1,0 +1,117 @@
+"""The stack under the run: its processes killed, frozen and healed; topics; what has to go from HDFS when a run was good."""
+
+import contextlib
+import getpass
+import signal
+import time
+import urllib.parse
+import urllib.request
+
+import confluent_kafka as kafka
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+
+from stacklib.common import StackError
+
+from .common import ChaosError
+
+READY_SECONDS = 150
+# What was asked for a second time, because the first answer was lost.
+CODES = kafka.KafkaError
+DONE_BEFORE = (CODES.TOPIC_ALREADY_EXISTS, CODES.INVALID_PARTITIONS, CODES.UNKNOWN_TOPIC_OR_PART)
+
+
+class Servers:
+    """A stack of `scripts/stack`, seen as the things that a fault can do to it."""
+
+    def __init__(self, stack):
+        self.stack = stack.need()
+        env = stack.env()
+        self.kafka, self.hdfs = env["FOREBAY_STACK_KAFKA"], env["FOREBAY_STACK_HDFS"]
+        self.webhdfs = env["FOREBAY_STACK_WEBHDFS"]
+
+    @property
+    def datanodes(self):
+        return [name for name in self.stack.names() if name.startswith("datanode")]
+
+    def kill(self, *names):
+        for name in names:
+            self.stack.send(name, signal.SIGKILL)
+        while any(map(self.stack.is_running, names)):
+            time.sleep(0.02)
+
+    def start(self, *names, is_awaited=True):
+        try:
+            for name in names:
+                if not self.stack.is_running(name):
+                    self.stack.start(name)
+            if is_awaited:
+                self.stack.wait_ready(names, READY_SECONDS)
+        except StackError as error:
+            raise ChaosError(str(error)) from None
+
+    def freeze(self, *names):
+        for name in names:
+            self.stack.send(name, signal.SIGSTOP)
+
+    def thaw(self, *names):
+        for name in names:
+            self.stack.send(name, signal.SIGCONT)
+
+    def heal(self):
+        """Everything runs and serves again, whatever the last fault has left behind."""
+        self.thaw(*self.stack.names())
+        self.start(*self.stack.names())
+
+    # ------------------------------------------------------------------------------------------ topics, lakes
+
+    def patiently(self, what, ask):
+        """The answer of `ask()`. A broker that has just been started, or stalled, is not yet let into its own cluster."""
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                return ask()
+            except kafka.KafkaException as error:
+                if time.monotonic() > end:
+                    raise ChaosError(f"{what}: {error}") from None
+                time.sleep(0.5)
+
+    def administer(self, topic, ask):
+        """Does `ask(client)[topic]`, and waits until Kafka has done it."""
+        client = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
+
+        def done():
+            try:
+                ask(client)[topic].result(60)
+            except kafka.KafkaException as error:
+                if error.args[0].code() not in DONE_BEFORE:
+                    raise
+
+        self.patiently(f"topic {topic}", done)
+
+    def create_topic(self, topic, partitions):
+        self.administer(topic, lambda client: client.create_topics([NewTopic(topic, partitions, 1)]))
+
+    def add_partitions(self, topic, total):
+        self.administer(topic, lambda client: client.create_partitions([NewPartitions(topic, total)]))
+
+    def delete_topic(self, topic):
+        self.administer(topic, lambda client: client.delete_topics([topic]))
+
+    def ends(self, topic):
+        """End of each Kafka partition, markers of transactions included."""
+        reader = kafka.Consumer({"bootstrap.servers": self.kafka, "group.id": f"{topic}-ends", "log_level": 0})
+
+        def ends():
+            numbers = reader.list_topics(topic, 30).topics[topic].partitions
+            return {number: reader.get_watermark_offsets(kafka.TopicPartition(topic, number), 30)[1] for number in numbers}
+
+        try:
+            return self.patiently(f"the ends of {topic}", ends)
+        finally:
+            reader.close()
+
+    def delete_lake(self, folder):
+        query = urllib.parse.urlencode({"op": "DELETE", "recursive": "true", "user.name": getpass.getuser()})
+        request = urllib.request.Request(f"{self.webhdfs}/webhdfs/v1/{folder}?{query}", method="DELETE")
+        with contextlib.suppress(OSError):
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30).close()
