@@ -134,6 +134,16 @@ class Daemon:
         finally:
             link.close()
 
+    def events(self, name):
+        """Lines of its log with this event."""
+        found = []
+        with contextlib.suppress(OSError), open(self.folder / "logs/forebay.jsonl", encoding="utf-8") as lines:
+            for line in lines:
+                # The last line may not be whole yet.
+                if f'"event":"{name}"' in line and line.endswith("}\n"):
+                    found.append(json.loads(line))
+        return found
+
     def panics(self):
         """Lines of all its logs that tell of a panic."""
         found = []

@@ -68,6 +68,21 @@ def members(run):
             run.did("kill")
 
 
+@fault("rebalance-kill", "a second daemon joins; the first is killed as soon as it has given up partitions, and comes back")
+def rebalance_kill(run):
+    (first,) = run.daemons
+    run.pause(0.5, 2)
+    second = run.add_daemon()
+    second.start()
+    run.did("join")
+    # Between giving up and asking for the rest: the others wait for what nobody will hand on.
+    until("partitions are given up", lambda: any(line["revoked"] for line in first.events("kafka.rebalanced")), 60, every=0.01)
+    run.pause(0, 0.3)
+    first.kill()
+    run.did("kill")
+    first.start()
+
+
 @fault("duplicate-instance", "a second daemon with the same group.instance.id: one of the two ends, and no data is hurt")
 def duplicate_instance(run):
     (first,) = run.daemons
