@@ -1,13 +1,16 @@
-//! What becomes of calls when parts of a real HDFS hang or die. It breaks what it runs on, so it starts a stack of its
-//! own with two DataNodes, beside the one that `FOREBAY_STACK_HDFS` says is there (which shows that one can be).
+//! What becomes of calls when parts of a real HDFS hang or die, or one NameNode takes over from another. They break what
+//! they run on, so each test starts a stack of its own, beside the one that `FOREBAY_STACK_HDFS` says is there (which shows
+//! that one can be).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use forebay::lake::mutate;
 use forebay::storage::hdfs::HdfsStorage;
 use forebay::storage::{Content, Deadlines, Kind, LakePath, Storage, StorageError};
 
@@ -15,6 +18,7 @@ use forebay::storage::{Content, Deadlines, Kind, LakePath, Storage, StorageError
 struct Bench {
     dir: tempfile::TempDir,
     storage: HdfsStorage,
+    options: BTreeMap<String, String>,
     lake: LakePath,
 }
 
@@ -34,13 +38,29 @@ const SHORT: Deadlines = Deadlines {
 const SLACK: Duration = Duration::from_secs(3);
 
 impl Bench {
-    fn open() -> Self {
+    fn open(made: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        run(dir.path(), &["up", "--ports", "auto", "--datanodes", "2"]);
+        run(dir.path(), &[&["up", "--ports", "auto"], made].concat());
         let env = run(dir.path(), &["env"]);
-        let url = env.lines().find_map(|line| line.strip_prefix("export FOREBAY_STACK_HDFS=")).unwrap().to_owned();
-        let storage = HdfsStorage::open(&url, BTreeMap::new(), SHORT).unwrap();
-        Self { dir, storage, lake: LakePath::root().join("lake") }
+        let variable = |name: &str| env.lines().find_map(|line| line.strip_prefix(&format!("export {name}=")));
+        let conf = variable("HADOOP_CONF_DIR").map(|dir| ("hadoop.conf.dir".to_owned(), dir.to_owned()));
+        let options: BTreeMap<_, _> = conf.into_iter().collect();
+        let storage = HdfsStorage::open(variable("FOREBAY_STACK_HDFS").unwrap(), options.clone(), SHORT).unwrap();
+        Self { dir, storage, options, lake: LakePath::root().join("lake") }
+    }
+
+    /// As a process that has just been started.
+    fn another(&self) -> HdfsStorage {
+        HdfsStorage::open(self.storage.url(), self.options.clone(), SHORT).unwrap()
+    }
+
+    /// By its own address, whatever the nameservice says.
+    fn to_namenode(&self, name: &str) -> HdfsStorage {
+        let status = run(self.dir.path(), &["status"]);
+        let line = status.lines().find(|line| line.split_whitespace().next() == Some(name)).unwrap();
+        let port = line.split_whitespace().skip_while(|word| *word != "port").nth(1).unwrap();
+        let patient = Deadlines { look: Duration::from_secs(30), ..SHORT };
+        HdfsStorage::open(&format!("hdfs://127.0.0.1:{port}/"), BTreeMap::new(), patient).unwrap()
     }
 
     fn stack(&self, arguments: &[&str]) {
@@ -101,7 +121,7 @@ fn a_hung_namenode_costs_a_deadline(bench: &Bench) {
     fails(Kind::Unknown, SHORT.mutation, || bench.storage.rename(&from, &to));
     fails(Kind::Unknown, SHORT.mutation, || bench.storage.make_dirs(&bench.path("dir")));
     fails(Kind::Unknown, SHORT.write, || bench.storage.create(&bench.path("file"), Content::Bytes(b"x")));
-    let opened = HdfsStorage::open(bench.storage.url(), BTreeMap::new(), SHORT).unwrap();
+    let opened = bench.another();
     fails(Kind::Unavailable, SHORT.look, || opened.stat(&from));
     bench.stack(&["cont", "namenode"]);
     println!("{:>6.2?} until it works again", bench.wait_until_it_works());
@@ -118,7 +138,7 @@ fn a_dead_namenode_is_told_at_once(bench: &Bench) {
     fails(Kind::Unavailable, limit, || bench.storage.stat(&from));
     fails(Kind::Unavailable, limit, || bench.storage.rename(&from, &bench.path("moved")));
     fails(Kind::Unavailable, limit, || bench.storage.create(&bench.path("file-2"), Content::Bytes(b"x")));
-    let opened = HdfsStorage::open(bench.storage.url(), BTreeMap::new(), SHORT).unwrap();
+    let opened = bench.another();
     fails(Kind::Unavailable, limit, || opened.list(&bench.lake));
     bench.stack(&["start", "namenode"]);
     println!("{:>6.2?} until it works again", bench.wait_until_it_works());
@@ -193,15 +213,104 @@ fn a_hung_datanode_costs_tries(bench: &Bench) {
     println!("{:>6.2?} until it works again", bench.wait_until_it_works());
 }
 
+/// Small changes as protocols make them, as long as the other NameNode is being made the active one.
+fn a_handover_costs_seconds(bench: &Bench) {
+    let (mut slowest, mut changes) = (Duration::ZERO, 0);
+    std::thread::scope(|scope| {
+        let handover = scope.spawn(|| bench.stack(&["failover"]));
+        while !handover.is_finished() {
+            let to = bench.path(&format!("after-{changes}"));
+            let started = Instant::now();
+            while let Err(error) = mutate::publish(&bench.storage, &bench.lake, b"x", &to) {
+                println!("          {error}");
+                assert!(started.elapsed() < Duration::from_secs(10), "still {error}");
+            }
+            assert_eq!(bench.storage.confirm(&to).unwrap(), bench.storage.stat(&to).unwrap());
+            slowest = slowest.max(started.elapsed());
+            changes += 1;
+        }
+    });
+    println!("          {changes} changes, the slowest took {slowest:.2?}");
+    // Back to the one that is named first.
+    bench.stack(&["failover"]);
+}
+
+/// The active NameNode stands still with a rename in its queue, the other one takes over, the first one goes on.
+fn what_a_deposed_namenode_shows_is_never_confirmed(bench: &Bench) {
+    let (from, to) = (bench.put("from", b"x"), bench.path("to"));
+    // Looks that are under way when it stops, and are answered when it goes on.
+    let lookers = [(); 4].map(|()| bench.to_namenode("namenode"));
+    let (is_over, shown, asked) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        for storage in &lookers {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    shown.fetch_add(u64::from(storage.stat(&to).is_ok()), Ordering::Relaxed);
+                    let confirmed = storage.confirm(&to);
+                    assert!(confirmed.is_err(), "confirmed, though no journal has it: {confirmed:?}");
+                }
+            });
+        }
+        bench.stack(&["stop", "namenode"]);
+        fails(Kind::Unknown, SHORT.mutation, || bench.storage.rename(&from, &to));
+        bench.stack(&["failover", "--force"]);
+        // Whoever has found the one that answers stays with it, and whoever comes new loses one deadline.
+        bench.wait_until_it_works();
+        let opened = bench.another();
+        fails(Kind::Unavailable, SHORT.look, || opened.stat(&from));
+        for storage in [&bench.storage, &opened] {
+            let started = Instant::now();
+            for _ in 0..5 {
+                storage.stat(&from).unwrap();
+                storage.confirm(&from).unwrap();
+            }
+            println!("{:>6.2?} for ten looks", started.elapsed());
+            assert!(started.elapsed() < SHORT.look, "one deadline was enough");
+        }
+        bench.stack(&["cont", "namenode"]);
+        let patience = Instant::now();
+        while patience.elapsed() < Duration::from_secs(5) {
+            assert_eq!(bench.storage.confirm(&to).unwrap_err().kind, Kind::NotFound);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    println!("          the deposed one showed it {shown:?} of {asked:?} times");
+    bench.storage.rename(&from, &to).unwrap();
+    assert_eq!(bench.another().confirm(&to).unwrap().bytes, 1);
+}
+
+/// Whether there is a real HDFS; CI leaves nothing out.
+fn is_there() -> bool {
+    let is_there = std::env::var_os("FOREBAY_STACK_HDFS").is_some();
+    if !is_there {
+        println!("LEFT OUT: faults of a real HDFS; start one with scripts/stack and set FOREBAY_STACK_HDFS");
+        assert!(std::env::var_os("CI").is_none(), "FOREBAY_STACK_HDFS is not set, and CI leaves nothing out");
+    }
+    is_there
+}
+
+/// One test, since each part breaks what the next one needs whole.
+#[test]
+fn of_two_namenodes_one_is_believed() {
+    if !is_there() {
+        return;
+    }
+    let bench = Bench::open(&["--ha", "--datanodes", "1"]);
+    bench.wait_until_it_works();
+    println!("a handover costs seconds");
+    a_handover_costs_seconds(&bench);
+    println!("what a deposed namenode shows is never confirmed");
+    what_a_deposed_namenode_shows_is_never_confirmed(&bench);
+}
+
 /// One test, since each part breaks what the next one needs whole.
 #[test]
 fn faults_become_answers() {
-    if std::env::var_os("FOREBAY_STACK_HDFS").is_none() {
-        println!("LEFT OUT: faults of a real HDFS; start one with scripts/stack and set FOREBAY_STACK_HDFS");
-        assert!(std::env::var_os("CI").is_none(), "FOREBAY_STACK_HDFS is not set, and CI leaves nothing out");
+    if !is_there() {
         return;
     }
-    let bench = Bench::open();
+    let bench = Bench::open(&["--datanodes", "2"]);
     bench.wait_until_it_works();
     for (name, part) in [
         ("a hung namenode costs a deadline", a_hung_namenode_costs_a_deadline as fn(&Bench)),

@@ -29,6 +29,7 @@ use url::Url;
 
 use self::schema::Readiness;
 use super::columns::{ColumnSpec, DATE_PARTITION};
+use super::mutate;
 use super::names::{Home, processed_dir};
 use super::object_adapter::LakeStore;
 use super::plan::{Census, Plan, PlannedFile};
@@ -145,6 +146,11 @@ impl TableLog {
         })
     }
 
+    /// Where an entry of the log lies.
+    pub fn entry_path(&self, version: u64) -> LakePath {
+        self.root.join("_delta_log").join(format!("{version:020}.json"))
+    }
+
     /// Puts `plan` into the log, once: done already is done. Says what went wrong with the checkpoint that may be due;
     /// the table does without it.
     ///
@@ -231,7 +237,11 @@ impl TableLog {
         };
         let state = self.state_of(&snapshot)?;
         if state.seq.is_some_and(|seq| seq >= plan.seq) {
-            return Ok(Attempt::Done(None));
+            let entry = self.entry_path(state.version);
+            return Ok(match mutate::confirm(&*self.storage, &entry)? {
+                Some(_) => Attempt::Done(None),
+                None => Attempt::Look(Fault::retry("promote.log", format!("{entry} was there a moment ago"))),
+            });
         }
         self.check_files(&state, plan)?;
         let missing = self.missing(&state, plan)?;

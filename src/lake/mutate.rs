@@ -1,7 +1,8 @@
 //! Mutations whose answer may be lost: look at the destination, then at the source, then decide.
 //!
 //! A rename that was sent and not answered is neither done nor failed. These functions end in one of three certain
-//! outcomes, or in an error after which everything may be tried again.
+//! outcomes, or in an error after which everything may be tried again. The looks are [`Storage::confirm`]s: a NameNode
+//! shows what it is about to write to its journal, and may fail to write it.
 
 use crate::storage::{Content, Entry, Kind, LakePath, Storage, StorageError};
 
@@ -92,11 +93,11 @@ fn look_around(
     to: &LakePath,
     expected: Expected,
 ) -> Result<Seen, StorageError> {
-    let destination = look(storage, to)?;
-    let source = look(storage, from)?;
+    let destination = confirm(storage, to)?;
+    let source = confirm(storage, from)?;
     let destination = match (destination, &source) {
         (None, Some(_)) => return Ok(Seen::StillHere),
-        (None, None) => look(storage, to)?,
+        (None, None) => confirm(storage, to)?,
         (there, _) => there,
     };
     Ok(match destination {
@@ -109,6 +110,15 @@ fn look_around(
 /// [`Storage::stat`] that asks again when storage was not there for a moment.
 pub fn look(storage: &dyn Storage, path: &LakePath) -> Result<Option<Entry>, StorageError> {
     again(|| storage.look(path))
+}
+
+/// [`Storage::confirm`] that asks again when storage was not there for a moment; none for what is not there.
+pub fn confirm(storage: &dyn Storage, path: &LakePath) -> Result<Option<Entry>, StorageError> {
+    again(|| match storage.confirm(path) {
+        Ok(entry) => Ok(Some(entry)),
+        Err(error) if error.kind == Kind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    })
 }
 
 /// [`Storage::list`] of a directory that may be missing, asked again when storage was not there for a moment.

@@ -268,6 +268,10 @@ impl Storage for FaultyStorage {
         self.run(Operation::Stat, path, None, || self.inner.stat(path))
     }
 
+    fn confirm(&self, path: &LakePath) -> Result<Entry, StorageError> {
+        self.run(Operation::Stat, path, None, || self.inner.confirm(path))
+    }
+
     fn read(&self, path: &LakePath, from: u64, to: u64) -> Result<Bytes, StorageError> {
         self.run(Operation::Read, path, None, || self.inner.read(path, from, to))
     }

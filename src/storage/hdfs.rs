@@ -9,13 +9,14 @@
 //! together keep below [`IN_FLIGHT`], whoever calls; a file that finds no room waits for it.
 
 mod classify;
+mod namenodes;
 mod session;
 mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdfs_native::client::FileStatus;
@@ -25,8 +26,9 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
 use self::classify::Answer;
-use self::session::{Lost, Sessions};
-use self::write::{CLEANUP, Failed, Replication, Source, write_file};
+use self::namenodes::{found, prove, prove_by_root};
+use self::session::{Lost, Sessions, Use};
+use self::write::{CLEANUP, Replication, Source, write_file};
 use super::{Content, Deadlines, Entry, Kind, LakePath, Storage, StorageError, check_range, open_spooled, say};
 
 /// Bytes of all files that are being written which the client may hold in its queues.
@@ -69,6 +71,28 @@ impl HdfsStorage {
     ///
     /// When the URL is none, the folder cannot be read, or it does not know the nameservice.
     pub fn open(url: &str, options: BTreeMap<String, String>, deadlines: Deadlines) -> Result<Self, StorageError> {
+        Self::open_for(Use::Change, url, options, deadlines)
+    }
+
+    /// Like [`Self::open`], for somebody who only looks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn open_to_look(
+        url: &str,
+        options: BTreeMap<String, String>,
+        deadlines: Deadlines,
+    ) -> Result<Self, StorageError> {
+        Self::open_for(Use::Look, url, options, deadlines)
+    }
+
+    fn open_for(
+        purpose: Use,
+        url: &str,
+        options: BTreeMap<String, String>,
+        deadlines: Deadlines,
+    ) -> Result<Self, StorageError> {
         let failed = |answer: Answer| StorageError::new(answer.kind, "open", url, answer.message);
         let other = |message: String| failed(Answer::new(Kind::Other, message));
         let rest = url.strip_prefix(SCHEME).ok_or_else(|| other(format!("the url must begin with {SCHEME}")))?;
@@ -88,10 +112,11 @@ impl HdfsStorage {
             floor: copies("dfs.client.block.write.replace-datanode-on-failure.min-replication")?.unwrap_or(1).max(1),
             block: number("dfs.blocksize")?,
         };
+        let absolute = format!("/{root}");
         Ok(Self {
             url: format!("{SCHEME}{authority}/{root}"),
-            root: if root.is_empty() { String::new() } else { format!("/{root}") },
-            sessions: Sessions::open(format!("{SCHEME}{authority}"), options).map_err(failed)?,
+            root: absolute.trim_end_matches('/').to_owned(),
+            sessions: Sessions::open(format!("{SCHEME}{authority}"), absolute, options, purpose).map_err(failed)?,
             deadlines,
             replication,
             in_flight: Arc::new(Semaphore::new(usize::try_from(IN_FLIGHT / KIB).unwrap_or(Semaphore::MAX_PERMITS))),
@@ -111,7 +136,7 @@ impl HdfsStorage {
         operation: &'static str,
         path: &LakePath,
         bytes: u64,
-        call: impl FnOnce(Client, String) -> F,
+        call: impl Fn(Client, String) -> F,
     ) -> Result<T, StorageError>
     where
         T: Send + 'static,
@@ -119,22 +144,24 @@ impl HdfsStorage {
     {
         let deadline = self.deadlines.with_bytes(self.deadlines.look, bytes);
         let answer = self.sessions.call(deadline, false, |client| call(client, self.absolute(path)));
-        answer.and_then(|answer| answer).map_err(|answer| self.error(operation, path, answer))
+        answer.map_err(|answer| self.error(operation, path, answer))
     }
 
     fn mutate<T, F>(
         &self,
         operation: &'static str,
         path: &LakePath,
-        call: impl FnOnce(Client, String) -> F,
+        call: impl Fn(Client, String) -> F,
     ) -> Result<(), StorageError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, HdfsError>> + Send + 'static,
     {
-        let answer = self.sessions.call(self.deadlines.mutation, true, |client| call(client, self.absolute(path)));
-        let answer = answer.and_then(|answer| answer.map_err(|error| Answer::of_mutation(&error)));
-        answer.map(drop).map_err(|answer| self.error(operation, path, answer))
+        let answer = self.sessions.call(self.deadlines.mutation, true, |client| {
+            let call = call(client, self.absolute(path));
+            async { call.await.map(drop).map_err(|error| Answer::of_mutation(&error)) }
+        });
+        answer.map_err(|answer| self.error(operation, path, answer))
     }
 
     fn source(&self, path: &LakePath, content: Content<'_>) -> Result<Source, StorageError> {
@@ -151,7 +178,12 @@ impl HdfsStorage {
     }
 
     /// Writes all `sources` on one session and waits for their answers; none where no answer came.
-    fn write_sources(&self, sources: Vec<(usize, String, Source)>, answers: &mut [Option<Result<(), Answer>>]) {
+    fn write_sources(
+        &self,
+        sources: Vec<(usize, String, Source)>,
+        (allowed, until): (Duration, tokio::time::Instant),
+        answers: &mut [Option<Result<(), Answer>>],
+    ) {
         let session = match self.sessions.current() {
             Ok(session) => session,
             Err(answer) => {
@@ -159,9 +191,6 @@ impl HdfsStorage {
                 return;
             }
         };
-        let bytes = sources.iter().map(|(_, _, source)| source.length()).sum();
-        let allowed = self.deadlines.with_bytes(self.deadlines.write, bytes);
-        let until = tokio::time::Instant::now() + allowed;
         let (sender, receiver) = channel();
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
         let tasks: Vec<_> = sources
@@ -187,13 +216,15 @@ impl HdfsStorage {
             })
             .collect();
         drop(sender);
-        let end = Instant::now() + allowed + CLEANUP * 3;
+        let end = until.into_std() + CLEANUP * 3;
         let mut left = tasks.len();
         while left > 0 {
             let lost = match receiver.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok((index, answer)) => {
-                    if answer.as_ref().is_err_and(|failed: &Failed| failed.is_silent) {
-                        self.sessions.discard(&session);
+                    match &answer {
+                        Err(failed) if failed.is_silent => self.sessions.discard(&session),
+                        Err(failed) => self.sessions.judge(&session, &failed.answer),
+                        Ok(()) => {}
                     }
                     answers[index] = Some(answer.map_err(|failed| failed.answer));
                     left -= 1;
@@ -253,18 +284,38 @@ impl Storage for HdfsStorage {
         self.entry("stat", path.clone(), &status)
     }
 
+    fn confirm(&self, path: &LakePath) -> Result<Entry, StorageError> {
+        let root = self.absolute(&LakePath::root());
+        let status = self.look("confirm", path, 0, |client, path| {
+            let root = root.clone();
+            async move {
+                let shown = found(client.get_file_info(&path).await)?;
+                match &shown {
+                    // A path that the journal takes a time for was in it before.
+                    Some(shown) => prove(&client, &path, shown).await?,
+                    None => prove_by_root(&client, &root).await?,
+                }
+                shown.ok_or_else(|| Answer::new(Kind::NotFound, "it is not there"))
+            }
+        })?;
+        self.entry("confirm", path.clone(), &status)
+    }
+
     fn read(&self, path: &LakePath, from: u64, to: u64) -> Result<Bytes, StorageError> {
-        let lake_path = path.clone();
-        self.look("read", path, to.saturating_sub(from), |client, path| async move {
-            let failed = |error: HdfsError| Answer::of_look(&error);
-            let reader = client.read(&path).await.map_err(failed)?;
-            // The reader panics on a range that is not in the file.
-            check_range(&lake_path, from, to, Some(reader.file_length() as u64))
-                .map_err(|error| Answer::new(error.kind, error.message))?;
-            let outside = |_| Answer::new(Kind::Other, "the range does not fit into memory");
-            let (from, length) =
-                (usize::try_from(from).map_err(outside)?, usize::try_from(to - from).map_err(outside)?);
-            reader.read_range(from, length).await.map_err(failed)
+        let asked = path;
+        self.look("read", path, to.saturating_sub(from), |client, path| {
+            let lake_path = asked.clone();
+            async move {
+                let failed = |error: HdfsError| Answer::of_look(&error);
+                let reader = client.read(&path).await.map_err(failed)?;
+                // The reader panics on a range that is not in the file.
+                check_range(&lake_path, from, to, Some(reader.file_length() as u64))
+                    .map_err(|error| Answer::new(error.kind, error.message))?;
+                let outside = |_| Answer::new(Kind::Other, "the range does not fit into memory");
+                let (from, length) =
+                    (usize::try_from(from).map_err(outside)?, usize::try_from(to - from).map_err(outside)?);
+                reader.read_range(from, length).await.map_err(failed)
+            }
         })
     }
 
@@ -285,7 +336,18 @@ impl Storage for HdfsStorage {
                 }
             }
         }
-        self.write_sources(sources, &mut answers);
+        let bytes = sources.iter().map(|(_, _, source)| source.length()).sum();
+        let allowed = self.deadlines.with_bytes(self.deadlines.write, bytes);
+        let until = tokio::time::Instant::now() + allowed;
+        // Where the NameNode refused to create a file nothing was done, and the next one may be the active one.
+        for _ in 0..=self.sessions.choice() {
+            self.write_sources(sources.clone(), (allowed, until), &mut answers);
+            let is_refused = |answer: &Option<Result<(), Answer>>| matches!(answer, Some(Err(answer)) if answer.is_of_namenode && answer.kind == Kind::Unavailable);
+            sources.retain(|(index, ..)| is_refused(&answers[*index]));
+            if sources.is_empty() {
+                break;
+            }
+        }
         let answer = |(index, answer): (usize, Option<Result<(), Answer>>)| match unread.remove(&index) {
             Some(error) => Err(error),
             None => {
@@ -302,8 +364,10 @@ impl Storage for HdfsStorage {
 
     fn rename(&self, from: &LakePath, to: &LakePath) -> Result<(), StorageError> {
         let target = self.absolute(to);
-        let renamed =
-            self.mutate("rename", from, |client, path| async move { client.rename(&path, &target, false).await });
+        let renamed = self.mutate("rename", from, |client, path| {
+            let target = target.clone();
+            async move { client.rename(&path, &target, false).await }
+        });
         renamed.map_err(|error| StorageError { message: format!("to {to}: {}", error.message), ..error })
     }
 

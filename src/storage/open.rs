@@ -16,7 +16,7 @@ use super::{Deadlines, Kind, LakePath, Punctual, Storage, StorageError};
 ///
 /// When the URL is of neither kind, and what [`LocalStorage::open`] and [`HdfsStorage::open`] refuse.
 pub fn open(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<Arc<dyn Storage>, StorageError> {
-    open_with(url, hdfs_options, LocalStorage::open)
+    open_with(url, hdfs_options, HdfsStorage::open, LocalStorage::open)
 }
 
 /// Like [`open`], for somebody who only looks: on a local disk nothing is made or tried.
@@ -25,7 +25,7 @@ pub fn open(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<Arc<dyn
 ///
 /// As [`open`], and [`Kind::NotFound`] when a local lake is not there.
 pub fn open_to_look(url: &str, hdfs_options: BTreeMap<String, String>) -> Result<Arc<dyn Storage>, StorageError> {
-    open_with(url, hdfs_options, LocalStorage::open_to_look)
+    open_with(url, hdfs_options, HdfsStorage::open_to_look, LocalStorage::open_to_look)
 }
 
 /// Whether a lake can be used at `url`, or made there; nothing is made or tried.
@@ -49,11 +49,12 @@ fn local_root(url: &str) -> Result<PathBuf, StorageError> {
 fn open_with(
     url: &str,
     hdfs_options: BTreeMap<String, String>,
+    open_hdfs: impl Fn(&str, BTreeMap<String, String>, Deadlines) -> Result<HdfsStorage, StorageError>,
     open_local: fn(&Path) -> Result<LocalStorage, StorageError>,
 ) -> Result<Arc<dyn Storage>, StorageError> {
     let failed = |message: &str| StorageError::new(Kind::Other, "open", url, message);
     match url.split_once("://").map(|(scheme, _)| scheme) {
-        Some("hdfs") => Ok(Arc::new(HdfsStorage::open(url, hdfs_options, Deadlines::default())?)),
+        Some("hdfs") => Ok(Arc::new(open_hdfs(url, hdfs_options, Deadlines::default())?)),
         Some("file") => {
             let local = open_local(&local_root(url)?)?;
             Ok(Arc::new(Punctual::new(Arc::new(local), Deadlines::default())))

@@ -12,7 +12,7 @@
 //! | a file while it is written | there, of no length | there, with what was written so far |
 //! | its directory is moved away meanwhile | closed, but the writer does not find it | written where it lies now |
 //! | its directory is deleted meanwhile | the close fails | nobody notices |
-//! | durable | at once (the NameNode's journal) | when the backend has synced it, at the latest when it is looked at |
+//! | durable | when it is answered, or confirmed (the NameNode's journal) | when the backend has synced it, at the latest when it is looked at |
 //! | carried out after its sender has died | every request that was sent | none |
 //!
 //! Like [`super::faulty`], which goes around it where answers are to be lost, it is part of the library because
@@ -136,6 +136,13 @@ impl SimFs {
         }
     }
 
+    /// Another NameNode is made the active one while this one stands still, and does not notice. The next change is made in
+    /// its memory alone and has no answer; it shows that until it is asked for one more, which its journal refuses too. Then
+    /// it ends, and the other one answers, as if neither had been asked for.
+    pub fn depose(&self) {
+        self.disk().reign = disk::Reign::Deposed;
+    }
+
     /// Calls `watcher` before each step of a mutation of this process, on the caller's thread and without a lock.
     pub fn watch(&self, watcher: impl Fn(&Step) + Send + Sync + 'static) {
         *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(watcher));
@@ -206,10 +213,7 @@ impl Mutation<'_> {
         }
         self.is_begun = true;
         let mut disk = self.fs.disk();
-        let done = work(&mut disk);
-        if self.fs.flavour == Flavour::Hdfs {
-            disk.sync_all();
-        }
+        let done = if self.fs.is_remote() { disk.journaled(work) } else { work(&mut disk) };
         done.map_err(|kind| self.failed(kind, "in memory"))
     }
 
@@ -343,6 +347,14 @@ impl Storage for SimFs {
         let disk = self.settled(&path.parent());
         let entry = disk.find(path).and_then(|id| disk.entry(id, path.clone()));
         entry.ok_or_else(|| StorageError::new(Kind::NotFound, "stat", path, "in memory"))
+    }
+
+    fn confirm(&self, path: &LakePath) -> Answer<Entry> {
+        let shown = self.stat(path);
+        if self.disk().ask_journal() {
+            return shown;
+        }
+        Err(StorageError::new(Kind::Unavailable, "confirm", path, "the namenode was not the active one"))
     }
 
     fn read(&self, path: &LakePath, from: u64, to: u64) -> Answer<Bytes> {

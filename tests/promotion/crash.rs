@@ -20,7 +20,7 @@ use super::world::{Row, World, retriable};
 type Make = fn(Timestamp) -> SimFs;
 
 /// A world with one promotion behind it and one ahead that adds, changes, moves and rewinds.
-fn world(make: Make) -> World {
+pub(crate) fn world(make: Make) -> World {
     let mut world = World::of(make, true);
     for lane in 0..3 {
         world.commit(lane, 6);
@@ -101,7 +101,7 @@ fn moments(world: &World) -> (Vec<Moment>, World) {
 }
 
 /// What a reader of the log may see: the rows before and after.
-fn check_log(world: &World, before: &[Row], after: &[Row]) {
+pub(crate) fn check_log(world: &World, before: &[Row], after: &[Row]) {
     let (seq, files) = world.log();
     let seen = world.rows_in(&files);
     assert_eq!(seen, if seq == Some(1) { before } else { after }, "promotion {seq:?}");

@@ -7,6 +7,7 @@ mod ablations;
 mod behaviour;
 mod beside;
 mod crash;
+mod deposed;
 mod evolution;
 mod interleavings;
 #[path = "../common/owner.rs"]

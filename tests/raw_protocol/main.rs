@@ -10,6 +10,7 @@ mod audits;
 mod behaviour;
 mod checker;
 mod crashes;
+mod deposed;
 mod disk;
 mod interleavings;
 mod letters;

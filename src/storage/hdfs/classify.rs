@@ -19,11 +19,17 @@ use crate::storage::Kind;
 pub(super) struct Answer {
     pub(super) kind: Kind,
     pub(super) message: String,
+    /// Whether the NameNode was not the right one to ask, or not to be reached: another one may do.
+    pub(super) is_of_namenode: bool,
 }
 
 impl Answer {
     pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), is_of_namenode: false }
+    }
+
+    fn judged(kind: Kind, error: &HdfsError) -> Self {
+        Self { is_of_namenode: is_of_namenode(error), ..Self::new(kind, say(error)) }
     }
 
     /// What went wrong with a call that changes nothing.
@@ -33,7 +39,7 @@ impl Answer {
             Meaning::Lost => Kind::Unavailable,
             Meaning::Strange => Kind::Other,
         };
-        Self::new(kind, say(error))
+        Self::judged(kind, error)
     }
 
     /// What went wrong with a call that may have changed something.
@@ -42,7 +48,7 @@ impl Answer {
             Meaning::Clear(kind) => kind,
             Meaning::Lost | Meaning::Strange => Kind::Unknown,
         };
-        Self::new(kind, say(error))
+        Self::judged(kind, error)
     }
 
     /// What went wrong while the bytes of a file of ours were on their way, from its first block to its close.
@@ -52,7 +58,9 @@ impl Answer {
             Meaning::Clear(kind @ (Kind::NotFound | Kind::NoSpace | Kind::Denied)) => kind,
             _ => Kind::Unavailable,
         };
-        Self::new(kind, say(error))
+        // A connection that broke was to a DataNode.
+        let is_answered = matches!(error, HdfsError::RPCError(..) | HdfsError::FatalRPCError(..));
+        Self { is_of_namenode: is_answered && is_of_namenode(error), ..Self::new(kind, say(error)) }
     }
 }
 
@@ -90,6 +98,21 @@ fn judge(error: &HdfsError) -> Meaning {
         | HdfsError::ErasureCodingError(_)
         | HdfsError::UnsupportedFeature(_)
         | HdfsError::XmlParseError(_) => Clear(Kind::Other),
+    }
+}
+
+fn is_of_namenode(error: &HdfsError) -> bool {
+    match error {
+        HdfsError::RPCError(class, _) | HdfsError::FatalRPCError(class, _)
+            if matches!(
+                simple_name(class),
+                "StandbyException" | "ObserverRetryOnActiveException" | "RetriableException"
+            ) =>
+        {
+            true
+        }
+        HdfsError::IOError(_) => true,
+        other => !matches!(judge(other), Meaning::Clear(_)),
     }
 }
 

@@ -4,18 +4,22 @@
 //! runtime lives (a lease renewer for each client). So client and runtime are one thing here, a session: calls run on
 //! it and are waited for on a channel, and after a call that hung or panicked the next one gets a fresh session. The
 //! old one ends with its last user, tasks, sockets, held locks and all; else a connection into a black hole would be
-//! used again and again for as long as TCP believes in it.
+//! used again and again for as long as TCP believes in it. A session talks to one NameNode; where there are several, one
+//! that does not answer, or is not the active one, ends with its session, and the next session goes on to the next.
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hdfs_native::{Client, ClientBuilder};
 use tokio::runtime::{Builder, Runtime};
 
 use super::classify::Answer;
+use super::namenodes::{NameNodes, prove_by_root};
 use crate::storage::Kind;
 
 /// Threads that drive the sockets; what takes CPU here is checksums.
@@ -24,7 +28,7 @@ const WORKERS: usize = 2;
 const SPOOL_READERS: usize = 8;
 
 /// Options that are ours, or that the client takes through its builder, not through the properties of Hadoop.
-const CONF_DIR: &str = "hadoop.conf.dir";
+pub(super) const CONF_DIR: &str = "hadoop.conf.dir";
 const USER: &str = "hadoop.user.name";
 const PRINCIPAL: &str = "hadoop.kerberos.principal";
 const KEYTAB: &str = "hadoop.kerberos.keytab";
@@ -35,9 +39,7 @@ const PLAIN_PROXY: &str = "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredF
 
 /// Properties that are set unless the options say otherwise. They go over what lies in the Hadoop folder, which was
 /// written for clients that may wait for minutes.
-const DEFAULTS: [(&str, &str); 6] = [
-    // A call that finds nobody tells its caller within about two seconds; trying again is the caller's business.
-    ("dfs.client.failover.max.attempts", "3"),
+const DEFAULTS: [(&str, &str); 5] = [
     ("dfs.client.failover.sleep.base.millis", "200"),
     ("dfs.client.failover.sleep.max.millis", "1000"),
     // A DataNode that does not answer costs one rung of the ladder, not a minute.
@@ -46,14 +48,37 @@ const DEFAULTS: [(&str, &str); 6] = [
     ("dfs.client.block.write.replace-datanode-on-failure.best-effort", "true"),
 ];
 
+const TRIES: &str = "dfs.client.failover.max.attempts";
+/// How often a single NameNode is asked again that refuses the connection.
+const TRIES_OF_ONE: &str = "3";
+/// How long several are asked in turns for one that is active, and the wait when all of them have refused.
+const PATIENCE: Duration = Duration::from_secs(3);
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(200);
+
+/// What a lake is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    /// To look, changing nothing: what a deposed NameNode shows is believed.
+    Look,
+    /// To change it.
+    Change,
+}
+
 /// One client on one runtime.
 pub(super) struct Session {
     client: Client,
     runtime: Option<Runtime>,
+    /// Whether nothing speaks against believing what it shows.
+    is_proven: Arc<AtomicBool>,
 }
 
 impl Session {
-    fn open(authority: &str, options: &BTreeMap<String, String>) -> Result<Self, Answer> {
+    fn open(
+        authority: &str,
+        options: &BTreeMap<String, String>,
+        namenodes: &NameNodes,
+        purpose: Use,
+    ) -> Result<Self, Answer> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .max_blocking_threads(SPOOL_READERS)
@@ -66,6 +91,9 @@ impl Session {
         // Never an observer: what it shows may be older than an answer that was lost, and we decide by looking.
         let nameservice = authority.rsplit('/').next().unwrap_or(authority);
         properties.insert(format!("{PROXY_PROVIDER}.{nameservice}"), PLAIN_PROXY.to_owned());
+        // A call that finds nobody tells its caller within about two seconds; trying again is the caller's business.
+        let tries = if namenodes.choice() == 0 { TRIES_OF_ONE } else { "0" };
+        properties.insert(TRIES.to_owned(), tries.to_owned());
         for (key, value) in options {
             builder = match key.as_str() {
                 CONF_DIR => builder.with_config_dir(value),
@@ -79,8 +107,12 @@ impl Session {
                 }
             };
         }
+        properties.extend(namenodes.property());
         match builder.with_config(properties).build() {
-            Ok(client) => Ok(Self { client, runtime: Some(runtime) }),
+            Ok(client) => {
+                let is_proven = Arc::new(AtomicBool::new(purpose == Use::Look || namenodes.choice() == 0));
+                Ok(Self { client, runtime: Some(runtime), is_proven })
+            }
             Err(error) => {
                 runtime.shutdown_background();
                 let answer = Answer::of_look(&error);
@@ -93,6 +125,18 @@ impl Session {
     /// A client for one more task.
     pub(super) fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Ends well when what the session's NameNode shows may be believed, see [`namenodes`](super::namenodes).
+    pub(super) fn proof(&self, root: String) -> impl Future<Output = Result<(), Answer>> + Send + 'static {
+        let (client, is_proven) = (self.client(), Arc::clone(&self.is_proven));
+        async move {
+            if !is_proven.load(Ordering::Relaxed) {
+                prove_by_root(&client, &root).await?;
+                is_proven.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        }
     }
 
     /// Starts `future` on the session's threads; none when the session is being dropped.
@@ -140,14 +184,29 @@ impl Lost {
 pub(super) struct Sessions {
     authority: String,
     options: BTreeMap<String, String>,
+    purpose: Use,
+    namenodes: NameNodes,
+    /// Of the lake, absolute.
+    root: String,
     current: Mutex<Option<Arc<Session>>>,
 }
 
 impl Sessions {
     /// Makes the first session; connects to nobody yet.
-    pub(super) fn open(authority: String, options: BTreeMap<String, String>) -> Result<Self, Answer> {
-        let first = Arc::new(Session::open(&authority, &options)?);
-        Ok(Self { authority, options, current: Mutex::new(Some(first)) })
+    pub(super) fn open(
+        authority: String,
+        root: String,
+        options: BTreeMap<String, String>,
+        purpose: Use,
+    ) -> Result<Self, Answer> {
+        let namenodes = NameNodes::of(&authority, &options);
+        let first = Arc::new(Session::open(&authority, &options, &namenodes, purpose)?);
+        Ok(Self { authority, options, purpose, namenodes, root, current: Mutex::new(Some(first)) })
+    }
+
+    /// How many NameNodes there are to choose from; 0: there is no choice.
+    pub(super) fn choice(&self) -> usize {
+        self.namenodes.choice()
     }
 
     /// The session in use, or a fresh one.
@@ -156,7 +215,7 @@ impl Sessions {
         if let Some(session) = current.as_ref() {
             return Ok(session.clone());
         }
-        let session = Arc::new(Session::open(&self.authority, &self.options)?);
+        let session = Arc::new(Session::open(&self.authority, &self.options, &self.namenodes, self.purpose)?);
         *current = Some(session.clone());
         Ok(session)
     }
@@ -166,29 +225,76 @@ impl Sessions {
         let mut current = self.lock();
         if current.as_ref().is_some_and(|current| Arc::ptr_eq(current, session)) {
             *current = None;
+            self.namenodes.go_on();
         }
     }
 
-    /// Runs one call and waits for it no longer than `deadline`.
+    /// Lets `session` end when what it was answered says that another NameNode should be asked.
+    pub(super) fn judge(&self, session: &Arc<Session>, answer: &Answer) {
+        if answer.is_of_namenode && self.namenodes.choice() > 0 {
+            self.discard(session);
+        }
+    }
+
+    /// Runs one call and waits for it no longer than `deadline`. Of several NameNodes each is asked until one takes it.
     pub(super) fn call<T, F>(
         &self,
         deadline: Duration,
         is_mutation: bool,
-        call: impl FnOnce(Client) -> F,
+        call: impl Fn(Client) -> F,
     ) -> Result<T, Answer>
     where
         T: Send + 'static,
-        F: Future<Output = T> + Send + 'static,
+        F: Future<Output = Result<T, Answer>> + Send + 'static,
     {
-        let session = self.current()?;
+        let started = Instant::now();
+        let until = started + deadline;
+        let mut asked = 0;
+        loop {
+            let session = self.current()?;
+            let answer = match self.call_on(&session, deadline, until, is_mutation, call(session.client())) {
+                Err(answer) => answer,
+                done => return done,
+            };
+            self.judge(&session, &answer);
+            asked += 1;
+            let choice = self.namenodes.choice();
+            let is_refused = choice > 0 && answer.is_of_namenode && answer.kind == Kind::Unavailable;
+            if !is_refused || Instant::now() + BETWEEN_ROUNDS >= until.min(started + PATIENCE) {
+                return Err(answer);
+            }
+            if asked % choice == 0 {
+                thread::sleep(BETWEEN_ROUNDS);
+            }
+        }
+    }
+
+    fn call_on<T, F>(
+        &self,
+        session: &Arc<Session>,
+        deadline: Duration,
+        until: Instant,
+        is_mutation: bool,
+        call: F,
+    ) -> Result<T, Answer>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Answer>> + Send + 'static,
+    {
         let (sender, receiver) = sync_channel(1);
-        let future = call(session.client());
+        let proof = (!is_mutation).then(|| session.proof(self.root.clone()));
         let task = session.spawn(async move {
+            let answer = async {
+                if let Some(proof) = proof {
+                    proof.await?;
+                }
+                call.await
+            };
             // Nobody listens any more when the deadline has passed.
-            let _ = sender.send(future.await);
+            let _ = sender.send(answer.await);
         });
-        let lost = match receiver.recv_timeout(deadline) {
-            Ok(answer) => return Ok(answer),
+        let lost = match receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(answer) => return answer,
             Err(RecvTimeoutError::Timeout) => Lost::Deadline(deadline),
             Err(RecvTimeoutError::Disconnected) => Lost::Panicked,
         };
@@ -196,7 +302,7 @@ impl Sessions {
         if let Some(task) = task {
             task.abort();
         }
-        self.discard(&session);
+        self.discard(session);
         Err(lost.answer(is_mutation))
     }
 
@@ -215,7 +321,7 @@ mod tests {
 
     /// Nobody listens at its address, and nobody is asked.
     fn sessions() -> Sessions {
-        Sessions::open("hdfs://127.0.0.1:1".into(), BTreeMap::new()).unwrap()
+        Sessions::open("hdfs://127.0.0.1:1".into(), "/lake".into(), BTreeMap::new(), Use::Change).unwrap()
     }
 
     /// Says when it is dropped.
@@ -231,7 +337,7 @@ mod tests {
     fn an_answer_keeps_the_session() {
         let sessions = sessions();
         let before = sessions.current().unwrap();
-        assert_eq!(sessions.call(LONG, true, |_| async { 7 }), Ok(7));
+        assert_eq!(sessions.call(LONG, true, |_| async { Ok(7) }), Ok(7));
         assert!(Arc::ptr_eq(&before, &sessions.current().unwrap()));
     }
 
@@ -241,24 +347,31 @@ mod tests {
         let before = sessions.current().unwrap();
         for (is_mutation, kind) in [(false, Kind::Unavailable), (true, Kind::Unknown)] {
             let (dropped, ended) = std::sync::mpsc::channel();
-            let answer = sessions.call(Duration::from_millis(20), is_mutation, |_| async move {
-                let _guard = Dropped(dropped);
-                pending::<()>().await;
+            let answer = sessions.call(Duration::from_millis(20), is_mutation, |_| {
+                let guard = Dropped(dropped.clone());
+                async move {
+                    let _guard = guard;
+                    pending::<Result<(), Answer>>().await
+                }
             });
             assert_eq!(answer.unwrap_err().kind, kind);
             ended.recv_timeout(LONG).expect("what was not sent yet must not be sent later");
         }
         assert!(!Arc::ptr_eq(&before, &sessions.current().unwrap()));
-        assert_eq!(sessions.call(LONG, false, |_| async { 7 }), Ok(7));
+        assert_eq!(sessions.call(LONG, false, |_| async { Ok(7) }), Ok(7));
     }
 
     #[test]
     fn a_call_that_blocks_its_thread_ends_at_its_deadline() {
         let sessions = sessions();
         let (release, blocked) = std::sync::mpsc::channel::<()>();
-        let answer = sessions.call(Duration::from_millis(20), true, |_| async move { blocked.recv().is_ok() });
+        let blocked = Arc::new(Mutex::new(blocked));
+        let answer = sessions.call(Duration::from_millis(20), true, |_| {
+            let blocked = Arc::clone(&blocked);
+            async move { Ok(blocked.lock().unwrap().recv().is_ok()) }
+        });
         assert_eq!(answer.unwrap_err().kind, Kind::Unknown);
-        assert_eq!(sessions.call(LONG, false, |_| async { 7 }), Ok(7));
+        assert_eq!(sessions.call(LONG, false, |_| async { Ok(7) }), Ok(7));
         drop(release);
     }
 
@@ -273,7 +386,8 @@ mod tests {
 
     #[test]
     fn a_nameservice_that_nobody_knows_is_told_at_the_start() {
-        let answer = Sessions::open("hdfs://nameservice".into(), BTreeMap::new()).map(|_| ()).unwrap_err();
+        let answer = Sessions::open("hdfs://nameservice".into(), "/".into(), BTreeMap::new(), Use::Look);
+        let answer = answer.map(|_| ()).unwrap_err();
         assert!(answer.message.contains("hadoop.conf.dir"), "{answer:?}");
     }
 }

@@ -138,11 +138,12 @@ fn created(answer: Timed<FileWriter>) -> Result<FileWriter, Failed> {
 fn removed(answer: Timed<bool>, why: &Answer) -> Result<(), Failed> {
     let (left, is_silent) = match answer {
         Ok(Ok(_)) => return Ok(()),
-        Ok(Err(error)) => (Answer::of_mutation(&error).message, false),
-        Err(_) => ("no answer".to_owned(), true),
+        Ok(Err(error)) => (Answer::of_mutation(&error), false),
+        Err(_) => (Answer::new(Kind::Unknown, "no answer"), true),
     };
-    let message = format!("{}; and the unfinished file may still be there: {left}", why.message);
-    Err(Failed { answer: Answer::new(Kind::Unknown, message), is_silent })
+    let message = format!("{}; and the unfinished file may still be there: {}", why.message, left.message);
+    let is_of_namenode = why.is_of_namenode || left.is_of_namenode;
+    Err(Failed { answer: Answer { kind: Kind::Unknown, message, is_of_namenode }, is_silent })
 }
 
 async fn replication_of(client: &Client, path: &str) -> Option<u32> {

@@ -81,13 +81,58 @@ pub(super) struct Disk {
     durable: BTreeMap<Id, Arc<Names>>,
     /// Changes that are seen and not durable, in their order.
     pending: Vec<Change>,
+    /// How many changes there were.
+    edits: u64,
+    /// Whether the NameNode's journal takes what it is given.
+    pub(super) reign: Reign,
+}
+
+/// What the NameNode believes to be, and is.
+#[derive(Debug, Clone)]
+pub(super) enum Reign {
+    /// It is the active one.
+    Active,
+    /// Another one is, and it does not know.
+    Deposed,
+    /// Besides, it shows what no journal has; the other one has this.
+    Deluded(Box<Disk>),
 }
 
 impl Disk {
     pub(super) fn new(now: Timestamp) -> Self {
         let root = Node { modified: now, what: What::Dir(Names::new()) };
         let (nodes, durable) = ([(ROOT, Arc::new(root))].into(), BTreeMap::new());
-        Self { now, next: ROOT + 1, nodes, durable, pending: Vec::new() }
+        Self { now, next: ROOT + 1, nodes, durable, pending: Vec::new(), edits: 0, reign: Reign::Active }
+    }
+
+    /// One change as a NameNode makes it: in memory, then in the journal, then the answer. A refusal, or a change that
+    /// changes nothing, is answered from memory.
+    pub(super) fn journaled<T>(&mut self, work: impl FnOnce(&mut Self) -> Result<T, Kind>) -> Result<T, Kind> {
+        let mut after = self.clone();
+        let done = work(&mut after);
+        if after.edits == self.edits {
+            return done;
+        }
+        let before = std::mem::replace(self, after);
+        match before.reign {
+            Reign::Active => {
+                self.pending.clear();
+                return done;
+            }
+            Reign::Deposed => self.reign = Reign::Deluded(Box::new(Self { reign: Reign::Active, ..before })),
+            Reign::Deluded(durable) => *self = *durable,
+        }
+        Err(Kind::Unknown)
+    }
+
+    /// Asks the journal; whether it took it. A NameNode that it refuses ends, and the one in its place answers from then on.
+    pub(super) fn ask_journal(&mut self) -> bool {
+        match std::mem::replace(&mut self.reign, Reign::Active) {
+            Reign::Active => return true,
+            Reign::Deposed => {}
+            Reign::Deluded(durable) => *self = *durable,
+        }
+        false
     }
 
     /// What lies at `path`.
@@ -148,6 +193,7 @@ impl Disk {
 
     fn change(&mut self, change: Change) {
         let now = self.now;
+        self.edits += 1;
         change.apply(&mut |dir, edit| {
             if let Some(node) = self.nodes.get_mut(&dir).map(Arc::make_mut)
                 && let What::Dir(names) = &mut node.what
@@ -182,6 +228,7 @@ impl Disk {
 
     pub(super) fn write(&mut self, id: Id, bytes: Bytes) {
         let now = self.now;
+        self.edits += 1;
         if let Some(node) = self.nodes.get_mut(&id).map(Arc::make_mut) {
             (node.modified, node.what) = (now, What::file(bytes));
         }
@@ -250,11 +297,6 @@ impl Disk {
             }
         }
         self.pending = stays;
-    }
-
-    /// Whatever is seen is durable, as on a cluster whose journal is written before anybody is answered.
-    pub(super) fn sync_all(&mut self) {
-        self.pending.clear();
     }
 
     /// Forgets what is not durable. Of a file that was not synced half is there.
