@@ -29,6 +29,7 @@ pub mod observe;
 pub mod lexical;
 
 pub mod clock;
+pub mod failpoint;
 pub mod fault;
 pub mod model;
 #[cfg(feature = "xsd")]

@@ -23,7 +23,7 @@ EXIT_BAD, EXIT_USAGE, EXIT_FAILED = 1, 2, 70
 
 def build():
     say("building (the first time takes some minutes)")
-    order = ["cargo", "build", "--locked", "--bin", "forebay"]
+    order = ["cargo", "build", "--locked", "--bin", "forebay", "--features", "failpoints"]
     if subprocess.run(order, cwd=ROOT, stdout=sys.stderr, check=False).returncode != 0:
         raise ChaosError("the build failed")
     return ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "forebay"
@@ -32,13 +32,13 @@ def build():
 class OwnStack:
     """The stack that is given, or one of our own while the block lasts."""
 
-    def __init__(self, given, work):
-        self.folder, self.is_own = given or work / "stack", given is None
+    def __init__(self, given, work, kind):
+        self.folder, self.is_own, self.kind = given or work / "stack", given is None, kind
 
     def __enter__(self):
         if self.is_own:
             say("starting a stack")
-            order = [ROOT / "scripts/stack", "up", "--dir", self.folder, "--ports", "auto", "--datanodes", "2"]
+            order = [ROOT / "scripts/stack", "up", "--dir", self.folder, "--ports", "auto", "--datanodes", "2", *self.kind]
             if subprocess.run(order, stdout=sys.stderr, check=False).returncode != 0:
                 raise ChaosError("the stack does not start")
         return Servers(Stack(self.folder.absolute()))
@@ -87,18 +87,21 @@ def tell(line):
     say("; ".join([text, *line["why"]])[:500])
 
 
-def chosen(only, catalogue):
+def chosen(only, catalogue, servers):
     """The faults that were asked for, in their order; those that cannot be made here are told."""
     names = only.split(",") if only else list(catalogue)
-    left_out = [name for name in names if catalogue[name].needs_root and os.geteuid() != 0]
-    if left_out:
-        say(f"LEFT OUT, they need root: {', '.join(left_out)}")
-    return [catalogue[name] for name in names if name not in left_out]
+    needs_root = [name for name in names if catalogue[name].needs_root and os.geteuid() != 0]
+    needs_ha = [name for name in names if catalogue[name].needs_ha and not servers.is_ha]
+    for what, left_out in (("root", needs_root), ("two NameNodes (--ha)", needs_ha)):
+        if left_out:
+            say(f"LEFT OUT, they need {what}: {', '.join(left_out)}")
+    return [catalogue[name] for name in names if name not in needs_root + needs_ha]
 
 
 def show_list(catalogue):
     for fault in catalogue.values():
-        print(f"{fault.name:<20} {fault.text} ({' and '.join(fault.storages)}{', root' if fault.needs_root else ''})")
+        needs = [*(["root"] if fault.needs_root else []), *(["--ha"] if fault.needs_ha else [])]
+        print(f"{fault.name:<20} {fault.text} ({', '.join([' and '.join(fault.storages), *needs])})")
 
 
 def main(args):
@@ -117,12 +120,12 @@ def main(args):
     say(f"seed {seed}, results in {results.path}")
     try:
         binary = args.binary.absolute() if args.binary else build()
-        with OwnStack(args.stack, work) as servers:
+        with OwnStack(args.stack, work, ["--ha"] if args.ha else []) as servers:
             servers.heal()
             if args.self_test:
                 return 0 if self_test.passes(seed, binary, servers, work) else EXIT_BAD
             try:
-                campaign(args, chosen(args.only, catalogue), seed, binary, servers, work, results)
+                campaign(args, chosen(args.only, catalogue, servers), seed, binary, servers, work, results)
             finally:
                 print(results.table(), flush=True)
     except (ChaosError, StackError) as error:

@@ -21,6 +21,10 @@ class Fault:
     storages: tuple = BOTH
     # Exit codes that a daemon may give itself, and be started again by whoever keeps it.
     may_end: tuple = ()
+    # A panic of a stage is what the fault is about.
+    may_panic: bool = False
+    # Two NameNodes.
+    needs_ha: bool = False
     needs_root: bool = False
     # Keywords for the producer.
     load: dict = dataclasses.field(default_factory=dict)
@@ -40,6 +44,6 @@ def fault(name, text, **more):
 
 def load_all():
     """The whole catalogue: each module puts in its own when it is imported, so that their order here is that of the runs."""
-    for name in ("daemon", "servers", "net", "disk"):
+    for name in ("daemon", "code", "servers", "net", "disk"):
         importlib.import_module(f".faults_{name}", __package__)
     return CATALOGUE

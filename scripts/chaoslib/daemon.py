@@ -27,6 +27,8 @@ class Daemon:
         self.binary, self.folder, self.config = binary, folder, config
         self.socket = folder / "c.sock"
         self.out = folder / "daemon.out"
+        # Of its environment, besides that of the runner.
+        self.variables = {}
         # A program that starts the daemon, and its arguments.
         self.prefix = ()
         self.process = None
@@ -44,13 +46,17 @@ class Daemon:
         return [str(self.binary), "--config", str(self.config), *arguments]
 
     def environment(self):
-        return {key: value for key, value in os.environ.items() if not key.startswith("FOREBAY")}
+        return {key: value for key, value in os.environ.items() if not key.startswith("FOREBAY")} | self.variables
+
+    def calm(self):
+        """The environment of a command that no fault is meant for."""
+        return {key: value for key, value in self.environment().items() if key != "FAILPOINTS"}
 
     def ask(self, *arguments, seconds=120):
         """A command of `forebay` that ends by itself."""
         try:
             return subprocess.run(
-                self.command(*arguments), env=self.environment(), cwd=self.folder, capture_output=True, text=True,
+                self.command(*arguments), env=self.calm(), cwd=self.folder, capture_output=True, text=True,
                 timeout=seconds, check=False,
             )
         except subprocess.TimeoutExpired:
@@ -59,7 +65,7 @@ class Daemon:
     def begin(self, *arguments):
         """A command of `forebay` that nobody waits for yet."""
         with open(self.folder / "commands.out", "ab") as out:
-            return subprocess.Popen(self.command(*arguments), env=self.environment(), cwd=self.folder, stdout=out, stderr=out)
+            return subprocess.Popen(self.command(*arguments), env=self.calm(), cwd=self.folder, stdout=out, stderr=out)
 
     # ------------------------------------------------------------------------------------------ its life
 
@@ -109,6 +115,11 @@ class Daemon:
     def thaw(self):
         if self.is_running:
             self.process.send_signal(signal.SIGCONT)
+
+    def ends_within(self, seconds):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+        return not self.is_running
 
     def wait_end(self, codes, seconds):
         """Its end by itself, with one of these exit codes. The keeper leaves it alone meanwhile."""

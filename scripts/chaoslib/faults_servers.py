@@ -73,6 +73,49 @@ def namenode_kill(run):
     run.servers.start("namenode")
 
 
+HA = {"storages": HDFS, "needs_ha": True, "recovery_seconds": 180}
+
+
+@fault("failover", "the active NameNode hands over to the other, three times", **HA)
+def failover(run):
+    for _ in range(3):
+        run.wait_progress()
+        run.pause(0, 4)
+        run.servers.fail_over(is_forced=False)
+        run.did("handover")
+
+
+@fault("failover-kill", "kill -9 of the active NameNode, the other takes over; twice", **HA)
+def failover_kill(run):
+    for _ in range(2):
+        run.wait_progress()
+        run.pause(0, 4)
+        victim = run.servers.active
+        run.servers.kill(victim)
+        run.servers.fail_over(is_forced=True)
+        run.did("failover")
+        run.pause(1, 6)
+        run.servers.start(victim)
+
+
+@fault("failover-freeze", "the active NameNode stands still, is deposed, and goes on as if it were active; twice", **HA)
+def failover_freeze(run):
+    for _ in range(2):
+        run.wait_progress()
+        run.pause(0, 4)
+        victim = run.servers.active
+        run.servers.freeze(victim)
+        run.pause(0.5, 4)
+        run.servers.fail_over(is_forced=True)
+        run.did("failover")
+        run.pause(0, run.rng.choice((2, 20)))
+        run.servers.thaw(victim)
+        run.pause(2, 6)
+        # Its journal refuses what it is asked for, if anybody still asks: a standby again after its next start.
+        run.servers.kill(victim)
+        run.servers.start(victim)
+
+
 # ------------------------------------------------------------------------------------------ mixes
 
 

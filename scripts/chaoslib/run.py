@@ -110,6 +110,7 @@ class Run:
         number = len(self.daemons) + 1
         folder, path = self.config(number, instance or number, **changes)
         daemon = Daemon(self.binary, folder, path)
+        daemon.variables.update(self.servers.variables)
         self.daemons.append(daemon)
         return daemon
 
@@ -255,7 +256,8 @@ class Run:
         """No panic, no end that nobody asked for, nothing above its bound."""
         for daemon in self.daemons:
             name = daemon.folder.name
-            why += [f"{name}: {line}" for line in daemon.panics()[:3]]
+            if not self.fault.may_panic:
+                why += [f"{name}: {line}" for line in daemon.panics()[:3]]
             strange = [code for code in daemon.unasked if code not in self.fault.may_end]
             if strange:
                 why.append(f"{name} ended by itself with {', '.join(map(str, strange))}")

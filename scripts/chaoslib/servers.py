@@ -10,6 +10,7 @@ import urllib.request
 import confluent_kafka as kafka
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
+from stacklib import ha
 from stacklib.common import StackError
 
 from .common import ChaosError
@@ -27,7 +28,29 @@ class Servers:
         self.stack = stack.need()
         env = stack.env()
         self.kafka, self.hdfs = env["FOREBAY_STACK_KAFKA"], env["FOREBAY_STACK_HDFS"]
-        self.webhdfs = env["FOREBAY_STACK_WEBHDFS"]
+        # What a client of this stack has to have in its environment.
+        self.variables = {name: env[name] for name in ("HADOOP_CONF_DIR",) if name in env}
+
+    @property
+    def webhdfs(self):
+        """Of the NameNode that is active now."""
+        return self.stack.env()["FOREBAY_STACK_WEBHDFS"]
+
+    @property
+    def is_ha(self):
+        return self.stack.is_ha
+
+    @property
+    def active(self):
+        """The NameNode that says it is the active one, if any does."""
+        return ha.active(self.stack)
+
+    def fail_over(self, is_forced):
+        """The other NameNode takes over; which one that is. Forced: without asking the active one."""
+        try:
+            return ha.failover(self.stack, None, is_forced, READY_SECONDS)[0]
+        except StackError as error:
+            raise ChaosError(str(error)) from None
 
     @property
     def datanodes(self):
@@ -43,7 +66,7 @@ class Servers:
         try:
             for name in names:
                 if not self.stack.is_running(name):
-                    self.stack.start(name)
+                    self.stack.start(name, READY_SECONDS)
             if is_awaited:
                 self.stack.wait_ready(names, READY_SECONDS)
         except StackError as error:
@@ -61,6 +84,8 @@ class Servers:
         """Everything runs and serves again, whatever the last fault has left behind."""
         self.thaw(*self.stack.names())
         self.start(*self.stack.names())
+        if self.is_ha and not self.active:
+            ha.ensure_active(self.stack, READY_SECONDS)
 
     # ------------------------------------------------------------------------------------------ topics, lakes
 

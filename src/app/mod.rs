@@ -27,6 +27,8 @@ use crate::fault::Fault;
 
 /// Carries out a command.
 pub fn run(cli: &Cli) -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _armed = crate::failpoint::arm();
     let global = &cli.global;
     let answer = match &cli.command {
         Command::Run(order) => return serve::run(order, global),

@@ -15,6 +15,7 @@ use super::ledger::{LedgerWriter, Spooled};
 use super::mutate::{self, Expected, Moved};
 use super::names::{self, HeadHint, IntervalName};
 use super::recover::MANIFEST_SUFFIX;
+use crate::failpoint;
 use crate::model::offset::OffsetRange;
 use crate::storage::{Content, Kind, LakePath, StorageError};
 
@@ -178,7 +179,9 @@ impl LaneLedger {
         self.in_flight = Some(name);
         let staged_at = self.stage(placed)?;
         self.set_storage_time(staged_at)?;
+        failpoint::reach("raw.commit.staged");
         self.publish(placed)?;
+        failpoint::reach("raw.commit.placed");
         let Progress::Placed(placed) = std::mem::replace(&mut pending.progress, Progress::Over) else {
             return Err(LakeError::Internal("a committed interval has no files".into()));
         };
@@ -333,6 +336,7 @@ impl LaneLedger {
                 return Err(LakeError::Internal(format!("{} was not staged", file.to)));
             };
             self.ensure_dir(file.to.parent())?;
+            failpoint::reach("raw.commit.placing");
             match mutate::rename(&*self.storage, staged, &file.to, Expected::File(file.bytes))? {
                 Moved::Done => file.is_placed = true,
                 Moved::Gone => return Err(self.tenure.fenced()),

@@ -7,6 +7,7 @@ use super::LakeError;
 use super::mutate::{self, Expected, Moved};
 use super::names::{Home, parse_epoch_segment, parse_owner};
 use super::rfc3339;
+use crate::failpoint;
 use crate::model::offset::Epoch;
 use crate::storage::{Content, Entry, Kind, LakePath, Storage, StorageError};
 
@@ -120,6 +121,7 @@ pub fn take_epoch(
             }
             Err(error) => return Err(error.into()),
         }
+        failpoint::reach("epoch.taken");
         let stage = home.stage(epoch);
         match storage.make_dirs(&stage) {
             Ok(()) => {}
@@ -129,7 +131,9 @@ pub fn take_epoch(
             }
             Err(error) => return Err(error.into()),
         }
+        failpoint::reach("epoch.staged");
         fence_lower(storage, home, epoch)?;
+        failpoint::reach("epoch.fenced");
         owners = mutate::list(storage, &home.owners())?;
         let mine = owners.iter().find(|entry| parse_owner(entry.path.name()) == Some(epoch));
         let Some(mine) = mine.filter(|_| highest(&owners) == epoch) else {

@@ -9,6 +9,7 @@ use super::fence::Tenure;
 use super::footer::{self, IntervalFooter};
 use super::mutate::{self, Expected, Moved};
 use super::names::{self, IntervalName, RewindName};
+use crate::failpoint;
 use crate::model::offset::{Epoch, TopicPartition};
 use crate::storage::{LakePath, Storage};
 
@@ -48,8 +49,10 @@ fn cut(storage: &dyn Storage, source: &TopicPartition, tenure: &Tenure, rewind: 
     let mut files = chain::list_files(storage, source)?;
     files.retain(|file| file.name.range.from() >= rewind.to && file.name.epoch < rewind.epoch);
     for file in newest_first(files) {
+        failpoint::reach("raw.rewind.cutting");
         supersede(storage, &file.path, &superseded, file.bytes)?;
     }
+    failpoint::reach("raw.rewind.cut");
     supersede_data(storage, source, &superseded)
 }
 

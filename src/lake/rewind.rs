@@ -12,6 +12,7 @@ use super::footer;
 use super::lane::LaneLedger;
 use super::names::RewindName;
 use super::rfc3339;
+use crate::failpoint;
 use crate::model::offset::TopicPartition;
 use crate::storage::Storage;
 
@@ -172,6 +173,7 @@ impl LaneLedger {
         };
         if refused.is_none() {
             self.publish_intent(&plan, order)?;
+            failpoint::reach("raw.rewind.published");
         }
         let settled = acquire::settle(&*storage, &self.source, &self.owner, &self.tenure, None)?;
         self.settle_in(settled)?;

@@ -11,6 +11,7 @@ use super::plan::{Plan, PlannedFile};
 use super::retire;
 use jiff::Timestamp;
 
+use crate::failpoint;
 use crate::fault::{Fault, Verdict};
 use crate::model::offset::Epoch;
 use crate::storage::{LakePath, Storage};
@@ -52,7 +53,9 @@ impl Holding {
     /// Another promoter has taken over, or storage.
     pub fn publish(&self, plan: &Plan) -> Result<(), Fault> {
         mutate::make_dirs(&*self.storage, &self.home.plans())?;
+        failpoint::reach("promote.staged");
         if self.tenure.publish(&*self.storage, &plan.encode()?, &self.home.plan(plan.seq))? {
+            failpoint::reach("promote.planned");
             return Ok(());
         }
         Err(Fault::fenced(
@@ -69,8 +72,11 @@ impl Holding {
     /// Another promoter has taken over; storage; a log that somebody else changed.
     pub fn finish(&self, plan: &Plan) -> Result<Option<Fault>, Fault> {
         self.place(plan)?;
+        failpoint::reach("promote.placed");
         let checkpoint = self.log.commit(plan)?;
+        failpoint::reach("promote.logged");
         retire::retire(&*self.storage, &self.home, &self.root(), plan)?;
+        failpoint::reach("promote.retired");
         Ok(checkpoint)
     }
 
@@ -127,6 +133,7 @@ impl Holding {
             if stages.is_none() {
                 stages = Some(self.stages_of(Epoch(plan.epoch))?);
             }
+            failpoint::reach("promote.placing");
             self.place_one(plan, file, stages.as_deref().unwrap_or_default(), &target)?;
         }
         Ok(())

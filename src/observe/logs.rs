@@ -113,9 +113,10 @@ fn wanted(level: LogLevel) -> Targets {
     };
     // rdkafka closes every consumer once more when it is dropped, and calls it an error that it was closed before.
     let closing = "rdkafka::consumer::base_consumer";
-    // It tells every attempt to connect in vain, in its own words; the call of ours that fails for it says so too.
-    let connecting = ("hdfs_native::hdfs::proxy", theirs.min(LevelFilter::ERROR));
-    let known = [(closing, LevelFilter::OFF), connecting, ("forebay", ours)];
+    // They tell every attempt to connect in vain, and every file that was given up, in their own words; the call of ours
+    // that fails for it says so too.
+    let told_by_us = ["hdfs_native::hdfs::proxy", "hdfs_native::file"].map(|it| (it, theirs.min(LevelFilter::ERROR)));
+    let known = [(closing, LevelFilter::OFF), told_by_us[0], told_by_us[1], ("forebay", ours)];
     Targets::new().with_default(theirs).with_targets(known)
 }
 
@@ -323,6 +324,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(target: "hdfs_native", "too talkative");
             tracing::warn!(target: "hdfs_native::hdfs::proxy", "connection refused");
+            tracing::warn!(target: "hdfs_native::file", "FileWriter dropped without being closed");
             tracing::warn!(target: "hdfs_native", "worth a line");
         });
         drop(guard);

@@ -18,6 +18,7 @@ use actix::prelude::{Actor, ActorContext, Addr, Arbiter, AsyncContext, Context, 
 use super::exit::Exit;
 use super::heartbeat::Heartbeat;
 use super::step::{Progress, Step};
+use crate::failpoint;
 use crate::observe::{events, panic_text};
 
 /// Called with the role of a stage before each of its steps, inside the same `catch_unwind`: how tests make a stage
@@ -126,6 +127,7 @@ impl<S: Step> Handler<Pump> for StageActor<S> {
     fn handle(&mut self, _: Pump, ctx: &mut Self::Context) {
         let before = Instant::now();
         let outcome = catch_unwind(AssertUnwindSafe(|| {
+            failpoint::reach(self.guard.stage);
             if let Some(probe) = &self.probe {
                 probe(self.guard.stage);
             }
