@@ -21,6 +21,11 @@ def places():
     return sorted(found)
 
 
+def need(happened):
+    if not happened:
+        raise ChaosError("nothing happened at any named place: was the program built with --features failpoints?")
+
+
 def provoke(run, daemon):
     """Makes the daemon come by where it seldom does."""
     partition, head = run.rng.choice(sorted(run.lanes().items()) or [(0, 0)])
@@ -54,11 +59,13 @@ def failpoint_kill(run):
     (daemon,) = run.daemons
     all_places = places()
     # Of campaigns with many runs each place has its turn.
-    first = run.number * 8
+    first, deaths = run.number * 8, 0
     for place in [all_places[number % len(all_places)] for number in range(first, first + 8)]:
         run.wait_progress()
         reached = die_at(run, daemon, place, run.rng.choice((0, 0, 1, 3, 9)))
+        deaths += reached
         run.did(f"died at {place}" if reached else f"did not come by {place}")
+    need(deaths)
 
 
 @fault("stage-panic", "a stage panics, one after the other: its supervisor starts it again", may_panic=True)
@@ -73,6 +80,7 @@ def stage_panic(run):
         run.did(f"{stage} panics", len(daemon.panics()))
     del daemon.variables["FAILPOINTS"]
     daemon.kill()
+    need(daemon.panics())
 
 
 @fault("stage-slow", "a stage takes 20 to 200 ms for each step: queues fill up, and memory stays where it is")

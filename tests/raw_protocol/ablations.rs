@@ -10,6 +10,7 @@ use forebay::storage::{Content, Entry, Kind, LakePath, Storage, StorageError};
 
 use super::Lake;
 use super::crashes::{self, moments};
+use super::deposed::deposed_before;
 use super::interleavings::{Work, all, as_it_is, in_order, reads};
 use super::world::{END, World};
 
@@ -33,6 +34,8 @@ enum Safeguard {
     LedgerLast,
     /// A published rewind is finished by whoever comes next: here it sees none that it has not published.
     FinishRewinds,
+    /// What a look shows after a lost answer is confirmed by the journal: here the look is enough.
+    Confirm,
     /// A chain with a hole is no chain: here nobody sees the hole.
     ChainCheck,
 }
@@ -97,6 +100,10 @@ impl Storage for Without {
 
     fn stat(&self, path: &LakePath) -> Result<Entry, StorageError> {
         self.inner.stat(path)
+    }
+
+    fn confirm(&self, path: &LakePath) -> Result<Entry, StorageError> {
+        if self.safeguard == Safeguard::Confirm { self.inner.stat(path) } else { self.inner.confirm(path) }
     }
 
     fn read(&self, path: &LakePath, from: u64, to: u64) -> Result<Bytes, StorageError> {
@@ -265,6 +272,18 @@ fn with_the_ledger_first_it_names_what_is_not_there() {
 fn without_finishing_rewinds_data_files_stay_behind() {
     let answer = of_crashes(Lake::Warm, SimFs::hdfs, [None, Some(Safeguard::FinishRewinds)]);
     found(Safeguard::FinishRewinds, answer, "a directory reader sees offsets twice");
+}
+
+#[test]
+fn without_confirming_what_a_deposed_namenode_shows_commits_are_lost() {
+    let trusting = Without::wrap(Safeguard::Confirm);
+    let of = |lake| {
+        (0..).find_map(|at| deposed_before(lake, at, 0, &trusting).map(|more| (!more).then_some(at)).transpose())
+    };
+    let answers = [Lake::Cold, Lake::Warm].map(|lake| of(lake).unwrap());
+    let [cold, warm] = answers;
+    found(Safeguard::Confirm, cold, "no floor");
+    found(Safeguard::Confirm, warm, "is named and not there");
 }
 
 #[test]

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use forebay::storage::faulty::{Injected, Operation};
 use forebay::storage::{Kind, LakePath, Storage};
 
+use super::interleavings::{Wrap, as_it_is};
 use super::{Lake, faulty};
 
 /// The owner's work with the NameNode deposed before step `at`, and so many looks after it that find nobody; whether there is
-/// such a step.
-fn deposed_before(lake: Lake, at: u64, blind: u64) -> bool {
+/// such a step, or what is wrong at the end.
+pub(crate) fn deposed_before(lake: Lake, at: u64, blind: u64, wrap: Wrap<'_>) -> Result<bool, String> {
     let world = lake.world();
     let steps = Arc::new(AtomicU64::new(0));
     let (counted, cluster) = (Arc::clone(&steps), world.memory.another());
@@ -26,7 +27,7 @@ fn deposed_before(lake: Lake, at: u64, blind: u64) -> bool {
         let is_after = call.operation == Operation::Stat && counted.load(Ordering::SeqCst) > at;
         is_after && looks.fetch_add(1, Ordering::SeqCst) < blind
     });
-    let outcome = world.script(&storage, "first");
+    let outcome = world.script(&wrap(storage), "first");
     let is_reached = steps.load(Ordering::SeqCst) > at;
     // Whatever it still believes, its journal does not.
     while world.memory.confirm(&LakePath::root()).is_err_and(|error| error.kind == Kind::Unavailable) {}
@@ -35,10 +36,8 @@ fn deposed_before(lake: Lake, at: u64, blind: u64) -> bool {
         world.check_at_rest()?;
         world.audit()
     });
-    settled.unwrap_or_else(|violation| {
-        panic!("{lake:?}, deposed before step {at}, {blind} blind, {outcome:?}: {violation}")
-    });
-    is_reached
+    let told = |violation| format!("{lake:?}, deposed before step {at}, {blind} blind, {outcome:?}: {violation}");
+    settled.map(|()| is_reached).map_err(told)
 }
 
 #[test]
@@ -46,7 +45,7 @@ fn a_namenode_that_shows_what_its_journal_has_not_loses_nothing() {
     for lake in [Lake::Cold, Lake::Warm, Lake::Rewound, Lake::Revised] {
         // As many as one mutation is looked for: then the owner tries again, while it still shows that.
         for blind in [0, 4] {
-            let steps = (0..).take_while(|at| deposed_before(lake, *at, blind)).count();
+            let steps = (0..).take_while(|at| deposed_before(lake, *at, blind, &as_it_is).unwrap()).count();
             println!("{lake:?}: {steps} steps");
             assert!(steps > 60, "{steps}");
         }
