@@ -21,6 +21,7 @@ pub mod broker;
 mod context;
 pub mod faults;
 pub mod fetch;
+mod link;
 pub mod mock;
 mod native;
 pub mod producer;
