@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(read.topics, ["a", "bc"]);
         assert_eq!(read.owned, BTreeSet::from([TopicPartition::new("bc", 0), TopicPartition::new("bc", 7)]));
         assert!(GroupMember::read("m", subscription, b"").unwrap().owned.is_empty());
-        for cut in 0..14 {
+        for cut in 0..13 {
             assert_eq!(GroupMember::read("m", &subscription[..cut], assignment), None, "cut at {cut}");
         }
         for cut in 1..22 {
