@@ -12,6 +12,7 @@ use forebay::flow::read::faults;
 use forebay::flow::read::fetch::{Fetch, Fetched};
 use forebay::flow::read::producer::{Outgoing, Producer};
 use forebay::flow::read::session::SessionEvent;
+use forebay::flow::read::source::PartitionSource;
 use forebay::flow::read::step::{BatchLimits, KafkaReaderStep, RawSink, ReaderSpec, Refusal};
 use forebay::flow::read::topics::Topics;
 use forebay::model::batch::RawBatch;
@@ -101,9 +102,29 @@ fn two_daemons_of_one_name_do_not_go_on_together() {
     let mut source = first.session.open(&partition, 0).unwrap();
     let mut second = Member::join(&cluster.settings(&group, 0, &[]), &[&topic]);
     second.assigned(1);
+    // Being fenced once may be our own doing, so each of the two joins again once; the second time there is no doubt.
+    assert_eq!(first.fault(faults::FENCED).verdict, Verdict::Retry);
+    assert_eq!(failure(&mut source).event, faults::NOT_ASSIGNED);
     let fault = first.fault(faults::DUPLICATE_INSTANCE);
     assert_eq!(fault.verdict, Verdict::Halt, "{fault}");
-    assert_eq!(failure(&mut source), fault);
+    assert_eq!(second.fault(faults::FENCED).verdict, Verdict::Retry);
+    // The other one goes on alone.
+    let mut source = open_again(&mut second, &partition);
+    cluster.fill(&topic, 0, 0..3);
+    assert_eq!(read_to(&mut source, 3), [0, 1, 2]);
+    assert!(second.faults.iter().all(|fault| fault.verdict == Verdict::Retry), "{:?}", second.faults);
+}
+
+/// Opens a Kafka partition whose assignment is taken away and given back meanwhile.
+fn open_again(member: &mut Member, partition: &TopicPartition) -> PartitionSource {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match member.session.open(partition, 0) {
+            Ok(source) => return source,
+            Err(fault) => assert!(fault.verdict == Verdict::Fenced && Instant::now() < until, "{fault}"),
+        }
+        member.next(Duration::from_millis(100));
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ macro_rules! on_both {
 
 mod cluster;
 mod harness;
+mod lost;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

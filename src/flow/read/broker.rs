@@ -10,6 +10,7 @@ use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::Offset;
 
 use super::context::{Context, KafkaConsumer, list_of};
+use super::link::Link;
 use super::settings::Settings;
 use super::{faults, native};
 use crate::fault::Fault;
@@ -24,7 +25,7 @@ const EVENTS: usize = 64;
 /// Answers about the cluster. Cheap to clone; may be used from any number of threads.
 #[derive(Clone)]
 pub struct Broker {
-    consumer: Arc<KafkaConsumer>,
+    link: Arc<Link>,
     /// Whether the callbacks of the client are ours to serve.
     own: bool,
 }
@@ -38,11 +39,11 @@ impl Broker {
     pub fn connect(settings: &Settings) -> Result<Self, Fault> {
         let consumer = KafkaConsumer::from_config_and_context(&settings.client()?, Context::asking())
             .map_err(|error| faults::from_error(&error))?;
-        Ok(Self { consumer: Arc::new(consumer), own: true })
+        Ok(Self { link: Arc::new(Link::new(Arc::new(consumer))), own: true })
     }
 
-    pub(super) fn shared(consumer: Arc<KafkaConsumer>) -> Self {
-        Self { consumer, own: false }
+    pub(super) fn shared(link: Arc<Link>) -> Self {
+        Self { link, own: false }
     }
 
     /// First offset and end of what may be read. Under a transaction that is open the end is before it.
@@ -63,8 +64,9 @@ impl Broker {
     ///
     /// Retry when the cluster does not answer.
     pub fn cluster_id(&self) -> Result<String, Fault> {
-        let id = self.consumer.client().fetch_cluster_id(TIMEOUT);
-        self.serve();
+        let consumer = self.link.consumer();
+        let id = consumer.client().fetch_cluster_id(TIMEOUT);
+        self.serve(&consumer);
         id.ok_or_else(|| Fault::retry(faults::UNAVAILABLE, "the kafka cluster did not tell its id; is it reachable"))
     }
 
@@ -180,17 +182,18 @@ impl Broker {
         doing: impl FnOnce() -> String,
         question: impl FnOnce(&KafkaConsumer) -> Result<T, KafkaError>,
     ) -> Result<T, Fault> {
-        let answer = question(&self.consumer);
-        self.serve();
+        let consumer = self.link.consumer();
+        let answer = question(&consumer);
+        self.serve(&consumer);
         answer.map_err(|error| faults::from_error(&error).while_doing(doing()))
     }
 
     /// Lets the client say what it has to say (log lines): nobody else polls a client of our own.
-    fn serve(&self) {
+    fn serve(&self, consumer: &KafkaConsumer) {
         if self.own {
             for _ in 0..EVENTS {
                 // Errors come as answers of the calls themselves.
-                let _nothing_to_read = self.consumer.poll(Duration::ZERO);
+                let _nothing_to_read = consumer.poll(Duration::ZERO);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 use rdkafka::ClientContext;
@@ -48,13 +48,20 @@ struct Member {
     closing: AtomicBool,
     /// The client's words for the error that its next poll returns.
     words: Mutex<String>,
+    /// Since when no statistics have told of a connection.
+    silent_since: Mutex<Option<Instant>>,
 }
 
 impl Context {
-    /// For the daemon's consumer.
-    pub(super) fn member(events: Sender<SessionEvent>) -> Self {
-        let member =
-            Member { events, ownership: Mutex::default(), closing: AtomicBool::new(false), words: Mutex::default() };
+    /// For the daemon's consumer. `paused`: what the operator holds back already.
+    pub(super) fn member(events: Sender<SessionEvent>, paused: BTreeSet<TopicPartition>) -> Self {
+        let member = Member {
+            events,
+            ownership: Mutex::new(Ownership { paused, ..Ownership::default() }),
+            closing: AtomicBool::new(false),
+            words: Mutex::default(),
+            silent_since: Mutex::default(),
+        };
         Self { member: Some(member) }
     }
 
@@ -68,16 +75,25 @@ impl Context {
         self.member.as_ref().map(|member| lock(&member.ownership))
     }
 
-    /// From now on a revoke is acknowledged without asking anybody.
+    /// From now on a rebalance is acknowledged without telling anybody.
     pub(super) fn start_closing(&self) {
         if let Some(member) = &self.member {
             member.closing.store(true, Ordering::Release);
         }
     }
 
-    /// Tells the supervisor. It may have gone: then there is nobody to tell.
+    fn is_closing(&self) -> bool {
+        self.member.as_ref().is_some_and(|member| member.closing.load(Ordering::Acquire))
+    }
+
+    /// Since when the client has had no connection, as far as its statistics tell.
+    pub(super) fn silent_since(&self) -> Option<Instant> {
+        self.member.as_ref().and_then(|member| *lock(&member.silent_since))
+    }
+
+    /// Tells the supervisor, unless the client is being closed. It may have gone: then there is nobody to tell.
     pub(super) fn tell(&self, event: SessionEvent) {
-        if let Some(member) = &self.member {
+        if let Some(member) = self.member.as_ref().filter(|_| !self.is_closing()) {
             let _gone = member.events.send(event);
         }
     }
@@ -92,6 +108,9 @@ impl Context {
         if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
             self.tell(SessionEvent::Fault(faults::from_error(&error).while_doing("accepting kafka partitions")));
         }
+        if self.is_closing() {
+            return;
+        }
         if let Some(mut ownership) = self.ownership() {
             ownership.owned.extend(partitions.iter().cloned());
         }
@@ -101,12 +120,11 @@ impl Context {
     }
 
     fn revoked(&self, consumer: &KafkaConsumer, partitions: &[TopicPartition]) {
-        let Some(member) = &self.member else { return };
         let lost = consumer.assignment_lost();
         if lost {
             self.close_gates(partitions);
         }
-        if !partitions.is_empty() && !member.closing.load(Ordering::Acquire) {
+        if !partitions.is_empty() && !self.is_closing() {
             let (done, wait) = bounded(1);
             self.tell(SessionEvent::Revoked { partitions: partitions.to_vec(), lost, done });
             if !lost {
@@ -216,8 +234,13 @@ impl ClientContext for Context {
             })
         });
         self.tell(SessionEvent::Stats(partitions.collect()));
-        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+        let is_connected = statistics.brokers.values().any(|broker| broker.state == "UP");
+        if is_connected {
             self.tell(SessionEvent::Connected);
+        }
+        if let Some(member) = &self.member {
+            let mut silent_since = lock(&member.silent_since);
+            *silent_since = if is_connected { None } else { silent_since.or_else(|| Some(Instant::now())) };
         }
     }
 

@@ -15,6 +15,12 @@ pub const UNKNOWN_TOPIC: &str = "kafka.unknown-topic";
 pub const TOO_LARGE: &str = "kafka.message-too-large";
 /// Event of a second daemon with the same `group.instance.id`.
 pub const DUPLICATE_INSTANCE: &str = "kafka.duplicate-instance";
+/// Event of a fence that may be our own doing: the member joins again.
+pub const FENCED: &str = "kafka.fenced";
+/// Event of a client that was given up for a new one, because it had no connection for too long.
+pub const NEW_CLIENT: &str = "kafka.new-client";
+/// Event of Kafka partitions that the group has given to no member.
+pub const UNOWNED: &str = "kafka.partitions-unowned";
 /// Event of a cluster that cannot be reached. librdkafka goes on trying by itself.
 pub const UNAVAILABLE: &str = "kafka.unavailable";
 /// Event of a source that was closed because its Kafka partition was revoked or opened again.

@@ -48,6 +48,8 @@ pub enum Failure {
     TopicDenied,
     /// The group does not know the member.
     UnknownMember,
+    /// Another process has the member's `group.instance.id`.
+    FencedInstance,
 }
 
 /// The cluster. It ends when this is dropped.
@@ -149,6 +151,7 @@ impl EmbeddedKafka {
                 Failure::NotLeader => RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
                 Failure::TopicDenied => RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
                 Failure::UnknownMember => RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID,
+                Failure::FencedInstance => RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID,
             })
             .collect();
         self.run(move |cluster| cluster.request_errors(key, &codes))

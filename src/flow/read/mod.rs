@@ -12,6 +12,13 @@
 //! and its queue split off beforehand. There is no moment at which it could be fetched from anywhere else, or into
 //! the common queue.
 //!
+//! # How a membership is kept
+//!
+//! The client of a session may be replaced: when it was fenced, or has had no connection for too long. What the old one
+//! held is told as lost, and whoever asks for the client ([`broker::Broker`] too) gets the newest. A thread of its own looks
+//! whether every Kafka partition has an owner in the group. The reasons are in `session/renewal.rs` and
+//! `session/coverage.rs`.
+//!
 //! # Memory
 //!
 //! librdkafka holds at most `queued.max.messages.kbytes` for each open Kafka partition plus one fetch; see
@@ -21,6 +28,7 @@ pub mod broker;
 mod context;
 pub mod faults;
 pub mod fetch;
+mod link;
 pub mod mock;
 mod native;
 pub mod producer;

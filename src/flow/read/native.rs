@@ -1,5 +1,5 @@
-//! The two things that the safe wrapper of librdkafka does not give: the offset at the end of a Kafka partition, and
-//! the id of a topic. All `unsafe` of the crate is here.
+//! The three things that the safe wrapper of librdkafka does not give: the offset at the end of a Kafka partition, the id
+//! of a topic, and the id of a member of the group. All `unsafe` of the crate is here.
 #![expect(unsafe_code, reason = "librdkafka is a C library, and its wrapper drops the offset of an end-of-partition")]
 
 use std::ffi::{CStr, CString, c_char, c_void};
@@ -170,6 +170,20 @@ impl Event {
 unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise.
     (!start.is_null()).then(|| unsafe { std::slice::from_raw_parts(start.cast::<u8>(), length) })
+}
+
+/// The id by which the group knows this member; none while it joins.
+pub(super) fn member_id(consumer: &KafkaConsumer) -> Option<String> {
+    let client = consumer.client().native_ptr();
+    // SAFETY: the client lives as long as `consumer`; the text is ours, ends with a zero, and is given back once, after
+    // it was copied.
+    let id = unsafe {
+        let raw = NonNull::new(c::rd_kafka_memberid(client))?;
+        let id = CStr::from_ptr(raw.as_ptr()).to_string_lossy().into_owned();
+        c::rd_kafka_mem_free(client, raw.as_ptr().cast());
+        id
+    };
+    Some(id).filter(|id| !id.is_empty())
 }
 
 /// The broker that answers administrative requests, as the cluster names it. Blocks up to `timeout`.

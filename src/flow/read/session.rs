@@ -1,24 +1,29 @@
 //! The daemon's membership in its group: one consumer, polled by a thread of its own that never waits for storage.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use rdkafka::ClientConfig;
-use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::Consumer;
-
 use super::broker::Broker;
-use super::context::{Context, KafkaConsumer};
-use super::faults;
+use super::link::Link;
 use super::settings::Settings;
 use super::source::{Gate, PartitionSource};
 use crate::fault::Fault;
 use crate::model::offset::TopicPartition;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use poller::Poller;
+use rdkafka::consumer::Consumer;
+use recipe::Recipe;
+use watch::Watch;
 
+mod coverage;
+mod hints;
 mod poller;
+mod recipe;
+mod renewal;
+mod watch;
 
 /// How long a command may wait for the poll thread, which a revoke holds for up to five seconds.
 const COMMAND_WAIT: Duration = Duration::from_secs(15);
@@ -45,6 +50,8 @@ pub enum SessionEvent {
     Stats(Vec<PartitionStats>),
     /// A broker answers, as of the last statistics.
     Connected,
+    /// What no member of the group has owned for a session timeout at least, whenever that changes.
+    Unowned(Vec<TopicPartition>),
     /// The poll thread has ended: by [`Session::shutdown`] (none), or by a fault of ours.
     Ended(Option<Fault>),
 }
@@ -76,16 +83,24 @@ pub(super) enum Command {
     Dropped { partition: TopicPartition, gate: Arc<Gate> },
     SetPaused { partition: TopicPartition, paused: bool, reply: Sender<Result<(), Fault>> },
     CommitHint { partition: TopicPartition, offset: i64 },
+    JoinAgain(Fault),
     Stop,
 }
 
-/// The membership. Dropping it leaves the poll thread to end by itself; [`Session::shutdown`] waits for it.
+/// The membership. Dropping it leaves its threads to end by themselves; [`Session::shutdown`] waits for them.
 pub struct Session {
-    consumer: Arc<KafkaConsumer>,
+    link: Arc<Link>,
     commands: Sender<Command>,
     beats: Arc<AtomicU64>,
     ended: Receiver<()>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Option<Threads>>,
+}
+
+struct Threads {
+    poller: JoinHandle<()>,
+    watch: JoinHandle<()>,
+    /// The watch ends when this is dropped.
+    stop_watch: Sender<()>,
 }
 
 impl Session {
@@ -96,23 +111,22 @@ impl Session {
     ///
     /// Halt when the settings are refused.
     pub fn start(settings: &Settings, topics: &[String], events: Sender<SessionEvent>) -> Result<Self, Fault> {
-        let config: ClientConfig = settings.consumer()?;
-        let consumer = KafkaConsumer::from_config_and_context(&config, Context::member(events))
-            .map_err(|error| faults::from_error(&error))?;
-        let consumer = Arc::new(consumer);
-        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
-        consumer
-            .subscribe(&names)
-            .map_err(|error| faults::from_error(&error).while_doing(format!("subscribing to {}", topics.join(", "))))?;
+        let recipe = Arc::new(Recipe::new(settings.consumer()?, topics, events));
+        let consumer = recipe.make(BTreeSet::new())?;
+        let link = Arc::new(Link::new(Arc::clone(&consumer)));
         let (commands, inbox) = unbounded();
         let (running, ended) = bounded(0);
         let beats = Arc::new(AtomicU64::new(0));
-        let poller = poller::Poller::new(Arc::clone(&consumer), inbox, commands.clone(), Arc::clone(&beats), running);
-        let thread = std::thread::Builder::new()
-            .name("kafka-session".to_owned())
-            .spawn(move || poller.run())
-            .map_err(|error| Fault::internal("kafka.thread", format!("the kafka thread does not start: {error}")))?;
-        Ok(Self { consumer, commands, beats, ended, thread: Mutex::new(Some(thread)) })
+        let watch = Watch::new(Arc::clone(&link), Arc::clone(&recipe), commands.clone(), running.clone());
+        let inner = (consumer, Arc::clone(&link));
+        let poller = Poller::new(inner, recipe, (inbox, commands.clone()), Arc::clone(&beats), running);
+        let (stop_watch, stop) = bounded(0);
+        let threads = Threads {
+            poller: spawn("kafka-session", move || poller.run())?,
+            watch: spawn("kafka-watch", move || watch.run(&stop))?,
+            stop_watch,
+        };
+        Ok(Self { link, commands, beats, ended, threads: Mutex::new(Some(threads)) })
     }
 
     /// Fetches a Kafka partition of ours from `offset` on. A source that was opened before ends with
@@ -127,7 +141,7 @@ impl Session {
 
     /// Whether the group has given us this Kafka partition. Does not wait for the poll thread.
     pub fn owns(&self, partition: &TopicPartition) -> bool {
-        self.consumer.context().ownership().is_some_and(|ownership| ownership.owned.contains(partition))
+        self.link.consumer().context().ownership().is_some_and(|ownership| ownership.owned.contains(partition))
     }
 
     /// Stops fetching a Kafka partition and stays its owner. Fine when it is not open.
@@ -172,21 +186,22 @@ impl Session {
 
     /// Questions to the cluster over this session's connections.
     pub fn broker(&self) -> Broker {
-        Broker::shared(Arc::clone(&self.consumer))
+        Broker::shared(Arc::clone(&self.link))
     }
 
     /// Closes every source and the membership. As a static member it does not leave the group: a restart within the
     /// session timeout moves nothing. False when it did not end within `deadline`.
     pub fn shutdown(&self, deadline: Duration) -> bool {
         let _ended_already = self.commands.send(Command::Stop);
+        let threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Threads { poller, watch, stop_watch }) = threads else { return false };
+        drop(stop_watch);
         let until = Instant::now() + deadline;
-        // Nothing is ever sent: the channel is closed when the thread ends.
+        // Nothing is ever sent: the channel is closed when both threads end.
         let _closed = self.ended.recv_deadline(until);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match thread {
-            Some(thread) if Instant::now() < until || thread.is_finished() => thread.join().is_ok(),
-            _ => false,
-        }
+        let join = |thread: JoinHandle<()>| (Instant::now() < until || thread.is_finished()) && thread.join().is_ok();
+        let (poller, watch) = (join(poller), join(watch));
+        poller && watch
     }
 
     fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, Fault> {
@@ -202,6 +217,11 @@ impl Session {
             }
         })
     }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Fault> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.map_err(|error| Fault::internal("kafka.thread", format!("the thread {name} does not start: {error}")))
 }
 
 impl Drop for Session {

@@ -13,6 +13,7 @@ use super::pauses::Pauses;
 use crate::fault::{Fault, Verdict};
 use crate::flow::parse::ParseJob;
 use crate::flow::promote::due::Schedule;
+use crate::flow::read::faults;
 use crate::flow::read::session::SessionEvent;
 use crate::model::offset::TopicPartition;
 use crate::model::status::Node;
@@ -89,6 +90,8 @@ pub struct RootSupervisor {
     pub(super) pool_view: Shared<Node>,
     pub(super) next_due: Shared<Option<Timestamp>>,
     pub(super) session_fault: Option<FaultView>,
+    /// That there are Kafka partitions which no daemon of the group owns.
+    unowned: Option<FaultView>,
     pub(super) exit: Option<oneshot::Sender<Result<(), Fault>>>,
 }
 
@@ -145,6 +148,7 @@ impl RootSupervisor {
             pool_view,
             next_due: Shared::new(None),
             session_fault: None,
+            unowned: None,
             exit: Some(exit),
         }
     }
@@ -229,6 +233,18 @@ impl RootSupervisor {
         });
     }
 
+    /// What is wrong with Kafka, as far as the daemon goes on all the same.
+    pub(super) fn kafka_fault(&self) -> Option<FaultView> {
+        self.session_fault.clone().or_else(|| self.unowned.clone())
+    }
+
+    fn unowned_view(&self, sources: &[TopicPartition]) -> Option<FaultView> {
+        let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
+        let message = format!("no daemon of the group owns {}; one of them joins the group again", names.join(", "));
+        let fault = Fault::retry(faults::UNOWNED, message);
+        (!sources.is_empty()).then(|| FaultView::new(&fault, self.parts.clock.now()))
+    }
+
     /// Which tables are promoted here: those whose first topic's Kafka partition 0 is ours.
     fn set_role(&self) {
         let revoked = |source: &TopicPartition| self.revokes.iter().any(|(sources, _)| sources.contains(source));
@@ -302,6 +318,7 @@ impl Handler<FromSession> for RootSupervisor {
                 }
             }
             SessionEvent::Connected => self.session_fault = None,
+            SessionEvent::Unowned(sources) => self.unowned = self.unowned_view(&sources),
             SessionEvent::Fault(fault) => {
                 events::fault(SESSION, None, 0, &fault);
                 self.session_fault = Some(FaultView::new(&fault, self.parts.clock.now()));

@@ -51,7 +51,7 @@ pub struct Snapshot {
     pub lanes: Vec<LaneView>,
     /// Promotions, by table.
     pub promotions: Vec<PromotionView>,
-    /// What is wrong with Kafka, until it answers again.
+    /// What is wrong with Kafka, until it is well again.
     pub session_fault: Option<FaultView>,
     /// The supervision tree.
     pub tree: Node,
@@ -142,7 +142,7 @@ impl Handler<GetSnapshot> for RootSupervisor {
             state: state.to_owned(),
             lanes: self.lanes.values().map(|lane| lane.view.get()).collect(),
             promotions: self.promotion_views.iter().map(|(_, view)| promotion(view.get())).collect(),
-            session_fault: self.session_fault.clone(),
+            session_fault: self.kafka_fault(),
             tree: tree::of(self, state),
         })
     }

@@ -6,7 +6,7 @@ use crate::supervise::view::{FaultView, LaneView, StageView};
 
 pub(super) fn of(root: &RootSupervisor, state: &str) -> Node {
     let mut node = Node::new("forebay", "root", state);
-    node.last_fault = message(root.session_fault.as_ref());
+    node.last_fault = message(root.kafka_fault().as_ref());
     node.children.push(root.pool_view.get());
     node.children.extend(root.lanes.values().map(lane));
     let mut timer = Node::new("HourlyTimer", "timer", "running");

@@ -1,23 +1,30 @@
 //! The poll thread: serves the client's callbacks, then what the session was told.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::Offset;
 
+use super::hints::Hints;
+use super::recipe::Recipe;
+use super::renewal::Renewal;
 use super::{Command, SessionEvent};
 use crate::fault::{Fault, Verdict};
 use crate::flow::read::context::{KafkaConsumer, list_of, stop_fetching};
 use crate::flow::read::faults;
+use crate::flow::read::link::Link;
 use crate::flow::read::native::PartitionFeed;
 use crate::flow::read::source::{Gate, PartitionSource};
 use crate::model::offset::TopicPartition;
+
+mod renew;
 
 /// How long a command may lie before it is seen.
 const ROUND: Duration = Duration::from_millis(20);
@@ -27,11 +34,14 @@ const EVENTS_A_ROUND: usize = 1000;
 const NOTICE_PERIOD: Duration = Duration::from_secs(10);
 /// How long the group may take to let us go.
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
-/// Group offsets are sent together, at most this often.
-const HINT_PERIOD: Duration = Duration::from_secs(1);
 
 pub(super) struct Poller {
     consumer: Arc<KafkaConsumer>,
+    link: Arc<Link>,
+    recipe: Arc<Recipe>,
+    renewal: Renewal,
+    /// Clients that were given up, each being closed.
+    retired: Vec<JoinHandle<()>>,
     inbox: Receiver<Command>,
     /// For the sources, which tell when they are dropped.
     commands: Sender<Command>,
@@ -39,63 +49,73 @@ pub(super) struct Poller {
     /// Closed when the thread ends.
     _running: Sender<()>,
     noticed: HashMap<&'static str, Instant>,
-    hints: BTreeMap<TopicPartition, i64>,
-    hinted: Instant,
+    hints: Hints,
 }
 
 impl Poller {
     pub(super) fn new(
-        consumer: Arc<KafkaConsumer>,
-        inbox: Receiver<Command>,
-        commands: Sender<Command>,
+        (consumer, link): (Arc<KafkaConsumer>, Arc<Link>),
+        recipe: Arc<Recipe>,
+        (inbox, commands): (Receiver<Command>, Sender<Command>),
         beats: Arc<AtomicU64>,
         running: Sender<()>,
     ) -> Self {
+        let renewal = Renewal::new(recipe.session_timeout());
         Self {
             consumer,
+            link,
+            recipe,
+            renewal,
+            retired: Vec::new(),
             inbox,
             commands,
             beats,
             _running: running,
             noticed: HashMap::new(),
-            hints: BTreeMap::new(),
-            hinted: Instant::now(),
+            hints: Hints::new(),
         }
     }
 
     pub(super) fn run(mut self) {
-        let mut guard = EndGuard { consumer: Arc::clone(&self.consumer), in_order: false };
+        let unexpected =
+            Fault::internal("kafka.session-ended", "the kafka thread ended unexpectedly; restart the daemon");
+        let mut guard = EndGuard { recipe: Arc::clone(&self.recipe), why: Some(unexpected) };
+        guard.why = self.serve().err();
+    }
+
+    /// Serves until it is told to stop.
+    fn serve(&mut self) -> Result<(), Fault> {
         loop {
             self.beats.fetch_add(1, Ordering::Relaxed);
-            self.serve_client(ROUND);
+            self.serve_client(ROUND)?;
             while let Ok(command) = self.inbox.try_recv() {
                 if matches!(command, Command::Stop) {
-                    self.send_hints();
+                    self.hints.send(&self.consumer);
                     self.close();
-                    guard.in_order = true;
-                    return;
+                    return Ok(());
                 }
                 self.obey(command);
             }
-            if self.hinted.elapsed() >= HINT_PERIOD {
-                self.send_hints();
-            }
+            self.hints.send_when_due(&self.consumer);
+            self.renew_when_silent()?;
         }
     }
 
     /// Waits for the first callback and serves all that are there. A rebalance must be seen before the next command:
     /// an assign or unassign call of ours would be taken for its answer.
-    fn serve_client(&mut self, wait: Duration) {
+    fn serve_client(&mut self, wait: Duration) -> Result<(), Fault> {
         let until = Instant::now() + wait;
         for _ in 0..EVENTS_A_ROUND {
             let consumer = Arc::clone(&self.consumer);
             match consumer.poll(until.saturating_duration_since(Instant::now())) {
-                None if Instant::now() >= until => return,
+                None if Instant::now() >= until => return Ok(()),
                 None => {}
                 Some(Ok(message)) => self.leaked(message.topic(), message.partition(), message.offset()),
+                Some(Err(KafkaError::MessageConsumptionFatal(code))) => self.meet_fatal(code)?,
                 Some(Err(error)) => self.tell_error(&error),
             }
         }
+        Ok(())
     }
 
     fn obey(&mut self, command: Command) {
@@ -112,9 +132,8 @@ impl Poller {
             Command::SetPaused { partition, paused, reply } => {
                 let _gone = reply.send(self.set_paused(&partition, paused));
             }
-            Command::CommitHint { partition, offset } => {
-                self.hints.insert(partition, offset);
-            }
+            Command::CommitHint { partition, offset } => self.hints.add(partition, offset),
+            Command::JoinAgain(why) => self.join_again(why),
             Command::Stop => {}
         }
     }
@@ -189,24 +208,6 @@ impl Poller {
         result.map_err(|error| faults::from_error(&error).while_doing(format!("pausing or resuming {partition}")))
     }
 
-    fn send_hints(&mut self) {
-        self.hinted = Instant::now();
-        if self.hints.is_empty() {
-            return;
-        }
-        let mut list = TopicPartitionList::new();
-        for (partition, offset) in std::mem::take(&mut self.hints) {
-            let result = list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset));
-            if let Err(error) = result {
-                tracing::warn!(event = "kafka.group-commit-failed", error = %error, %partition, "offset not sent");
-            }
-        }
-        if let Err(error) = self.consumer.commit(&list, CommitMode::Async) {
-            let fault = faults::from_error(&error);
-            tracing::warn!(event = "kafka.group-commit-failed", error = %fault, "the lag shown by other tools is old");
-        }
-    }
-
     /// A message that no lane will see. Its lane must start again from its chain, or the message is lost.
     fn leaked(&mut self, topic: &str, partition: i32, offset: i64) {
         let partition = TopicPartition::new(topic, partition);
@@ -217,18 +218,12 @@ impl Poller {
         if let Err(other) = self.close_one(&partition, fault.clone()) {
             self.tell(other);
         }
-        self.consumer.context().tell(SessionEvent::Fault(fault));
+        self.recipe.tell(SessionEvent::Fault(fault));
     }
 
     fn tell_error(&mut self, error: &KafkaError) {
         let words = self.consumer.context().take_words();
         let fault = match error {
-            KafkaError::MessageConsumptionFatal(code) => {
-                let fatal = faults::from_fatal_code(*code, &words);
-                // The client has dropped its assignment without a rebalance: nothing will ever come again.
-                self.close_gates(|_| fatal.clone());
-                fatal
-            }
             // An end of a Kafka partition in the common queue moves nothing: its reader will be told of it again.
             KafkaError::PartitionEOF(_) => return,
             other => match other.rdkafka_error_code() {
@@ -246,7 +241,7 @@ impl Poller {
             return;
         }
         self.noticed.insert(fault.event, now);
-        self.consumer.context().tell(SessionEvent::Fault(fault));
+        self.recipe.tell(SessionEvent::Fault(fault));
     }
 
     fn close_gates(&self, fault: impl Fn(&TopicPartition) -> Fault) {
@@ -257,33 +252,35 @@ impl Poller {
     }
 
     fn close(&mut self) {
-        let context = Arc::clone(self.consumer.context());
-        context.start_closing();
+        self.consumer.context().start_closing();
         self.close_gates(|partition| {
             Fault::fenced(faults::NOT_ASSIGNED, format!("{partition} was closed: the daemon stops"))
         });
-        if let Err(error) = self.consumer.close_queue() {
-            self.tell(faults::from_error(&error).while_doing("leaving kafka"));
-            return;
-        }
-        let until = Instant::now() + CLOSE_WAIT;
-        while !self.consumer.closed() && Instant::now() < until {
-            // The revoke is answered in here; anything else no longer matters.
-            let _ignored = self.consumer.poll(ROUND);
+        if let Err(fault) = leave(&self.consumer) {
+            self.tell(fault);
         }
     }
 }
 
+/// Ends the membership of a client, in [`CLOSE_WAIT`] if it can.
+pub(super) fn leave(consumer: &KafkaConsumer) -> Result<(), Fault> {
+    consumer.close_queue().map_err(|error| faults::from_error(&error).while_doing("leaving kafka"))?;
+    let until = Instant::now() + CLOSE_WAIT;
+    while !consumer.closed() && Instant::now() < until {
+        // The revoke is answered in here; anything else no longer matters.
+        let _ignored = consumer.poll(ROUND);
+    }
+    Ok(())
+}
+
 /// Tells the supervisor that the thread has ended, even when it panicked.
 struct EndGuard {
-    consumer: Arc<KafkaConsumer>,
-    in_order: bool,
+    recipe: Arc<Recipe>,
+    why: Option<Fault>,
 }
 
 impl Drop for EndGuard {
     fn drop(&mut self) {
-        let fault = (!self.in_order)
-            .then(|| Fault::internal("kafka.session-ended", "the kafka thread ended unexpectedly; restart the daemon"));
-        self.consumer.context().tell(SessionEvent::Ended(fault));
+        self.recipe.tell(SessionEvent::Ended(self.why.take()));
     }
 }
