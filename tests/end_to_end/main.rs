@@ -17,6 +17,7 @@ mod recreated;
 mod reload;
 mod requeue;
 mod schema;
+mod secure;
 mod site;
 mod stack;
 mod steering;

@@ -1,7 +1,7 @@
 //! Questions to the cluster. Every call blocks, so none belongs on a poll thread.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer;
@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::Offset;
 use super::context::{Context, KafkaConsumer, list_of};
 use super::settings::Settings;
 use super::{faults, native};
-use crate::fault::Fault;
+use crate::fault::{Fault, Verdict};
 use crate::model::offset::TopicPartition;
 use crate::model::table::StartingOffsets;
 
@@ -20,6 +20,8 @@ use crate::model::table::StartingOffsets;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Callbacks of the client that are served after a question; one poll serves one.
 const EVENTS: usize = 64;
+/// How long a look for the cluster's id takes before what the client has heard is looked at.
+const ROUND: Duration = Duration::from_millis(200);
 
 /// Answers about the cluster. Cheap to clone; may be used from any number of threads.
 #[derive(Clone)]
@@ -39,6 +41,22 @@ impl Broker {
         let consumer = KafkaConsumer::from_config_and_context(&settings.client()?, Context::asking())
             .map_err(|error| faults::from_error(&error))?;
         Ok(Self { consumer: Arc::new(consumer), own: true })
+    }
+
+    /// Whether the client takes these settings: names and values that it knows, files that it can read. It connects to
+    /// nobody.
+    ///
+    /// # Errors
+    ///
+    /// Halt when it does not.
+    pub fn check(settings: &Settings) -> Result<(), Fault> {
+        let mut config = settings.consumer()?;
+        // A client connects as soon as it knows where to, and a member of a group looks for its coordinator.
+        for key in ["bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id"] {
+            config.remove(key);
+        }
+        let client = KafkaConsumer::from_config_and_context(&config, Context::asking());
+        client.map(drop).map_err(|error| faults::from_error(&error))
     }
 
     pub(super) fn shared(consumer: Arc<KafkaConsumer>) -> Self {
@@ -61,11 +79,24 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// Retry when the cluster does not answer.
+    /// Retry when the cluster does not answer, halt when it does not let us in.
     pub fn cluster_id(&self) -> Result<String, Fault> {
-        let id = self.consumer.client().fetch_cluster_id(TIMEOUT);
-        self.serve();
-        id.ok_or_else(|| Fault::retry(faults::UNAVAILABLE, "the kafka cluster did not tell its id; is it reachable"))
+        let until = Instant::now() + TIMEOUT;
+        self.consumer.context().forget();
+        loop {
+            if let Some(id) = self.consumer.client().fetch_cluster_id(ROUND) {
+                self.serve();
+                return Ok(id);
+            }
+            let heard = self.heard();
+            // Who is not let in, or does not trust the cluster, waits in vain.
+            let is_in_vain = |fault: &Fault| fault.verdict == Verdict::Halt || fault.event == faults::TLS;
+            if heard.as_ref().is_some_and(is_in_vain) || Instant::now() >= until {
+                let silent =
+                    || Fault::retry(faults::UNAVAILABLE, "the kafka cluster did not tell its id; is it reachable");
+                return Err(heard.map_or_else(silent, |fault| fault.while_doing("asking kafka for the cluster's id")));
+            }
+        }
     }
 
     /// The topic's id, which a topic that is deleted and created again does not keep. None where the broker has none
@@ -180,9 +211,20 @@ impl Broker {
         doing: impl FnOnce() -> String,
         question: impl FnOnce(&KafkaConsumer) -> Result<T, KafkaError>,
     ) -> Result<T, Fault> {
+        self.consumer.context().forget();
         let answer = question(&self.consumer);
+        let heard = self.heard();
+        answer.map_err(|error| {
+            let fault = faults::from_error(&error);
+            let cause = heard.filter(|_| fault.event == faults::UNAVAILABLE);
+            cause.unwrap_or(fault).while_doing(doing())
+        })
+    }
+
+    /// What the client has heard of its connections since the question began; nothing where a session hears it.
+    fn heard(&self) -> Option<Fault> {
         self.serve();
-        answer.map_err(|error| faults::from_error(&error).while_doing(doing()))
+        self.consumer.context().heard()
     }
 
     /// Lets the client say what it has to say (log lines): nobody else polls a client of our own.

@@ -17,6 +17,8 @@ pub const TOO_LARGE: &str = "kafka.message-too-large";
 pub const DUPLICATE_INSTANCE: &str = "kafka.duplicate-instance";
 /// Event of a cluster that cannot be reached. librdkafka goes on trying by itself.
 pub const UNAVAILABLE: &str = "kafka.unavailable";
+/// Event of a broker whose certificate is refused, or that refuses ours.
+pub const TLS: &str = "kafka.tls";
 /// Event of a source that was closed because its Kafka partition was revoked or opened again.
 pub const NOT_ASSIGNED: &str = "kafka.not-assigned";
 /// Event of a message that reached the common queue, where no lane reads. The lane starts again from its chain.
@@ -56,6 +58,11 @@ pub fn from_error(error: &KafkaError) -> Fault {
         (Some(code), _) => from_code(code, ""),
         (None, other) => Fault::retry("kafka.error", one_line(&other.to_string())),
     }
+}
+
+/// The fault behind an error that the client tells by itself, with its own words.
+pub fn from_words(error: &KafkaError, words: &str) -> Fault {
+    error.rdkafka_error_code().map_or_else(|| from_error(error), |code| from_code(code, words))
 }
 
 fn one_line(words: &str) -> String {
@@ -100,7 +107,13 @@ fn classify(code: Code) -> (Domain, Verdict, &'static str, &'static str) {
         | Code::NotEnoughReplicas
         | Code::NotEnoughReplicasAfterAppend
         | Code::KafkaStorageError => (External, Retry, UNAVAILABLE, ""),
-        Code::SSL => (External, Retry, "kafka.tls", "check the ssl.* settings in [kafka] and the broker's certificate"),
+        Code::SSL => (
+            External,
+            Retry,
+            TLS,
+            "ssl.ca.location must hold the authority of the broker's certificate, which must be for the host that \
+             bootstrap.servers names",
+        ),
         Code::UnknownTopicOrPartition
         | Code::UnknownTopic
         | Code::UnknownPartition
