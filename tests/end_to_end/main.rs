@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod carried;
+mod crowd;
 mod hostile;
 mod invoices;
 mod lake;
