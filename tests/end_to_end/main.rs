@@ -10,6 +10,7 @@ mod carried;
 mod crowd;
 mod hostile;
 mod invoices;
+mod kerberos;
 mod lake;
 mod letters;
 mod main_path;
