@@ -1,6 +1,7 @@
 //! What an error of the Kafka client means: one table from its codes to a [`Fault`].
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::types::RDKafkaConfRes;
 
 use crate::fault::{Domain, Fault, Verdict};
 use crate::model::secret::is_secret;
@@ -45,10 +46,15 @@ pub fn from_fatal_code(code: Code, words: &str) -> Fault {
 /// The fault behind an error of a call.
 pub fn from_error(error: &KafkaError) -> Fault {
     match (error.rdkafka_error_code(), error) {
-        (_, KafkaError::ClientConfig(_, reason, key, value)) => {
-            // The value of a password must not reach a log.
-            let shown = if is_secret(key) { "<hidden>" } else { value.as_str() };
-            Fault::halt("kafka.settings", format!("kafka.\"{key}\" = \"{shown}\" is refused: {}", one_line(reason)))
+        (_, KafkaError::ClientConfig(kind, reason, key, value)) => {
+            // The value of a password must not reach a log, and a name that nobody knows may be that of one, mistyped.
+            let is_known = *kind != RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN;
+            let (shown, reason) = if is_known && !is_secret(key) {
+                (value.as_str(), one_line(reason))
+            } else {
+                ("<hidden>", one_line(&reason.replace(value.as_str(), "<hidden>")))
+            };
+            Fault::halt("kafka.settings", format!("kafka.\"{key}\" = \"{shown}\" is refused: {reason}"))
         }
         (_, KafkaError::ClientCreation(reason)) => {
             Fault::halt("kafka.settings", format!("the kafka client does not start: {}", one_line(reason)))
@@ -179,10 +185,12 @@ mod tests {
         assert_eq!((fault.verdict, fault.event), (Verdict::Halt, "kafka.settings"));
         assert!(fault.message.contains("session.timeout.ms") && fault.message.contains("soon"), "{}", fault.message);
         for secret in ["sasl.password", "sasl.oauthbearer.config", "ssl.key.pem"] {
-            let invalid = rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_INVALID;
+            let (invalid, reason) = (RDKafkaConfRes::RD_KAFKA_CONF_INVALID, "\"hunter2\" will not do");
             let hidden =
-                from_error(&KafkaError::ClientConfig(invalid, "no".into(), secret.into(), "hunter2".into())).message;
+                from_error(&KafkaError::ClientConfig(invalid, reason.into(), secret.into(), "hunter2".into())).message;
             assert!(hidden.contains(secret) && !hidden.contains("hunter2"), "{hidden}");
         }
+        let mistyped = refused("sasl.pasword", "hunter2").message;
+        assert!(mistyped.contains("sasl.pasword") && !mistyped.contains("hunter2"), "{mistyped}");
     }
 }

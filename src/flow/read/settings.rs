@@ -126,7 +126,9 @@ impl Settings {
                 && value != "probe"
                 && let Err(error) = File::open(value)
             {
-                return Err(Fault::halt("kafka.settings", format!("kafka.\"{key}\": {value} cannot be read: {error}")));
+                // What a key file holds, in the place of its name, must not reach a log.
+                let shown = if value.contains("-----BEGIN") { "this is no path, and" } else { value.as_str() };
+                return Err(Fault::halt("kafka.settings", format!("kafka.\"{key}\": {shown} cannot be read: {error}")));
             }
             config.set(key, value);
         }
@@ -186,6 +188,8 @@ mod tests {
             let message = settings(&with).consumer().unwrap_err().message;
             assert!(message.contains(key) && message.contains("/nowhere/x.pem cannot be read"), "{message}");
         }
+        let key = [GOOD[0], GOOD[1], ("ssl.key.location", "-----BEGIN PRIVATE KEY-----\nhunter2")];
+        assert!(!settings(&key).consumer().unwrap_err().message.contains("hunter2"));
         let probed = [GOOD[0], GOOD[1], ("ssl.ca.location", "probe")];
         assert_eq!(settings(&probed).consumer().unwrap().get("ssl.ca.location"), Some("probe"));
     }
