@@ -26,7 +26,7 @@ pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
         }
         problems
     });
-    let text = if global.json { report.json().to_string() } else { report.text() };
+    let text = if global.json { report.json().to_string() } else { say::tame(&report.text()) };
     if let Err(fault) = say::result(&format!("{text}\n")) {
         say::problem(&fault.message);
     }
