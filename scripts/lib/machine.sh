@@ -16,6 +16,8 @@ find_cargo() {
 missing_to_build() {
     if ! has cc || ! has c++ || ! has make; then echo build-essential; fi
     has cmake || echo cmake
+    has pkg-config || echo pkg-config
+    if ! has pkg-config || ! pkg-config --exists openssl; then echo libssl-dev; fi
 }
 
 # Installs the packages that the function $1 names, as root on Debian; else says which are missing, and fails.

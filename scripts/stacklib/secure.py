@@ -11,7 +11,7 @@ from .common import EXIT_UNAVAILABLE, HOST, StackError, run_once
 
 # Kafka's listeners beside the plain one, by the name of their port.
 LISTENERS = {"kafka.ssl": "SSL", "kafka.sasl": "SASL_PLAINTEXT", "kafka.sasl-ssl": "SASL_SSL"}
-SCRAM = "SCRAM-SHA-512"
+SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 DAYS = 3650
 
 
@@ -77,15 +77,17 @@ def kafka_settings(stack):
     }
     for protocol in ("sasl_plaintext", "sasl_ssl"):
         prefix = f"listener.name.{protocol}"
-        found[f"{prefix}.sasl.enabled.mechanisms"] = f"PLAIN,{SCRAM}"
+        found[f"{prefix}.sasl.enabled.mechanisms"] = ",".join(("PLAIN", *SCRAM))
         found[f"{prefix}.plain.sasl.jaas.config"] = f'{module}.plain.PlainLoginModule required user_{user}="{password}";'
-        found[f"{prefix}.{SCRAM.lower()}.sasl.jaas.config"] = f"{module}.scram.ScramLoginModule required;"
+        for mechanism in SCRAM:
+            found[f"{prefix}.{mechanism.lower()}.sasl.jaas.config"] = f"{module}.scram.ScramLoginModule required;"
     return found
 
 
 def scram_user(stack):
-    """The user as the formatting of Kafka's storage takes it."""
-    return f"{SCRAM}=[name={user_file(stack).read_text()},password={password_file(stack).read_text()}]"
+    """The user as the formatting of Kafka's storage takes it: words of its command line."""
+    user = f"[name={user_file(stack).read_text()},password={password_file(stack).read_text()}]"
+    return [word for mechanism in SCRAM for word in ("--add-scram", f"{mechanism}={user}")]
 
 
 def env(stack):

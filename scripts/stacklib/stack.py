@@ -193,7 +193,7 @@ class Stack:
         order = ["kafka.tools.StorageTool", "format", "--standalone", "-t", self.settings["cluster"]]
         order += ["-c", str(self.dir / "kafka/server.properties")]
         if self.is_secure:
-            order += ["--add-scram", secure.scram_user(self)]
+            order += secure.scram_user(self)
         # In a file, since everybody can read command lines, and here is a password.
         arguments = self.dir / "kafka/format.arguments"
         secure.write_secret(arguments, "".join(f'"{word}"\n' for word in order))

@@ -35,7 +35,7 @@ pub(super) fn run(global: &Global) -> Result<ExitCode, Fault> {
     // It holds keys only, and a left one is swept with the temporary folder.
     let _ = std::fs::remove_dir_all(&spool);
     let report = report?;
-    let text = if global.json { json(&report)? } else { picture(&report) };
+    let text = if global.json { json(&report)? } else { say::tame(&picture(&report)) };
     say::result(&text)?;
     Ok(if report.ok { ExitCode::Done } else { ExitCode::No })
 }

@@ -1,6 +1,6 @@
 //! Aligned columns for people.
 
-use super::glyphs::width_of;
+use super::glyphs::{tame, width_of};
 
 /// Widest cell of a grid, in characters; what is longer is cut.
 const WIDEST: usize = 60;
@@ -97,7 +97,7 @@ fn align<'a>(
 
 fn fit(cell: &Cell) -> Cell {
     let letters = cell.text.chars().take(WIDEST + 1);
-    let mut shown: String = letters.map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let mut shown: String = letters.map(|letter| if letter.is_control() { ' ' } else { tame(letter) }).collect();
     if shown.chars().count() > WIDEST {
         shown = shown.chars().take(WIDEST - 1).collect();
         shown.push('…');

@@ -26,7 +26,7 @@ pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
         }
         problems
     });
-    let text = if global.json { report.json().to_string() } else { report.text() };
+    let text = if global.json { report.json().to_string() } else { say::tame(&report.text()) };
     if let Err(fault) = say::result(&format!("{text}\n")) {
         say::problem(&fault.message);
     }
@@ -35,8 +35,8 @@ pub(super) fn check(order: &Check, global: &Global) -> ExitCode {
 
 /// What the Kafka client says of its settings.
 pub(super) fn client_problems(settings: &Settings) -> Vec<Problem> {
-    let client = daemon::client_settings(settings, &Options::default()).consumer();
-    client.err().into_iter().map(|fault| settings.problem("kafka", fault.message, None)).collect()
+    let taken = Broker::check(&daemon::client_settings(settings, &Options::default()));
+    taken.err().into_iter().map(|fault| settings.problem("kafka", fault.message, None)).collect()
 }
 
 /// Tries Kafka and the lake.

@@ -7,6 +7,7 @@ use crate::control::api::{
     AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, Reloaded, RequeueElsewhere,
     Requeued, RequeuedLane, Rewound, Status, TableView, Tables, Time,
 };
+use crate::observe::escaped;
 
 /// How answers are shown.
 #[derive(Debug, Clone, Copy)]
@@ -287,8 +288,10 @@ impl Look {
         format!("{} → {}\n", daemon_name(before), self.paint(paint_daemon(after), daemon_name(after)))
     }
 
+    /// The text in colour, where that is wanted. A fault may quote what came from outside: nothing of it acts.
     fn paint(self, paint: Paint, text: &str) -> String {
-        if self.colours { paint.on(text) } else { text.to_owned() }
+        let text = escaped(text);
+        if self.colours { paint.on(&text) } else { text.into_owned() }
     }
 
     fn age(self, time: Option<Time>) -> String {

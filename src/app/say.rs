@@ -3,16 +3,22 @@
 use std::io::{self, IsTerminal, Write};
 
 use crate::fault::Fault;
+use crate::observe::escaped;
 
 /// Whether stderr is a terminal.
 pub fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// A problem, as one line of stderr.
+/// A problem, as a line of stderr, or some of them. What comes from outside in it does nothing to a terminal.
 pub fn problem(message: &str) {
     // Nobody is left to tell when stderr is gone.
-    let _ = writeln!(io::stderr(), "forebay: {message}");
+    let _ = writeln!(io::stderr(), "forebay: {}", tame(message));
+}
+
+/// The text with all escaped that acts on a terminal, but for the ends of its lines.
+pub fn tame(text: &str) -> String {
+    text.split('\n').map(escaped).collect::<Vec<_>>().join("\n")
 }
 
 /// A result, to stdout.
@@ -36,5 +42,15 @@ pub fn finish(written: io::Result<()>) -> Result<(), Fault> {
             Err(Fault::halt("stdout.failed", format!("cannot write the answer: {error}")))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tame;
+
+    #[test]
+    fn lines_stay_and_nothing_else_acts() {
+        assert_eq!(tame("a: \u{1b}[31mb\r\nc\u{9b}2J"), "a: \\u{1b}[31mb\\r\nc\\u{9b}2J");
     }
 }

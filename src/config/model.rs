@@ -115,13 +115,12 @@ impl FromIterator<(String, String)> for KafkaSettings {
 
 impl fmt::Debug for KafkaSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(name, value)| if is_secret(name) { (name, "***") } else { (name, value) };
-        f.debug_map().entries(self.iter().map(shown)).finish()
+        Shown(&self.values).fmt(f)
     }
 }
 
-/// `[lake]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `[lake]`. Its `Debug` shows no secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct LakeSettings {
     /// `root`: URL of the lake, `hdfs://…` or `file:///…`, without a slash at the end.
     pub root: String,
@@ -129,6 +128,26 @@ pub struct LakeSettings {
     pub hadoop_conf_dir: Option<PathBuf>,
     /// `[lake.hdfs]`: properties of the HDFS client, over those of the folder.
     pub hdfs: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for LakeSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LakeSettings")
+            .field("root", &self.root)
+            .field("hadoop_conf_dir", &self.hadoop_conf_dir)
+            .field("hdfs", &Shown(&self.hdfs))
+            .finish()
+    }
+}
+
+/// Names and values of a library's settings, without those that nobody may see.
+struct Shown<'a>(&'a BTreeMap<String, String>);
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.iter().map(|(name, value)| (name, if is_secret(name) { "***" } else { value.as_str() }));
+        f.debug_map().entries(shown).finish()
+    }
 }
 
 /// `[control]`.

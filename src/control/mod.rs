@@ -7,6 +7,7 @@
 pub mod api;
 pub mod authority;
 pub mod client;
+mod guests;
 pub mod problem;
 pub mod routes;
 pub mod socket;

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::api::{DriftTable, Time};
 use super::authority::{Authority, Peer};
+use super::guests::Guest;
 use super::problem::Problem;
 use super::steering::{AuditLog, ControlRecord, Steering};
 use crate::clock::Clock;
@@ -24,7 +25,7 @@ use crate::clock::Clock;
 pub struct Limits {
     /// Bytes of a request's body.
     pub body_bytes: usize,
-    /// Connections at once.
+    /// Connections at once; at one more the oldest that waits for no command is shut down.
     pub connections: usize,
     /// Time for a request to arrive.
     pub request: Duration,
@@ -239,6 +240,7 @@ where
             return problem(&refused);
         }
     };
+    let _served = request.conn_data::<Guest>().map(Guest::serve);
     let task = spawn(async move {
         // What was read from JSON can be written as JSON.
         let asked = serde_json::to_value(&order).unwrap_or_default();

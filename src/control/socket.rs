@@ -10,6 +10,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use actix_web::dev::{Extensions, ServerHandle};
+use actix_web::http::KeepAlive;
 use actix_web::rt::System;
 use actix_web::rt::net::UnixStream;
 use actix_web::web::{self, Data};
@@ -17,11 +18,14 @@ use actix_web::{App, HttpServer};
 use rustix::fs::{FlockOperation, flock};
 
 use super::authority::Peer;
+use super::guests::Guests;
 use super::routes::{Control, configure, nowhere};
 use crate::fault::Fault;
 
 /// Who owns the socket and who is in its group may connect.
 const SOCKET_MODE: u32 = 0o660;
+/// Connections that carry out commands may be more than [`super::routes::Limits::connections`], by so many times.
+const COMMANDS: usize = 2;
 /// How long answers under way may take when the server stops, in seconds.
 const STOP_SECONDS: u64 = 2;
 
@@ -107,14 +111,17 @@ fn listen(socket: &Path) -> io::Result<UnixListener> {
 fn serve(listener: UnixListener, control: Data<Control>, started: &Sender<ServerHandle>) -> io::Result<()> {
     System::new().block_on(async move {
         let limits = control.limits;
+        let guests = Guests::new(limits.connections);
         let app = move || App::new().app_data(control.clone()).configure(configure).default_service(web::to(nowhere));
         let server = HttpServer::new(app)
             .workers(1)
             .disable_signals()
-            .max_connections(limits.connections)
+            // One request a connection: a caller cannot queue up work that it does not wait for.
+            .keep_alive(KeepAlive::Disabled)
+            .max_connections(limits.connections * COMMANDS)
             .client_request_timeout(limits.request)
             .shutdown_timeout(STOP_SECONDS)
-            .on_connect(remember_peer)
+            .on_connect(move |connection, extensions| welcome(&guests, connection, extensions))
             .listen_uds(listener)?
             .run();
         // Nobody waits any more: then there is nothing to serve.
@@ -122,10 +129,13 @@ fn serve(listener: UnixListener, control: Data<Control>, started: &Sender<Server
     })
 }
 
-/// Asks the kernel who connected, once, when it is still sure to be the one who did.
-fn remember_peer(connection: &dyn std::any::Any, extensions: &mut Extensions) {
-    let credentials = connection.downcast_ref::<UnixStream>().and_then(|stream| stream.peer_cred().ok());
-    if let Some(credentials) = credentials {
+/// Makes room for one more, and asks the kernel who it is, once, when it is still sure to be the one who connected.
+fn welcome(guests: &Guests, connection: &dyn std::any::Any, extensions: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<UnixStream>() else { return };
+    if let Some(guest) = guests.welcome(stream) {
+        extensions.insert(guest);
+    }
+    if let Ok(credentials) = stream.peer_cred() {
         extensions.insert(Peer { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid() });
     }
 }

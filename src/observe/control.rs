@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::fields::escaped_json;
+
 /// Name of the file in the folder of the logs.
 pub const FILE: &str = "control.jsonl";
 
@@ -64,10 +66,10 @@ impl ControlLog {
     ///
     /// What the file system says. The call has been answered by then: that it is not on record is for the log.
     pub fn record(&self, record: &ControlRecord) -> io::Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        let mut line = escaped_json(serde_json::to_string(record)?);
+        line.push('\n');
         let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        file.write_all(&line)?;
+        file.write_all(line.as_bytes())?;
         file.sync_data()
     }
 }
@@ -87,7 +89,7 @@ mod tests {
             gid: 100,
             pid: Some(42),
             command: "rewind".into(),
-            arguments: json!({"lane": "library:0", "to": 5}),
+            arguments: json!({"lane": "library:0", "to": 5, "reason": "\u{9b}2J\u{202e}"}),
             before: json!({"position": 10}),
             after: json!({"position": 5}),
             refused: None,
@@ -98,6 +100,7 @@ mod tests {
         let text = fs::read_to_string(dir.path().join(FILE)).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
+        assert!(text.contains("\\u009b2J\\u202e") && lines[0]["arguments"]["reason"] == "\u{9b}2J\u{202e}", "{text}");
         assert_eq!(lines[0], lines[1]);
         assert_eq!((&lines[0]["ts"], &lines[0]["pid"]), (&json!("2026-10-01T00:00:00.000000Z"), &json!(42)));
         assert_eq!((&lines[0]["before"]["position"], &lines[0]["refused"]), (&json!(10), &Value::Null));

@@ -76,13 +76,30 @@ pub(super) fn cut(mut text: String) -> String {
     text
 }
 
-/// The text with control characters escaped: nothing from outside moves a terminal's cursor or begins a line.
-pub(super) fn escaped(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
+/// Whether a character does something to a terminal or a reader other than being seen: controls (those of eight bits and
+/// delete too), ends of lines and paragraphs, and what turns the direction of the text around it.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The text with every character escaped that acts: nothing from outside moves a terminal's cursor or begins a line.
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(acts) {
         return Cow::Borrowed(text);
     }
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let escape = |c: char| if acts(c) { c.escape_default().to_string() } else { c.to_string() };
     Cow::Owned(text.chars().map(escape).collect())
+}
+
+/// A JSON document of one line with every character escaped that acts. JSON itself escapes only those below the blank;
+/// all others can stand in strings alone, so that the document stays the same.
+pub(super) fn escaped_json(document: String) -> String {
+    if !document.chars().any(acts) {
+        return document;
+    }
+    let escape = |c: char| if acts(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    document.chars().map(escape).collect()
 }
 
 #[cfg(test)]
@@ -100,5 +117,15 @@ mod tests {
     fn control_characters_do_not_reach_a_terminal() {
         assert_eq!(escaped("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
         assert_eq!(escaped("schöner Text"), "schöner Text");
+        assert_eq!(escaped("\u{9b}2J\u{7f}a\u{202e}b\u{2028}"), "\\u{9b}2J\\u{7f}a\\u{202e}b\\u{2028}");
+    }
+
+    #[test]
+    fn a_document_without_acting_characters_says_the_same() {
+        let every: String = (0..0x3000).filter_map(char::from_u32).collect();
+        let document = Value::from(every.as_str()).to_string();
+        let safe = escaped_json(document.clone());
+        assert!(!safe.chars().any(acts) && document.chars().any(acts));
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), every);
     }
 }

@@ -17,7 +17,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-use super::fields::Fields;
+use super::fields::{Fields, escaped_json};
 use super::metrics::metrics;
 use super::rotate::{RotatingFile, Sizes};
 use super::terminal::Shown;
@@ -196,7 +196,9 @@ fn json_line(level: &str, event: &str, message: &str, rest: Map<String, Value>) 
         line.push(':');
         line.push_str(&value.to_string());
     }
-    line.push_str("}\n");
+    line.push('}');
+    let mut line = escaped_json(line);
+    line.push('\n');
     line.into_bytes()
 }
 
@@ -312,6 +314,29 @@ mod tests {
         assert_eq!((last["level"].as_str(), last["event"].as_str()), (Some("warn"), Some("test.line")));
         assert_eq!((last["offset"].as_u64(), last["error"].as_str()), (Some(999), Some("a \"b\"\n")));
         assert!(last["ts"].as_str().unwrap().parse::<Timestamp>().is_ok());
+    }
+
+    #[test]
+    fn nothing_from_outside_reaches_a_file_or_a_terminal_raw() {
+        let evil = format!("\u{1b}[2J\u{9b}31m\r\nts\u{7f}\u{202e}\u{2028}\"}}{}", "x".repeat(1 << 20));
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, handle) = start_writer(&files(dir.path())).unwrap();
+        let guard = LogGuard { writer: Some((sender.clone(), handle)) };
+        let subscriber = tracing_subscriber::registry()
+            .with(Chosen { wanted: wanted(LogLevel::Info), sink: Queue { lines: sender } });
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(event = "test.evil", topic = evil, debug = ?evil, display = %evil, "{evil}");
+        });
+        drop(guard);
+        let raw = std::fs::read_to_string(dir.path().join("forebay.jsonl")).unwrap();
+        let plain = |text: &str| text.chars().all(|c| !c.is_control() && !"\u{202e}\u{2028}".contains(c));
+        assert!(raw.lines().count() == 1 && raw.lines().all(plain), "{raw}");
+        assert!(raw.len() < 8 << 10, "{} bytes", raw.len());
+        let line = &lines(dir.path())[0];
+        assert!(line["topic"].as_str().unwrap().starts_with("\u{1b}[2J\u{9b}31m\r\nts"));
+        let fields = line.as_object().unwrap();
+        let shown = Shown { time: "12:00", level: "warn", message: line["message"].as_str().unwrap(), fields };
+        assert!(plain(&shown.line(false)), "{}", shown.line(false));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod rotate;
 mod terminal;
 mod totals;
 
+pub use fields::escaped;
 pub use metrics::metrics;
 pub use panics::panic_text;
 pub use totals::Totals;

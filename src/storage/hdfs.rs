@@ -9,6 +9,7 @@
 //! together keep below [`IN_FLIGHT`], whoever calls; a file that finds no room waits for it.
 
 mod classify;
+mod kerberos;
 mod namenodes;
 mod session;
 mod write;

@@ -7,8 +7,10 @@
 
 mod bad_input;
 mod carried;
+mod crowd;
 mod hostile;
 mod invoices;
+mod kerberos;
 mod lake;
 mod letters;
 mod main_path;
@@ -17,6 +19,7 @@ mod recreated;
 mod reload;
 mod requeue;
 mod schema;
+mod secure;
 mod site;
 mod stack;
 mod steering;

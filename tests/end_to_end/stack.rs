@@ -41,25 +41,32 @@ pub(crate) fn leave_out(what: &str) {
 /// A stack of a test's own, which may be broken; gone with the value.
 pub(crate) struct OwnStack {
     dir: TempDir,
+    env: String,
     pub(crate) at: Stack,
 }
 
 impl OwnStack {
     /// Starts one on free ports.
     pub(crate) fn up() -> Self {
+        Self::up_with(&[])
+    }
+
+    /// Starts one on free ports, with more arguments.
+    pub(crate) fn up_with(arguments: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("forebay-stack-").tempdir().unwrap();
-        script(dir.path(), &["up", "--ports", "auto", "--datanodes", "1"]);
+        script(dir.path(), &[&["up", "--ports", "auto", "--datanodes", "1"], arguments].concat());
         let env = script(dir.path(), &["env"]);
-        let value = |name: &str| {
-            let prefix = format!("export {name}=");
-            env.lines().find_map(|line| line.strip_prefix(&prefix)).expect("the stack says where it is").to_owned()
-        };
         let at = Stack {
-            kafka: value("FOREBAY_STACK_KAFKA"),
-            hdfs: value("FOREBAY_STACK_HDFS"),
-            webhdfs: value("FOREBAY_STACK_WEBHDFS"),
+            kafka: value(&env, "FOREBAY_STACK_KAFKA"),
+            hdfs: value(&env, "FOREBAY_STACK_HDFS"),
+            webhdfs: value(&env, "FOREBAY_STACK_WEBHDFS"),
         };
-        Self { dir, at }
+        Self { dir, env, at }
+    }
+
+    /// What the stack tells under this name.
+    pub(crate) fn value(&self, name: &str) -> String {
+        value(&self.env, name)
     }
 
     /// `kill`, `start`, `stop` or `cont`, and the names of processes.
@@ -73,6 +80,11 @@ impl Drop for OwnStack {
         // A stack that does not go down says so itself.
         let _ = command(self.dir.path(), &["down", "--purge"]).status();
     }
+}
+
+fn value(env: &str, name: &str) -> String {
+    let prefix = format!("export {name}=");
+    env.lines().find_map(|line| line.strip_prefix(&prefix)).expect("the stack says where it is").to_owned()
 }
 
 fn command(dir: &Path, arguments: &[&str]) -> Command {

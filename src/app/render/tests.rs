@@ -257,3 +257,9 @@ fn a_promotion_says_what_it_did_or_why_it_did_not() {
     assert_eq!(said(table(None, None)), "books: nothing to promote\n  left out library:1: not read again yet\n");
     assert_eq!(said(table(None, Some("fenced"))), "books: fenced\n");
 }
+
+#[test]
+fn a_fault_does_nothing_to_the_terminal() {
+    let look = Look { colours: false, now: Timestamp::UNIX_EPOCH };
+    assert_eq!(look.paint(Paint::Bad, "broker \u{1b}[2J\nlied\u{9b}"), "broker \\u{1b}[2J\\nlied\\u{9b}");
+}

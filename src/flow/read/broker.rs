@@ -1,7 +1,7 @@
 //! Questions to the cluster. Every call blocks, so none belongs on a poll thread.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::Consumer;
@@ -13,7 +13,7 @@ use super::context::{Context, KafkaConsumer, list_of};
 use super::link::Link;
 use super::settings::Settings;
 use super::{faults, native};
-use crate::fault::Fault;
+use crate::fault::{Fault, Verdict};
 use crate::model::offset::TopicPartition;
 use crate::model::table::StartingOffsets;
 
@@ -21,6 +21,8 @@ use crate::model::table::StartingOffsets;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Callbacks of the client that are served after a question; one poll serves one.
 const EVENTS: usize = 64;
+/// How long a look for the cluster's id takes before what the client has heard is looked at.
+const ROUND: Duration = Duration::from_millis(200);
 
 /// Answers about the cluster. Cheap to clone; may be used from any number of threads.
 #[derive(Clone)]
@@ -40,6 +42,22 @@ impl Broker {
         let consumer = KafkaConsumer::from_config_and_context(&settings.client()?, Context::asking())
             .map_err(|error| faults::from_error(&error))?;
         Ok(Self { link: Arc::new(Link::new(Arc::new(consumer))), own: true })
+    }
+
+    /// Whether the client takes these settings: names and values that it knows, files that it can read. It connects to
+    /// nobody.
+    ///
+    /// # Errors
+    ///
+    /// Halt when it does not.
+    pub fn check(settings: &Settings) -> Result<(), Fault> {
+        let mut config = settings.consumer()?;
+        // A client connects as soon as it knows where to, and a member of a group looks for its coordinator.
+        for key in ["bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id"] {
+            config.remove(key);
+        }
+        let client = KafkaConsumer::from_config_and_context(&config, Context::asking());
+        client.map(drop).map_err(|error| faults::from_error(&error))
     }
 
     pub(super) fn shared(link: Arc<Link>) -> Self {
@@ -62,12 +80,25 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// Retry when the cluster does not answer.
+    /// Retry when the cluster does not answer, halt when it does not let us in.
     pub fn cluster_id(&self) -> Result<String, Fault> {
+        let until = Instant::now() + TIMEOUT;
         let consumer = self.link.consumer();
-        let id = consumer.client().fetch_cluster_id(TIMEOUT);
-        self.serve(&consumer);
-        id.ok_or_else(|| Fault::retry(faults::UNAVAILABLE, "the kafka cluster did not tell its id; is it reachable"))
+        consumer.context().forget();
+        loop {
+            if let Some(id) = consumer.client().fetch_cluster_id(ROUND) {
+                self.serve(&consumer);
+                return Ok(id);
+            }
+            let heard = self.heard(&consumer);
+            // Who is not let in, or does not trust the cluster, waits in vain.
+            let is_in_vain = |fault: &Fault| fault.verdict == Verdict::Halt || fault.event == faults::TLS;
+            if heard.as_ref().is_some_and(is_in_vain) || Instant::now() >= until {
+                let silent =
+                    || Fault::retry(faults::UNAVAILABLE, "the kafka cluster did not tell its id; is it reachable");
+                return Err(heard.map_or_else(silent, |fault| fault.while_doing("asking kafka for the cluster's id")));
+            }
+        }
     }
 
     /// The topic's id, which a topic that is deleted and created again does not keep. None where the broker has none
@@ -183,9 +214,20 @@ impl Broker {
         question: impl FnOnce(&KafkaConsumer) -> Result<T, KafkaError>,
     ) -> Result<T, Fault> {
         let consumer = self.link.consumer();
+        consumer.context().forget();
         let answer = question(&consumer);
-        self.serve(&consumer);
-        answer.map_err(|error| faults::from_error(&error).while_doing(doing()))
+        let heard = self.heard(&consumer);
+        answer.map_err(|error| {
+            let fault = faults::from_error(&error);
+            let cause = heard.filter(|_| fault.event == faults::UNAVAILABLE);
+            cause.unwrap_or(fault).while_doing(doing())
+        })
+    }
+
+    /// What the client has heard of its connections since the question began; nothing where a session hears it.
+    fn heard(&self, consumer: &KafkaConsumer) -> Option<Fault> {
+        self.serve(consumer);
+        consumer.context().heard()
     }
 
     /// Lets the client say what it has to say (log lines): nobody else polls a client of our own.

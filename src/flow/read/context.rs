@@ -17,7 +17,7 @@ use rdkafka::types::RDKafkaRespErr;
 use super::faults;
 use super::session::{PartitionStats, SessionEvent};
 use super::source::Gate;
-use crate::fault::Fault;
+use crate::fault::{Fault, Verdict};
 use crate::model::offset::TopicPartition;
 
 /// How long a revoke that is no loss waits for the lanes to commit what they hold.
@@ -37,9 +37,12 @@ pub(super) struct Ownership {
     pub(super) paused: BTreeSet<TopicPartition>,
 }
 
-/// The callbacks of a member of the group; a client that only asks has none of its fields.
+/// The callbacks of a member of the group, or of a client that only asks.
 pub(super) struct Context {
     member: Option<Member>,
+    /// What a client that only asks has heard of its connections. The answers to its questions do not tell: to a
+    /// certificate or a password that is refused they say that time is up.
+    heard: Mutex<Option<Fault>>,
 }
 
 struct Member {
@@ -62,12 +65,31 @@ impl Context {
             words: Mutex::default(),
             silent_since: Mutex::default(),
         };
-        Self { member: Some(member) }
+        Self { member: Some(member), heard: Mutex::default() }
     }
 
     /// For a client that only asks.
     pub(super) fn asking() -> Self {
-        Self { member: None }
+        Self { member: None, heard: Mutex::default() }
+    }
+
+    /// What a client that only asks has heard since [`Context::forget`]: the first, or what says more than it.
+    pub(super) fn heard(&self) -> Option<Fault> {
+        lock(&self.heard).clone()
+    }
+
+    /// A new question begins.
+    pub(super) fn forget(&self) {
+        *lock(&self.heard) = None;
+    }
+
+    fn hear(&self, fault: Fault) {
+        // That all brokers are down is a consequence, and so is a connection that ends.
+        let weight = |fault: &Fault| (fault.verdict == Verdict::Halt, fault.event == faults::TLS);
+        let mut heard = lock(&self.heard);
+        if heard.as_ref().is_none_or(|known| weight(&fault) > weight(known)) {
+            *heard = Some(fault);
+        }
     }
 
     /// What is ours; none for a client that only asks.
@@ -211,6 +233,11 @@ impl ClientContext for Context {
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::info!(event = "kafka.client-log", facility, "{words}");
+                // Why a connection ended is told in the log alone.
+                if self.member.is_none() && facility == "FAIL" {
+                    let words = words.split_once("]: ").map_or(words, |(_thread, words)| words);
+                    self.hear(Fault::retry(faults::UNAVAILABLE, words));
+                }
             }
             _ => tracing::debug!(event = "kafka.client-log", facility, "{words}"),
         }
@@ -244,9 +271,10 @@ impl ClientContext for Context {
         }
     }
 
-    fn error(&self, _error: KafkaError, words: &str) {
-        if let Some(member) = &self.member {
-            words.clone_into(&mut lock(&member.words));
+    fn error(&self, error: KafkaError, words: &str) {
+        match &self.member {
+            Some(member) => words.clone_into(&mut lock(&member.words)),
+            None => self.hear(faults::from_words(&error, words)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an error of the Kafka client means: one table from its codes to a [`Fault`].
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::types::RDKafkaConfRes;
 
 use crate::fault::{Domain, Fault, Verdict};
 use crate::model::secret::is_secret;
@@ -23,6 +24,8 @@ pub const NEW_CLIENT: &str = "kafka.new-client";
 pub const UNOWNED: &str = "kafka.partitions-unowned";
 /// Event of a cluster that cannot be reached. librdkafka goes on trying by itself.
 pub const UNAVAILABLE: &str = "kafka.unavailable";
+/// Event of a broker whose certificate is refused, or that refuses ours.
+pub const TLS: &str = "kafka.tls";
 /// Event of a source that was closed because its Kafka partition was revoked or opened again.
 pub const NOT_ASSIGNED: &str = "kafka.not-assigned";
 /// Event of a message that reached the common queue, where no lane reads. The lane starts again from its chain.
@@ -49,10 +52,15 @@ pub fn from_fatal_code(code: Code, words: &str) -> Fault {
 /// The fault behind an error of a call.
 pub fn from_error(error: &KafkaError) -> Fault {
     match (error.rdkafka_error_code(), error) {
-        (_, KafkaError::ClientConfig(_, reason, key, value)) => {
-            // The value of a password must not reach a log.
-            let shown = if is_secret(key) { "<hidden>" } else { value.as_str() };
-            Fault::halt("kafka.settings", format!("kafka.\"{key}\" = \"{shown}\" is refused: {}", one_line(reason)))
+        (_, KafkaError::ClientConfig(kind, reason, key, value)) => {
+            // The value of a password must not reach a log, and a name that nobody knows may be that of one, mistyped.
+            let is_known = *kind != RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN;
+            let (shown, reason) = if is_known && !is_secret(key) {
+                (value.as_str(), one_line(reason))
+            } else {
+                ("<hidden>", one_line(&reason.replace(value.as_str(), "<hidden>")))
+            };
+            Fault::halt("kafka.settings", format!("kafka.\"{key}\" = \"{shown}\" is refused: {reason}"))
         }
         (_, KafkaError::ClientCreation(reason)) => {
             Fault::halt("kafka.settings", format!("the kafka client does not start: {}", one_line(reason)))
@@ -62,6 +70,11 @@ pub fn from_error(error: &KafkaError) -> Fault {
         (Some(code), _) => from_code(code, ""),
         (None, other) => Fault::retry("kafka.error", one_line(&other.to_string())),
     }
+}
+
+/// The fault behind an error that the client tells by itself, with its own words.
+pub fn from_words(error: &KafkaError, words: &str) -> Fault {
+    error.rdkafka_error_code().map_or_else(|| from_error(error), |code| from_code(code, words))
 }
 
 fn one_line(words: &str) -> String {
@@ -106,7 +119,13 @@ fn classify(code: Code) -> (Domain, Verdict, &'static str, &'static str) {
         | Code::NotEnoughReplicas
         | Code::NotEnoughReplicasAfterAppend
         | Code::KafkaStorageError => (External, Retry, UNAVAILABLE, ""),
-        Code::SSL => (External, Retry, "kafka.tls", "check the ssl.* settings in [kafka] and the broker's certificate"),
+        Code::SSL => (
+            External,
+            Retry,
+            TLS,
+            "ssl.ca.location must hold the authority of the broker's certificate, which must be for the host that \
+             bootstrap.servers names",
+        ),
         Code::UnknownTopicOrPartition
         | Code::UnknownTopic
         | Code::UnknownPartition
@@ -172,10 +191,12 @@ mod tests {
         assert_eq!((fault.verdict, fault.event), (Verdict::Halt, "kafka.settings"));
         assert!(fault.message.contains("session.timeout.ms") && fault.message.contains("soon"), "{}", fault.message);
         for secret in ["sasl.password", "sasl.oauthbearer.config", "ssl.key.pem"] {
-            let invalid = rdkafka::types::RDKafkaConfRes::RD_KAFKA_CONF_INVALID;
+            let (invalid, reason) = (RDKafkaConfRes::RD_KAFKA_CONF_INVALID, "\"hunter2\" will not do");
             let hidden =
-                from_error(&KafkaError::ClientConfig(invalid, "no".into(), secret.into(), "hunter2".into())).message;
+                from_error(&KafkaError::ClientConfig(invalid, reason.into(), secret.into(), "hunter2".into())).message;
             assert!(hidden.contains(secret) && !hidden.contains("hunter2"), "{hidden}");
         }
+        let mistyped = refused("sasl.pasword", "hunter2").message;
+        assert!(mistyped.contains("sasl.pasword") && !mistyped.contains("hunter2"), "{mistyped}");
     }
 }

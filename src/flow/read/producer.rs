@@ -68,8 +68,7 @@ impl ClientContext for Deliveries {
     }
 
     fn error(&self, error: KafkaError, words: &str) {
-        let fault =
-            error.rdkafka_error_code().map_or_else(|| faults::from_error(&error), |c| faults::from_code(c, words));
+        let fault = faults::from_words(&error, words);
         tracing::warn!(event = fault.event, error = %fault, "the producer goes on trying");
     }
 }

@@ -1,6 +1,7 @@
 //! Settings of the Kafka client: ours below what the user passes through.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
@@ -12,6 +13,9 @@ const RECEIVE_MAX_BYTES: u64 = 512 << 20;
 /// Most bytes of one Kafka partition in one answer; a first batch that is larger comes whole all the same.
 const FETCH_PARTITION_MAX: u64 = 4 << 20;
 const KIB: u64 = 1 << 10;
+/// Files that the client reads at its start. Of one that it cannot read it tells what OpenSSL says, which names no file.
+const FILES: [&str; 5] =
+    ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location", "ssl.crl.location"];
 
 /// What the settings depend on.
 #[derive(Debug, Clone, Default)]
@@ -117,6 +121,15 @@ impl Settings {
         }
         let mut config = ClientConfig::new();
         for (key, value) in &self.user {
+            // `probe`: the client looks where systems have their authorities.
+            if FILES.contains(&key.as_str())
+                && value != "probe"
+                && let Err(error) = File::open(value)
+            {
+                // What a key file holds, in the place of its name, must not reach a log.
+                let shown = if value.contains("-----BEGIN") { "this is no path, and" } else { value.as_str() };
+                return Err(Fault::halt("kafka.settings", format!("kafka.\"{key}\": {shown} cannot be read: {error}")));
+            }
             config.set(key, value);
         }
         // A connection that the broker closes because nothing was asked is no event.
@@ -165,6 +178,20 @@ mod tests {
     fn what_is_missing_is_named() {
         assert!(settings(&[("group.id", "g")]).consumer().unwrap_err().message.contains("bootstrap.servers"));
         assert!(settings(&GOOD[..1]).consumer().unwrap_err().message.contains("group.id"));
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        for key in FILES {
+            let mut with = GOOD.to_vec();
+            with.push((key, "/nowhere/x.pem"));
+            let message = settings(&with).consumer().unwrap_err().message;
+            assert!(message.contains(key) && message.contains("/nowhere/x.pem cannot be read"), "{message}");
+        }
+        let key = [GOOD[0], GOOD[1], ("ssl.key.location", "-----BEGIN PRIVATE KEY-----\nhunter2")];
+        assert!(!settings(&key).consumer().unwrap_err().message.contains("hunter2"));
+        let probed = [GOOD[0], GOOD[1], ("ssl.ca.location", "probe")];
+        assert_eq!(settings(&probed).consumer().unwrap().get("ssl.ca.location"), Some("probe"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rdkafka::config::FromClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::broker::Broker;
 use super::faults;
 use super::settings::Settings;
 use crate::fault::Fault;
@@ -25,8 +26,10 @@ impl Topics {
     ///
     /// # Errors
     ///
-    /// Halt when the settings are refused.
+    /// Halt when the settings are refused or the cluster does not let us in, retry when it does not answer.
     pub fn connect(settings: &Settings) -> Result<Self, Fault> {
+        // The client of administration says of every connection that fails only that time is up.
+        Broker::connect(settings)?.cluster_id()?;
         let client = AdminClient::from_config(&settings.client()?).map_err(|error| faults::from_error(&error))?;
         Ok(Self { client })
     }

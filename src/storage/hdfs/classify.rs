@@ -12,6 +12,7 @@ use std::io::ErrorKind;
 
 use hdfs_native::HdfsError;
 
+use super::kerberos;
 use crate::storage::Kind;
 
 /// A kind and a line for people.
@@ -82,7 +83,8 @@ fn judge(error: &HdfsError) -> Meaning {
         HdfsError::AlreadyExists(_) => Clear(Kind::AlreadyExists),
         HdfsError::FileNotFound(_) => Clear(Kind::NotFound),
         HdfsError::IsADirectoryError(_) | HdfsError::ChecksumError => Clear(Kind::Corrupt),
-        HdfsError::SASLError(_) | HdfsError::GSSAPIError(..) | HdfsError::NoSASLMechanism => Clear(Kind::Denied),
+        HdfsError::GSSAPIError(_, minor, _) => Clear(kerberos::kind(*minor)),
+        HdfsError::SASLError(_) | HdfsError::NoSASLMechanism => Clear(Kind::Denied),
         HdfsError::BlocksNotFound(_) => Clear(Kind::Unavailable),
         HdfsError::IOError(error) if is_before_request(error) => Clear(Kind::Unavailable),
         HdfsError::IOError(_)
@@ -196,6 +198,7 @@ fn say(error: &HdfsError) -> String {
             format!("{}: is hdfs up, and its address right?", crate::storage::say(error))
         }
         HdfsError::IOError(error) => crate::storage::say(error),
+        HdfsError::GSSAPIError(_, minor, words) => kerberos::say(*minor, words),
         other => first_line(&other.to_string()),
     }
 }

@@ -226,10 +226,7 @@ impl Poller {
         let fault = match error {
             // An end of a Kafka partition in the common queue moves nothing: its reader will be told of it again.
             KafkaError::PartitionEOF(_) => return,
-            other => match other.rdkafka_error_code() {
-                Some(code) => faults::from_code(code, &words),
-                None => faults::from_error(other),
-            },
+            other => faults::from_words(other, &words),
         };
         self.tell(fault);
     }

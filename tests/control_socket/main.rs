@@ -1,6 +1,8 @@
 //! The control socket from outside: HTTP over a Unix socket, by hand and by the client of the command line.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod hostile;
+
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
