@@ -18,9 +18,10 @@
 //! ([`accept_topic`]).
 //!
 //! Shared by both zones: names ([`names`]), the rule for answers that were lost ([`mutate`]), taking an epoch
-//! ([`fence`]).
+//! ([`fence`]), looking at many files at the same time ([`at_once`]).
 
 mod acquire;
+pub mod at_once;
 pub mod audit;
 pub mod chain;
 pub mod columns;

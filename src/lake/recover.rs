@@ -114,7 +114,7 @@ pub(super) fn superseded_ledgers(
         let Some(date) = names::parse_date_segment(dir.path.name()) else { continue };
         ledgers.extend(mutate::list(storage, &dir.path)?.into_iter().filter_map(|file| {
             let name = IntervalName::parse(file.path.name()).filter(|name| name.source == *source)?;
-            Some(LedgerFile { name, date, path: file.path, bytes: file.bytes })
+            Some(LedgerFile { name, date, path: file.path, bytes: file.bytes, modified: file.modified })
         }));
     }
     Ok(ledgers)

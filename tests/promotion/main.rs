@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod ablations;
+mod audits;
 mod behaviour;
 mod beside;
 mod crash;
