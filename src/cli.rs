@@ -95,6 +95,8 @@ pub enum Command {
     Infer(Infer),
     /// Prove or disprove the promises from what is in the lake
     Audit(Audit),
+    /// Tell what every file of the lake is, and what nobody needs; --repair moves that aside
+    Fsck(Fsck),
     /// Show what the daemon is doing
     Status,
     /// Tell what arrived and no column of a table takes, as columns to add to its mapping
@@ -223,6 +225,14 @@ pub struct Audit {
     /// Look at the whole of each chain, also at what an earlier audit has found right
     #[arg(long)]
     pub afresh: bool,
+}
+
+/// `forebay fsck`
+#[derive(Debug, Clone, Args)]
+pub struct Fsck {
+    /// Move what no owner can want any more to _forebay/lost+found; nothing is deleted. Safe beside a running daemon
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// `forebay pause`, `forebay resume`

@@ -9,6 +9,7 @@ mod behaviour;
 mod beside;
 mod crash;
 mod evolution;
+mod fsck;
 mod interleavings;
 #[path = "../common/owner.rs"]
 mod owner;

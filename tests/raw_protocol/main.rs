@@ -11,6 +11,7 @@ mod behaviour;
 mod checker;
 mod crashes;
 mod disk;
+mod fsck;
 mod interleavings;
 mod letters;
 mod revise;
