@@ -94,7 +94,9 @@ pub enum Command {
     /// Write a mapping from example messages, from an XML Schema, or from both
     Infer(Infer),
     /// Prove or disprove the promises from what is in the lake
-    Audit,
+    Audit(Audit),
+    /// Tell what every file of the lake is, and what nobody needs; --repair moves that aside
+    Fsck(Fsck),
     /// Show what the daemon is doing
     Status,
     /// Tell what arrived and no column of a table takes, as columns to add to its mapping
@@ -212,6 +214,25 @@ pub struct Infer {
     /// Files, each of them one message; - is stdin
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
+}
+
+/// `forebay audit`
+#[derive(Debug, Clone, Args)]
+pub struct Audit {
+    /// Read every byte of RAW and quarantine, for its checksum; implies --afresh
+    #[arg(long)]
+    pub deep: bool,
+    /// Look at the whole of each chain, also at what an earlier audit has found right
+    #[arg(long)]
+    pub afresh: bool,
+}
+
+/// `forebay fsck`
+#[derive(Debug, Clone, Args)]
+pub struct Fsck {
+    /// Move what no owner can want any more to _forebay/lost+found; nothing is deleted. Safe beside a running daemon
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// `forebay pause`, `forebay resume`

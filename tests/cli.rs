@@ -31,13 +31,14 @@ fn forebay(line: &str) -> Said {
     Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-const COMMANDS: [&str; 21] = [
+const COMMANDS: [&str; 22] = [
     "run",
     "demo",
     "check",
     "try",
     "infer",
     "audit",
+    "fsck",
     "status",
     "drift",
     "pause",
@@ -112,9 +113,19 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
 
 #[test]
 fn a_configuration_that_is_not_there_is_78_and_for_check_a_no() {
-    for command in
-        ["run", "audit", "status", "pause", "promote", "reload", "drain", "logs", "show raw.books", "topic delete t"]
-    {
+    for command in [
+        "run",
+        "audit",
+        "fsck",
+        "status",
+        "pause",
+        "promote",
+        "reload",
+        "drain",
+        "logs",
+        "show raw.books",
+        "topic delete t",
+    ] {
         let said = forebay(&format!("{command} --config nowhere.toml"));
         assert_eq!(said.code, Some(78), "{command}: {}", said.err);
         assert!(said.err.contains("nowhere.toml") && said.out.is_empty(), "{command}: {}{}", said.out, said.err);

@@ -6,6 +6,7 @@ pub mod cells;
 pub mod daemon;
 pub mod demo;
 pub mod drift;
+mod fsck;
 mod glyphs;
 pub mod grid;
 mod identity;
@@ -33,7 +34,8 @@ pub fn run(cli: &Cli) -> ExitCode {
     let answer = match &cli.command {
         Command::Run(order) => return serve::run(order, global),
         Command::Check(order) => return look::check(order, global),
-        Command::Audit => audit::run(global),
+        Command::Audit(order) => audit::run(order, global),
+        Command::Fsck(order) => fsck::run(order, global),
         Command::Try(order) => trial::run(order, global),
         Command::Infer(order) => infer::run(order, global),
         Command::Demo(order) => demo::run(order, global),

@@ -90,7 +90,7 @@ fn shares_ages_and_levels_are_checked() {
 
 #[test]
 fn what_is_not_built_is_not_there() {
-    for absent in ["try", "infer", "drift", "top", "tap", "compact", "retain", "fsck", "requeue", "accept-loss"] {
+    for absent in ["try", "infer", "drift", "top", "tap", "compact", "retain", "requeue", "accept-loss"] {
         let error = parse(&format!("forebay {absent}")).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{absent}");
     }

@@ -11,7 +11,7 @@ use super::footer;
 use super::incarnation;
 use super::lane::LaneLedger;
 use super::names::{self, Home};
-use super::recover;
+use super::recover::{self, Leftovers};
 use super::restore;
 use super::revise;
 use super::rfc3339;
@@ -109,6 +109,7 @@ pub(super) struct Settled {
     /// Footer of the newest ledger file.
     pub(super) footer: Option<footer::IntervalFooter>,
     pub(super) rewound_until: Option<i64>,
+    pub(super) leftovers: Leftovers,
 }
 
 /// Steps 5 to 7, after an acquire and after a rewind alike. Without `start` there must be a chain or a floor.
@@ -120,10 +121,11 @@ pub(super) fn settle(
     start: Option<&dyn StartPosition>,
 ) -> Result<Settled, LakeError> {
     let intents = recover::finish_rewinds(storage, source, tenure)?;
-    recover::remove_uncommitted(storage, source, tenure)?;
+    let mut leftovers = recover::remove_uncommitted(storage, source, tenure)?;
+    leftovers.rewinds = intents.iter().filter(|intent| !intent.is_done).count() as u64;
     // Only now: what comes back lies where uncommitted files of the same offsets may have been until a moment ago.
     restore::finish_undos(storage, source, tenure, &intents)?;
-    revise::finish_revisions(storage, source, tenure)?;
+    leftovers.revisions = revise::finish_revisions(storage, source, tenure)?;
     let Head { mut at, newest } = chain::read_head(storage, source, chain::read_floor(storage, source)?)?;
     if at.is_none() {
         let start = start.ok_or_else(|| LakeError::Internal(format!("{source} has neither a chain nor a floor")))?;
@@ -137,7 +139,7 @@ pub(super) fn settle(
         None => None,
     };
     let rewound_until = chain::rewound_until(&intents, Some(head));
-    Ok(Settled { head, newest, footer, rewound_until })
+    Ok(Settled { head, newest, footer, rewound_until, leftovers })
 }
 
 fn publish_floor(storage: &dyn Storage, tenure: &Tenure, owner: &Owner, offset: i64) -> Result<(), LakeError> {

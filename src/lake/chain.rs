@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::LakeError;
@@ -28,6 +29,8 @@ pub struct LedgerFile {
     pub path: LakePath,
     /// Length.
     pub bytes: u64,
+    /// When it was written, by the storage's clock.
+    pub modified: Timestamp,
 }
 
 /// The ledger files of one Kafka partition, sorted out.
@@ -330,7 +333,7 @@ fn list_date(storage: &dyn Storage, source: &TopicPartition, date: Date) -> Resu
     let entries = mutate::list(storage, &dir)?;
     let files = entries.into_iter().filter(|entry| !entry.is_dir).filter_map(|entry| {
         let name = IntervalName::parse(entry.path.name()).filter(|name| name.source == *source)?;
-        Some(LedgerFile { name, date, path: entry.path, bytes: entry.bytes })
+        Some(LedgerFile { name, date, path: entry.path, bytes: entry.bytes, modified: entry.modified })
     });
     Ok(files.collect())
 }

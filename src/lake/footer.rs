@@ -236,6 +236,18 @@ pub fn read_footer(storage: &dyn Storage, path: &LakePath, bytes: u64) -> Result
     IntervalFooter::in_metadata(&metadata).ok_or_else(|| corrupt(path, "it has no interval footer"))
 }
 
+/// The footer of a ledger file that was read whole.
+///
+/// # Errors
+///
+/// [`LakeError::Corrupt`] when it is no whole ledger file.
+pub(super) fn footer_of(path: &LakePath, content: &Bytes) -> Result<IntervalFooter, LakeError> {
+    let length = footer_length(path, content)?;
+    let at = (content.len() as u64).checked_sub(length).ok_or_else(|| corrupt(path, LONGER))?;
+    let metadata = decode(path, &content.slice(at as usize..content.len() - 8))?;
+    IntervalFooter::in_metadata(&metadata).ok_or_else(|| corrupt(path, "it has no interval footer"))
+}
+
 /// Reads the Parquet metadata of a file of known length: one range read, two when the footer is long.
 ///
 /// # Errors
@@ -243,22 +255,34 @@ pub fn read_footer(storage: &dyn Storage, path: &LakePath, bytes: u64) -> Result
 /// [`LakeError::Corrupt`] when the file is not whole Parquet, or what storage answered.
 pub fn read_metadata(storage: &dyn Storage, path: &LakePath, bytes: u64) -> Result<ParquetMetaData, LakeError> {
     let tail = read_range(storage, path, bytes.saturating_sub(TAIL_BYTES), bytes)?;
-    let Some((_, last)) = tail.split_last_chunk::<8>() else {
-        return Err(corrupt(path, "it is shorter than any Parquet file"));
-    };
-    let length = FooterTail::try_new(last).map_err(|_| corrupt(path, "it does not end like a Parquet file"))?;
-    let length = length.metadata_length() as u64 + 8;
+    let length = footer_length(path, &tail)?;
     let footer = if length <= tail.len() as u64 {
         tail.slice(tail.len() - length as usize..tail.len() - 8)
     } else if length <= bytes {
         read_range(storage, path, bytes - length, bytes - 8)?
     } else {
-        return Err(corrupt(path, "its footer is longer than the file"));
+        return Err(corrupt(path, LONGER));
     };
-    ParquetMetaDataReader::decode_metadata(&footer).map_err(|_| corrupt(path, "its footer cannot be read"))
+    decode(path, &footer)
 }
 
-fn read_range(storage: &dyn Storage, path: &LakePath, from: u64, to: u64) -> Result<Bytes, LakeError> {
+const LONGER: &str = "its footer is longer than the file";
+
+/// Bytes of the footer, with the eight that end the file, by the end of the file.
+fn footer_length(path: &LakePath, tail: &[u8]) -> Result<u64, LakeError> {
+    let Some((_, last)) = tail.split_last_chunk::<8>() else {
+        return Err(corrupt(path, "it is shorter than any Parquet file"));
+    };
+    let tail = FooterTail::try_new(last).map_err(|_| corrupt(path, "it does not end like a Parquet file"))?;
+    Ok(tail.metadata_length() as u64 + 8)
+}
+
+fn decode(path: &LakePath, footer: &[u8]) -> Result<ParquetMetaData, LakeError> {
+    ParquetMetaDataReader::decode_metadata(footer).map_err(|_| corrupt(path, "its footer cannot be read"))
+}
+
+/// Reads a piece of a file; one that storage says is no whole file is damaged.
+pub(super) fn read_range(storage: &dyn Storage, path: &LakePath, from: u64, to: u64) -> Result<Bytes, LakeError> {
     match storage.read(path, from, to) {
         Ok(bytes) => Ok(bytes),
         Err(error) if error.kind == Kind::Corrupt => Err(corrupt(path, &error.message)),

@@ -13,6 +13,7 @@ use super::acquire::Settled;
 use super::fence::{Owner, Tenure};
 use super::footer::{IntervalFooter, Zone};
 use super::names::{self, IntervalName, RevisionName};
+use super::recover::Leftovers;
 use crate::clock::Clock;
 use crate::model::offset::{Epoch, TopicPartition};
 use crate::storage::{LakePath, Storage};
@@ -43,6 +44,8 @@ pub struct LaneLedger {
     pub(super) hinted: Option<Date>,
     /// Directories that were there when last used.
     pub(super) known_dirs: HashSet<LakePath>,
+    /// What was in disorder when this hold began.
+    leftovers: Leftovers,
     /// The storage's time at a moment of the monotonic clock.
     anchor: (Timestamp, Instant),
 }
@@ -105,10 +108,16 @@ impl LaneLedger {
             newest: None,
             hinted: None,
             known_dirs: HashSet::new(),
+            leftovers: settled.leftovers,
             anchor,
         };
         lane.settle_in(settled)?;
         Ok(lane)
+    }
+
+    /// What the owner before has left behind, and was put in order when this hold began.
+    pub fn leftovers(&self) -> Leftovers {
+        self.leftovers
     }
 
     /// Begins anew from what a settled owner knows.

@@ -18,9 +18,10 @@
 //! ([`accept_topic`]).
 //!
 //! Shared by both zones: names ([`names`]), the rule for answers that were lost ([`mutate`]), taking an epoch
-//! ([`fence`]).
+//! ([`fence`]), looking at many files at the same time ([`at_once`]).
 
 mod acquire;
+pub mod at_once;
 pub mod audit;
 pub mod chain;
 pub mod columns;
@@ -28,6 +29,7 @@ mod commit;
 mod error;
 pub mod fence;
 pub mod footer;
+pub mod fsck;
 mod incarnation;
 mod lane;
 pub mod ledger;
@@ -54,6 +56,7 @@ pub use error::{LakeError, TOPIC_RECREATED};
 pub use incarnation::{Accepted, accept_topic, lineage, newest_lineage};
 pub use lane::LaneLedger;
 pub use letters::{LetterBox, LetterRoute};
+pub use recover::Leftovers;
 pub use rewind::{RewindOrder, RewindPlan, Rewound, plan_rewind};
 pub use undo::{UndoOrder, UndoPlan, Undone, plan_undo};
 pub use written::{Written, newest_written};

@@ -16,6 +16,19 @@ use crate::storage::{LakePath, Storage};
 /// Ending of a staged ledger file. Left behind in a fenced stage it is the manifest of what was not committed.
 pub(super) const MANIFEST_SUFFIX: &str = ".ledger";
 
+/// What an owner that died has left behind, and the next one has put in order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Leftovers {
+    /// Rewinds, and their undoing, that were published and not finished.
+    pub rewinds: u64,
+    /// Revisions that were not finished.
+    pub revisions: u64,
+    /// Intervals that were staged and never committed; their messages are read again.
+    pub intervals: u64,
+    /// Data files of those.
+    pub files: u64,
+}
+
 /// Finishes every published rewind that is not done, oldest first, and gives all that were ever published. Of one that
 /// takes an earlier rewind back this is the first half: what was read since leaves the lake.
 ///
@@ -117,14 +130,14 @@ pub(super) fn superseded_ledgers(
         let Some(date) = names::parse_date_segment(dir.path.name()) else { continue };
         ledgers.extend(mutate::list(storage, &dir.path)?.into_iter().filter_map(|file| {
             let name = IntervalName::parse(file.path.name()).filter(|name| name.source == *source)?;
-            Some(LedgerFile { name, date, path: file.path, bytes: file.bytes })
+            Some(LedgerFile { name, date, path: file.path, bytes: file.bytes, modified: file.modified })
         }));
     }
     Ok(ledgers)
 }
 
 /// Removes exactly the data files that ledger files in fenced stages of lower epochs name and nobody committed, then
-/// those stages.
+/// those stages. Says how many there were.
 ///
 /// # Errors
 ///
@@ -133,16 +146,20 @@ pub(super) fn remove_uncommitted(
     storage: &dyn Storage,
     source: &TopicPartition,
     tenure: &Tenure,
-) -> Result<(), LakeError> {
+) -> Result<Leftovers, LakeError> {
+    let mut left = Leftovers::default();
     for stage in mutate::list(storage, &tenure.home.fenced())? {
         let epoch = names::parse_fenced(stage.path.name());
         let Some(epoch) = epoch.filter(|epoch| *epoch < tenure.epoch) else { continue };
         for manifest in read_manifests(storage, &stage.path)? {
-            remove_named(storage, source, epoch, &manifest, &stage.path)?;
+            if remove_named(storage, source, epoch, &manifest, &stage.path)? {
+                left.intervals += 1;
+                left.files += manifest.files.len() as u64;
+            }
         }
         mutate::delete(storage, &stage.path)?;
     }
-    Ok(())
+    Ok(left)
 }
 
 /// The whole ledger files of a stage. One that is not whole was being written when its owner died, and then nothing of
@@ -162,20 +179,21 @@ pub(super) fn read_manifests(storage: &dyn Storage, stage: &LakePath) -> Result<
     Ok(manifests)
 }
 
+/// Removes the data files of a manifest. `false`: its interval was committed.
 fn remove_named(
     storage: &dyn Storage,
     source: &TopicPartition,
     epoch: Epoch,
     manifest: &IntervalFooter,
     stage: &LakePath,
-) -> Result<(), LakeError> {
+) -> Result<bool, LakeError> {
     let foreign = || footer::corrupt(stage, "a staged ledger file names what is not its own");
     let name = manifest.name().filter(|name| name.source == *source && name.epoch == epoch).ok_or_else(foreign)?;
     let ledger = manifest.ledger_path().filter(|path| is_own(path, &name, "ledger")).ok_or_else(foreign)?;
     // A second copy of a ledger file that did get committed (the answer to writing the first one was lost): what it
     // names is the chain's.
     if mutate::look(storage, &ledger)?.is_some() {
-        return Ok(());
+        return Ok(false);
     }
     for file in &manifest.files {
         let path = LakePath::parse(&file.path).ok_or_else(foreign)?;
@@ -184,7 +202,7 @@ fn remove_named(
         }
         mutate::delete(storage, &path)?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whether `path` is a file of that interval in that zone.

@@ -137,7 +137,8 @@ impl LaneLedger {
     }
 }
 
-/// Finishes the revisions of epochs that are over: what a revised interval has replaced leaves the zones.
+/// Finishes the revisions of epochs that are over: what a revised interval has replaced leaves the zones. Says how
+/// many there were.
 ///
 /// # Errors
 ///
@@ -146,8 +147,10 @@ pub(super) fn finish_revisions(
     storage: &dyn Storage,
     source: &TopicPartition,
     tenure: &Tenure,
-) -> Result<(), LakeError> {
+) -> Result<u64, LakeError> {
+    let mut finished = 0;
     for revision in chain::read_revisions(storage, source)?.into_iter().filter(|revision| !revision.is_done) {
+        finished += 1;
         let superseded = tenure.home.superseded(revision.name.epoch);
         for dead in chain::read_chain(storage, source)?.chain.dead {
             if dead.name.epoch < revision.name.epoch {
@@ -157,7 +160,7 @@ pub(super) fn finish_revisions(
         recover::supersede_data(storage, source, &superseded)?;
         say_done(storage, tenure, revision.name)?;
     }
-    Ok(())
+    Ok(finished)
 }
 
 fn say_done(storage: &dyn Storage, tenure: &Tenure, name: RevisionName) -> Result<(), LakeError> {

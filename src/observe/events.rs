@@ -51,6 +51,22 @@ pub fn lane_acquired(source: &TopicPartition, generation: u64, epoch: Epoch, pos
     info!(event = "lane.acquired", topic, partition, generation, epoch = epoch.0, offset = position, "lane acquired");
 }
 
+/// A lane has found what an owner that died had left behind, and has put it in order.
+pub fn lane_recovered(source: &TopicPartition, generation: u64, rewinds: u64, revisions: u64, removed: (u64, u64)) {
+    let (topic, partition, (intervals, files)) = (&*source.topic, source.partition, removed);
+    info!(
+        event = "lane.recovered",
+        topic,
+        partition,
+        generation,
+        rewinds,
+        revisions,
+        intervals,
+        files,
+        "put in order what an earlier owner had left: rewinds and revisions finished, intervals never committed removed"
+    );
+}
+
 /// A lane has given its Kafka partition back.
 pub fn lane_released(source: &TopicPartition, generation: u64, reason: &str) {
     metrics().released(source);

@@ -4,11 +4,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
 mod ablations;
+mod audits;
 mod behaviour;
 mod beside;
 mod crash;
 mod deposed;
 mod evolution;
+mod fsck;
 mod interleavings;
 #[path = "../common/owner.rs"]
 mod owner;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay::lake::audit::{Depth, RawAudit, Report, audit_raw};
+use forebay::lake::audit::{Depth, Known, RawAudit, Report, audit_raw, audit_raw_since};
 use forebay::storage::faulty::{FaultyStorage, Operation};
 use forebay::storage::{Content, LakePath, Storage};
 
@@ -167,4 +167,70 @@ fn beside_a_running_daemon_it_does_not_cry_wolf() {
             assert!(audit.complete.ok, "{what} before call {at}: {:?}\n{story}", audit.complete.violations);
         }
     }
+}
+
+/// An audit from where an earlier one has found the chains right, and the files that it reads.
+fn audit_since(world: &World, known: &Known) -> (RawAudit, Vec<String>) {
+    let watched = FaultyStorage::new(Arc::clone(&world.memory) as Arc<dyn Storage>);
+    let audit = audit_raw_since(&watched, Depth::Ledger, known).unwrap();
+    let read = watched.history().into_iter().filter(|call| call.operation == Operation::Read);
+    let mut read: Vec<String> = read.map(|call| call.path.to_string()).collect();
+    read.sort();
+    (audit, read)
+}
+
+#[test]
+fn what_was_found_right_is_not_read_again_until_anything_of_it_has_changed() {
+    let world = world();
+    let (first, read) = audit_since(&world, &Known::nothing());
+    assert_eq!(read, world.memory.files("ledger").into_keys().collect::<Vec<_>>());
+    let known = Known::decode(&first.known.encode().unwrap());
+    let (second, read) = audit_since(&world, &known);
+    assert_eq!((second, read), (first, Vec::new()), "it says the same and reads nothing");
+
+    // What is new is read, and nothing else.
+    let storage = Arc::clone(&world.memory) as Arc<dyn Storage>;
+    let mut lane = world.acquire(&storage, "b").unwrap();
+    world.commit_next(&mut lane, 2, "b").unwrap();
+    let (third, read) = audit_since(&world, &known);
+    assert_eq!((third.chain.checked, third.complete.checked), (5, 10));
+    assert_eq!(read, [nth(&world, "ledger", 4)]);
+
+    // Whatever happens to what is known, it is found as if nothing were known.
+    let spoil: [fn(&World); 5] = [
+        |world| world.memory.delete(&path(&nth(world, "raw", 1))).unwrap(),
+        |world| world.memory.delete(&path(&nth(world, "ledger", 1))).unwrap(),
+        |world| replace(world, &nth(world, "quarantine", 0), b"x"),
+        |world| replace(world, &nth(world, "ledger", 0), b"x"),
+        |world| {
+            let name = nth(world, "raw", 0).rsplit('/').next().unwrap().to_owned();
+            let other = path("raw/other/dt=2026-11-20/hr=23");
+            world.memory.make_dirs(&other).unwrap();
+            world.memory.create(&other.join(name), Content::Bytes(b"x")).unwrap();
+        },
+    ];
+    for (number, spoil) in spoil.into_iter().enumerate() {
+        let world = world.fork();
+        spoil(&world);
+        let (with, _) = audit_since(&world, &third.known);
+        let without = audit(&world);
+        assert!(!without.chain.ok || !without.complete.ok, "{number}");
+        assert_eq!((with.chain, with.complete), (without.chain, without.complete), "{number}");
+    }
+}
+
+#[test]
+fn what_a_dead_owner_left_is_not_taken_for_right() {
+    let world = world();
+    let faulty = Arc::new(FaultyStorage::new(Arc::clone(&world.memory) as Arc<dyn Storage>));
+    let storage = Arc::clone(&faulty) as Arc<dyn Storage>;
+    let mut lane = world.acquire(&storage, "b").unwrap();
+    faulty.inject(forebay::storage::faulty::Injected::Crash, |call| {
+        call.operation == Operation::Rename && call.to.as_ref().is_some_and(|to| to.as_str().starts_with("ledger"))
+    });
+    world.commit_next(&mut lane, 2, "b").unwrap_err();
+    let (first, _) = audit_since(&world, &Known::nothing());
+    assert!(first.complete.ok && first.under_way.len() == 2, "{:?}", first.under_way);
+    world.memory.delete(&path(&world.home("stage"))).unwrap();
+    assert_eq!(audit_since(&world, &first.known).0.complete.violations.len(), 2);
 }

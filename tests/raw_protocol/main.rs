@@ -12,6 +12,7 @@ mod checker;
 mod crashes;
 mod deposed;
 mod disk;
+mod fsck;
 mod interleavings;
 mod letters;
 mod revise;

@@ -164,7 +164,7 @@ mod tests {
     fn file(from: i64, to: i64, epoch: u64) -> LedgerFile {
         let name = IntervalName { source: source(), range: range(from, to), epoch: Epoch(epoch) };
         let path = LakePath::root().join(name.file_name());
-        LedgerFile { name, date: jiff::civil::date(2026, 11, 1), path, bytes: 1 }
+        LedgerFile { name, date: jiff::civil::date(2026, 11, 1), path, bytes: 1, modified: jiff::Timestamp::UNIX_EPOCH }
     }
 
     fn chain(bounds: &[i64]) -> Vec<LedgerFile> {

@@ -1,8 +1,8 @@
 //! Data files that no ledger file in the chain named when the chain was read.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use super::Violation;
+use super::{Flaw, Violation};
 use crate::lake::LakeError;
 use crate::lake::chain;
 use crate::lake::footer::{self, IntervalFooter};
@@ -13,36 +13,32 @@ use crate::lake::restore;
 use crate::model::offset::TopicPartition;
 use crate::storage::{Kind, LakePath, Storage};
 
-/// Which of these files nothing explains. A commit or a rewind that goes on meanwhile does, and so does one that was cut
+/// Which of these files of one Kafka partition, or of none, nothing explains. A commit or a rewind that goes on meanwhile does, and so does one that was cut
 /// short: its manifest or intent is there, and the next owner finishes or removes what it names.
 ///
 /// The order of the looks matters. A manifest leaves the stage when its interval joins the chain, so manifests first,
 /// then the chain. A rewind moves its files before it is done, so intents first, then the file itself once more. One that
 /// takes a rewind back brings files before their ledger file joins the chain, so its intent first, then the chain. A
 /// revision moves what it has replaced after its ledger file has joined the chain: the chain first, then its intent.
-pub(super) fn unexplained(storage: &dyn Storage, unnamed: Vec<LakePath>) -> Result<Vec<Violation>, LakeError> {
-    let mut by_source: BTreeMap<Option<TopicPartition>, Vec<LakePath>> = BTreeMap::new();
-    for path in unnamed {
-        let source = IntervalName::parse(path.name()).map(|name| name.source);
-        by_source.entry(source).or_default().push(path);
-    }
+pub(super) fn unexplained(
+    storage: &dyn Storage,
+    source: Option<&TopicPartition>,
+    paths: &[LakePath],
+) -> Result<Vec<Violation>, LakeError> {
+    let explained = match source {
+        Some(source) => explained(storage, source, paths)?,
+        None => HashSet::new(),
+    };
     let mut violations = Vec::new();
-    for (source, mut paths) in by_source {
-        paths.sort();
-        let explained = match &source {
-            Some(source) => explained(storage, source, &paths)?,
-            None => HashSet::new(),
-        };
-        for path in paths.into_iter().filter(|path| !explained.contains(path.as_str())) {
-            if mutate::look(storage, &path)?.is_none() {
-                continue;
-            }
-            let violation = Violation::at(&path, "no ledger file names it");
-            violations.push(match IntervalName::parse(path.name()) {
-                Some(name) => violation.of(&name.source, name.range.from()),
-                None => violation,
-            });
+    for path in paths.iter().filter(|path| !explained.contains(path.as_str())) {
+        if mutate::look(storage, path)?.is_none() {
+            continue;
         }
+        let violation = Violation::at(path, "no ledger file names it").as_flaw(Flaw::Unnamed);
+        violations.push(match IntervalName::parse(path.name()) {
+            Some(name) => violation.of(&name.source, name.range.from()),
+            None => violation,
+        });
     }
     Ok(violations)
 }

@@ -2,25 +2,55 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
 use crate::model::offset::TopicPartition;
 
 /// The verdict on everything that was audited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Whether every invariant holds.
+    /// Whether every invariant holds, and everything was looked at.
     pub ok: bool,
     /// One for each invariant that was checked.
     pub invariants: Vec<Invariant>,
     /// What the ledger says of each table.
     pub tables: Vec<TableSummary>,
+    /// What the ledger says of each Kafka partition.
+    pub partitions: Vec<LaneSummary>,
+    /// What could not be looked at, so that nothing is proved of it.
+    pub unread: Vec<Unread>,
 }
 
 impl Report {
     /// A report of these invariants.
     pub fn new(invariants: Vec<Invariant>, tables: Vec<TableSummary>) -> Self {
-        Self { ok: invariants.iter().all(|invariant| invariant.ok), invariants, tables }
+        Self { invariants, tables, ..Self::default() }.judged()
+    }
+
+    /// The same with its verdict.
+    #[must_use]
+    pub fn judged(self) -> Self {
+        Self { ok: self.unread.is_empty() && self.invariants.iter().all(|invariant| invariant.ok), ..self }
+    }
+}
+
+/// Something that could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// The Kafka partition, the table, …
+    pub what: String,
+    /// Why not.
+    pub why: String,
+    /// What came of it.
+    #[serde(skip)]
+    pub fault: Fault,
+}
+
+impl Unread {
+    /// Because of this fault.
+    pub fn new(what: impl Into<String>, fault: Fault) -> Self {
+        Self { what: what.into(), why: fault.message.clone(), fault }
     }
 }
 
@@ -44,6 +74,20 @@ impl Invariant {
     }
 }
 
+/// What kind of thing is not as promised.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Flaw {
+    /// The file does not say, or hold, what it should.
+    #[default]
+    Content,
+    /// The file is named and not there.
+    Missing,
+    /// The file has another length than it should.
+    Short,
+    /// Nothing names the file.
+    Unnamed,
+}
+
 /// One thing that is not as promised.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Violation {
@@ -57,12 +101,21 @@ pub struct Violation {
     pub partition: Option<i32>,
     /// Kafka offset.
     pub offset: Option<i64>,
+    /// Its kind.
+    #[serde(skip)]
+    pub flaw: Flaw,
 }
 
 impl Violation {
     /// Something wrong at a path.
     pub fn at(path: impl fmt::Display, what: impl Into<String>) -> Self {
         Self { what: what.into(), path: Some(path.to_string()), ..Self::default() }
+    }
+
+    /// The same, of another kind.
+    #[must_use]
+    pub fn as_flaw(self, flaw: Flaw) -> Self {
+        Self { flaw, ..self }
     }
 
     /// The same, of a Kafka partition and an offset.
@@ -88,7 +141,7 @@ impl fmt::Display for Violation {
 }
 
 /// What the ledger says of one table.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSummary {
     /// The table, or `_unrouted`.
     pub table: String,
@@ -102,4 +155,43 @@ pub struct TableSummary {
     pub files: u64,
     /// Bytes of those files.
     pub bytes: u64,
+}
+
+impl TableSummary {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.rows += other.rows;
+        self.quarantined += other.quarantined;
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What the ledger says of one Kafka partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaneSummary {
+    /// Topic, as the lake calls it.
+    pub topic: String,
+    /// Partition of the topic.
+    pub partition: i32,
+    /// Where its chain begins; none without one.
+    pub from: Option<i64>,
+    /// Where it ends.
+    pub to: Option<i64>,
+    /// Ledger files.
+    pub intervals: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Rows in RAW.
+    pub rows: u64,
+    /// Messages in quarantine.
+    pub quarantined: u64,
+    /// Messages without a payload.
+    pub tombstones: u64,
+}
+
+impl LaneSummary {
+    pub(super) fn of(source: &TopicPartition) -> Self {
+        Self { topic: source.topic.to_string(), partition: source.partition, ..Self::default() }
+    }
 }

@@ -8,7 +8,7 @@ fn file(from: i64, to: i64, epoch: u64) -> LedgerFile {
     let range = OffsetRange::new(from, to).unwrap();
     let name = IntervalName { source: TopicPartition::new("t", 0), range, epoch: Epoch(epoch) };
     let path = LakePath::root().join(name.file_name());
-    LedgerFile { name, date: date(2026, 11, 1), path, bytes: 1 }
+    LedgerFile { name, date: date(2026, 11, 1), path, bytes: 1, modified: jiff::Timestamp::UNIX_EPOCH }
 }
 
 /// The rule word for word: take at each position the file with the highest epoch; whatever is left must be covered by a

@@ -19,7 +19,7 @@ use super::stages::{LaneIdentity, Stages};
 use super::start::{Done, LaneOrder, Outcome, StartJob};
 use crate::fault::{Fault, Verdict};
 use crate::flow::read::faults::OUT_OF_RANGE;
-use crate::lake::TOPIC_RECREATED;
+use crate::lake::{Leftovers, TOPIC_RECREATED};
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
 use crate::observe::{events, metrics};
@@ -289,6 +289,11 @@ impl Handler<Started> for LaneSupervisor {
             Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };
         let (epoch, head, end) = (opened.ledger.epoch(), opened.ledger.head(), opened.end);
+        let left = opened.ledger.leftovers();
+        if left != Leftovers::default() {
+            let removed = (left.intervals, left.files);
+            events::lane_recovered(&self.source, self.generation, left.rewinds, left.revisions, removed);
+        }
         self.stop_at = opened.stop_at;
         self.is_topic_known = opened.topic_id.is_some();
         if self.is_out_of_date() {

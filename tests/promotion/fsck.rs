@@ -1,0 +1,73 @@
+//! What fsck says of the tables, whatever was cut.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use forebay::lake::audit::Depth;
+use forebay::lake::fsck::{Action, Class, Examination, examine, repair};
+use forebay::lake::names::processed_dir;
+use forebay::storage::{Content, Storage};
+
+use super::crash::moments_of;
+use super::interleavings::prepared;
+use super::world::World;
+
+fn look(world: &World) -> Examination {
+    examine(&(Arc::clone(&world.memory) as Arc<dyn Storage>), Depth::DataFooters).unwrap()
+}
+
+fn told(examined: &Examination) -> Vec<(Class, Action, &str)> {
+    examined.findings().map(|found| (found.class, found.action, &*found.path)).collect()
+}
+
+#[test]
+fn a_promotion_that_is_cut_anywhere_leaves_nothing_that_has_to_be_repaired() {
+    let world = prepared();
+    let mut seen = HashSet::new();
+    for lake in moments_of(&world.fork(), |world| drop(world.promoter().unwrap().promote().unwrap())) {
+        if !seen.insert(lake.fingerprint()) {
+            continue;
+        }
+        let cut = world.on(lake);
+        let mut examined = look(&cut);
+        assert!(examined.ok, "{:#?}", told(&examined));
+        repair(&*cut.memory, &mut examined).unwrap();
+        cut.promoter().unwrap().promote().unwrap();
+        cut.check_oracle();
+    }
+    assert!(seen.len() > 15, "{} states", seen.len());
+}
+
+#[test]
+fn a_file_that_no_promotion_wants_is_moved_and_a_damaged_one_is_not() {
+    let world = prepared();
+    let root = processed_dir("books");
+    let first = world.directory().into_iter().next().unwrap();
+    let dir = root.join(first.split('/').next().unwrap());
+    let dead = dir.join("part-00000000000000000001-e0000000001-b0007-0000.parquet");
+    let later = dir.join("part-00000000000000000009-e0000000001-b0000-0000.parquet");
+    let foreign = dir.join("part-00000-x.snappy.parquet");
+    for file in [&dead, &later, &foreign] {
+        world.memory.create(file, Content::Bytes(b"x")).unwrap();
+    }
+    let mut examined = look(&world);
+    let mut expected = vec![
+        (Class::Orphan, Action::Move, dead.as_str()),
+        (Class::Orphan, Action::Person, later.as_str()),
+        (Class::Foreign, Action::Move, foreign.as_str()),
+    ];
+    expected.sort_by_key(|(_, _, path)| *path);
+    assert_eq!(told(&examined), expected);
+    repair(&*world.memory, &mut examined).unwrap();
+    assert_eq!(world.memory.files("_forebay/lost+found").len(), 2);
+    world.memory.delete(&later).unwrap();
+    assert!(look(&world).ok);
+
+    let damaged = root.join(&first);
+    let bytes = (&*world.memory as &dyn Storage).read_whole(&damaged).unwrap().len();
+    world.memory.delete(&damaged).unwrap();
+    world.memory.create(&damaged, Content::Bytes(&vec![0; bytes])).unwrap();
+    assert_eq!(told(&look(&world)), [(Class::Unreadable, Action::Person, damaged.as_str())]);
+    world.memory.delete(&damaged).unwrap();
+    assert_eq!(told(&look(&world)), [(Class::Missing, Action::Person, damaged.as_str())]);
+}
