@@ -67,13 +67,6 @@ def fill(run):
 ON_SMALL_DISK = {"prepare": lake_on_small_disk, "storages": LOCAL, "needs_root": True}
 
 
-def resume(run):
-    """What the daemon may not do is for a person to decide: its lanes have halted, and go on when they are told to."""
-    for daemon in run.daemons:
-        answer = daemon.ask("resume")
-        run.did("resumed" if answer.returncode == 0 else f"resume: {answer.returncode}")
-
-
 @fault("disk-full", "the disk of the lake is full for 2 to 8 s, twice", **ON_SMALL_DISK)
 def disk_full(run):
     for _ in range(2):
@@ -103,7 +96,7 @@ def mix_disk_term(run):
         daemon.start()
 
 
-@fault("disk-read-only", "the disk of the lake is read-only for 2 to 8 s, and a person resumes, twice", **ON_SMALL_DISK)
+@fault("disk-read-only", "the disk of the lake is read-only for 2 to 8 s, twice", **ON_SMALL_DISK)
 def disk_read_only(run):
     for _ in range(2):
         run.pause(1, 3)
@@ -113,11 +106,10 @@ def disk_read_only(run):
         run.did("read-only")
         run.pause(2, 8)
         order("mount", "-o", "remount,rw", run.disk)
-        resume(run)
 
 
 @fault(
-    "denied", "the daemon may not touch a zone for 2 to 8 s, and a person resumes it, twice", prepare=lake_with_permissions,
+    "denied", "the daemon may not touch a zone for 2 to 8 s, twice", prepare=lake_with_permissions,
     storages=LOCAL, needs_root=True,
 )
 def denied(run):
@@ -131,4 +123,3 @@ def denied(run):
         run.did("permission taken away")
         run.pause(2, 8)
         zone.chmod(mode)
-        resume(run)
