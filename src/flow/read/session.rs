@@ -130,7 +130,7 @@ impl Session {
     }
 
     /// Fetches a Kafka partition of ours from `offset` on. A source that was opened before ends with
-    /// [`faults::NOT_ASSIGNED`]; any offset will do, any number of times.
+    /// [`NOT_ASSIGNED`](super::faults::NOT_ASSIGNED); any offset will do, any number of times.
     ///
     /// # Errors
     ///
