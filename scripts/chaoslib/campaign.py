@@ -13,7 +13,7 @@ from stacklib.stack import Stack
 
 from . import self_test
 from .catalogue import load_all
-from .common import FAKETIME, ChaosError, say
+from .common import ChaosError, say
 from .results import Results
 from .run import ROOT, Run
 from .servers import Servers
@@ -92,12 +92,10 @@ def chosen(only, catalogue, servers):
     names = only.split(",") if only else list(catalogue)
     needs_root = [name for name in names if catalogue[name].needs_root and os.geteuid() != 0]
     needs_ha = [name for name in names if catalogue[name].needs_ha and not servers.is_ha]
-    needs_faketime = [name for name in names if catalogue[name].needs_faketime and not FAKETIME]
-    whats = (("root", needs_root), ("two NameNodes (--ha)", needs_ha), ("libfaketime (apt-get install)", needs_faketime))
-    for what, left_out in whats:
+    for what, left_out in (("root", needs_root), ("two NameNodes (--ha)", needs_ha)):
         if left_out:
             say(f"LEFT OUT, they need {what}: {', '.join(left_out)}")
-    return [catalogue[name] for name in names if name not in needs_root + needs_ha + needs_faketime]
+    return [catalogue[name] for name in names if name not in needs_root + needs_ha]
 
 
 def show_list(catalogue):

@@ -25,8 +25,6 @@ class Fault:
     may_panic: bool = False
     # Two NameNodes.
     needs_ha: bool = False
-    # The library that answers in the clock's place.
-    needs_faketime: bool = False
     needs_root: bool = False
     # Keywords for the producer.
     load: dict = dataclasses.field(default_factory=dict)
@@ -46,6 +44,6 @@ def fault(name, text, **more):
 
 def load_all():
     """The whole catalogue: each module puts in its own when it is imported, so that their order here is that of the runs."""
-    for name in ("daemon", "code", "clock", "servers", "net", "disk"):
+    for name in ("daemon", "code", "servers", "net", "disk"):
         importlib.import_module(f".faults_{name}", __package__)
     return CATALOGUE
