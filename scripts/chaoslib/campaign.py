@@ -11,7 +11,7 @@ import time
 from stacklib.common import StackError, cache_home
 from stacklib.stack import Stack
 
-from . import self_test
+from . import self_test, soak
 from .catalogue import load_all
 from .common import ChaosError, say
 from .results import Results
@@ -50,6 +50,10 @@ class OwnStack:
 
 def planned(args, faults, results):
     """The runs that are still to be made, all faults in turn."""
+    if args.soak:
+        storage = args.storage or "hdfs"
+        yield soak.soak(args.soak, [fault for fault in faults if soak.suits(fault, storage)]), args.first, storage
+        return
     for number in range(args.first, args.first + args.runs):
         for fault in faults:
             storage = args.storage or ("hdfs" if number % 2 else "local")
@@ -72,6 +76,8 @@ def campaign(args, faults, seed, binary, servers, work, results):
         line = run.execute()
         line["seed"] = seed
         line["again"] = f"scripts/chaos --only {fault.name} --first {number} --seed {seed} --storage {storage}"
+        if args.soak:
+            line["again"] = f"scripts/chaos --soak {args.soak:g} --seed {seed} --storage {storage}"
         if line["outcome"] == "bad":
             line["kept"] = str(run.folder) + (f" and {servers.hdfs}/{run.name}" if storage == "hdfs" else "")
         else:
@@ -92,10 +98,11 @@ def chosen(only, catalogue, servers):
     names = only.split(",") if only else list(catalogue)
     needs_root = [name for name in names if catalogue[name].needs_root and os.geteuid() != 0]
     needs_ha = [name for name in names if catalogue[name].needs_ha and not servers.is_ha]
-    for what, left_out in (("root", needs_root), ("two NameNodes (--ha)", needs_ha)):
+    needs_one = [name for name in names if catalogue[name].needs_one_namenode and servers.is_ha]
+    for what, left_out in (("root", needs_root), ("two NameNodes (--ha)", needs_ha), ("one NameNode (no --ha)", needs_one)):
         if left_out:
             say(f"LEFT OUT, they need {what}: {', '.join(left_out)}")
-    return [catalogue[name] for name in names if name not in needs_root + needs_ha]
+    return [catalogue[name] for name in names if name not in needs_root + needs_ha + needs_one]
 
 
 def show_list(catalogue):

@@ -23,8 +23,11 @@ class Fault:
     may_end: tuple = ()
     # A panic of a stage is what the fault is about.
     may_panic: bool = False
-    # Two NameNodes.
+    # Two NameNodes, or one only.
     needs_ha: bool = False
+    needs_one_namenode: bool = False
+    # It is about the place where the lake lies.
+    needs_own_lake: bool = False
     needs_root: bool = False
     # Keywords for the producer.
     load: dict = dataclasses.field(default_factory=dict)

@@ -21,7 +21,7 @@ def namenode_by_proxy(run):
     run.add_daemon(hdfs=f"hdfs://{HOST}:{run.proxy.port}")
 
 
-TO_NAMENODE = {"prepare": namenode_by_proxy, "storages": ("hdfs",)}
+TO_NAMENODE = {"prepare": namenode_by_proxy, "storages": ("hdfs",), "needs_one_namenode": True}
 
 
 def cut(run, most):

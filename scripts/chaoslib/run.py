@@ -71,6 +71,9 @@ class Run:
         self.folder = work / f"{fault.name}-{seed}-{number}"
         self.lake = self.folder / "lake"
         self.daemons, self.injected = [], {}
+        self.last_daemon = 0
+        # What a fault adds to the result.
+        self.told = {}
         self.keeper = Keeper(self.daemons)
         self.producer = None
         self.committed = 0
@@ -84,6 +87,9 @@ class Run:
 
     def did(self, what, count=1):
         self.injected[what] = self.injected.get(what, 0) + count
+        self.note(what)
+
+    def note(self, what):
         with open(self.folder / "injections.log", "a", encoding="utf-8") as log:
             log.write(f"{datetime.datetime.now(datetime.UTC).isoformat(timespec='milliseconds')} {what}\n")
 
@@ -107,12 +113,23 @@ class Run:
 
     def add_daemon(self, instance=None, **changes):
         """A further daemon of the group, not started yet."""
-        number = len(self.daemons) + 1
+        self.last_daemon += 1
+        number = self.last_daemon
         folder, path = self.config(number, instance or number, **changes)
         daemon = Daemon(self.binary, folder, path)
         daemon.variables.update(self.servers.variables)
         self.daemons.append(daemon)
         return daemon
+
+    def add_daemons(self, total):
+        while len(self.daemons) < total:
+            self.add_daemon()
+
+    def start_daemons(self):
+        """Starts all whose part is not over."""
+        for daemon in self.daemons:
+            if not daemon.is_retired:
+                daemon.start()
 
     def lanes(self):
         """The best that any daemon says of each Kafka partition."""
@@ -145,7 +162,7 @@ class Run:
         try:
             self.set_up()
             self.fault.inject(self)
-            self.did("end of the fault")
+            self.note("end of the fault")
             found.update(self.recover())
             self.stop_all()
             found.update(self.check(why))
@@ -158,37 +175,28 @@ class Run:
             found.update(self.clean_up(why))
         if kind == "good" and why:
             kind = "bad"
-        self.injected.pop("end of the fault", None)
         return {
             "fault": self.fault.name, "run": self.number, "storage": self.storage, "outcome": kind, "why": why,
-            "seconds": round(time.monotonic() - begun, 1), "injected": self.injected, **found,
+            "seconds": round(time.monotonic() - begun, 1), "injected": self.injected, **self.told, **found,
         }
 
     def set_up(self):
         self.servers.create_topic(self.name, PARTITIONS)
         if self.fault.prepare:
             self.fault.prepare(self)
-        while len(self.daemons) < self.fault.daemons:
-            self.add_daemon()
+        self.add_daemons(self.fault.daemons)
         self.producer = Producer(
             self.servers.kafka, self.name, PARTITIONS, random.Random(self.rng.random()), self.folder / "ledger.jsonl",
             rate=self.rng.uniform(40, 150), **self.fault.load,
         )
         self.producer.start()
-        for daemon in self.daemons:
-            daemon.start()
+        self.start_daemons()
         self.keeper.start()
         self.wait_committed(1)
 
-    def recover(self):
-        """The fault is over and the load ends: all is committed and promoted, by itself; how long that took."""
-        healed = time.monotonic()
-        for daemon in self.daemons:
-            if not daemon.is_retired:
-                daemon.start()
-        self.producer.close()
+    def wait_lag_zero(self, seconds):
+        """Waits until everything that is in the topic now is committed."""
         ends = self.servers.ends(self.name)
-        seconds = self.fault.recovery_seconds
 
         def is_committed():
             lanes = self.lanes()
@@ -198,6 +206,14 @@ class Run:
             until("lag zero", is_committed, seconds)
         except Broken as broken:
             raise Broken(f"{broken}: {self.lanes()} of {ends}") from None
+
+    def recover(self):
+        """The fault is over and the load ends: all is committed and promoted, by itself; how long that took."""
+        healed = time.monotonic()
+        self.start_daemons()
+        self.producer.close()
+        seconds = self.fault.recovery_seconds
+        self.wait_lag_zero(seconds)
         lag_zero, at = time.monotonic(), datetime.datetime.now(datetime.UTC)
         # A promotion that began before may have missed the last commit.
         at += datetime.timedelta(seconds=PROMOTE_SECONDS)

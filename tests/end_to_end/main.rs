@@ -24,6 +24,7 @@ mod site;
 mod stack;
 mod steering;
 mod stopping;
+mod systemd;
 mod tables;
 mod topics;
 mod types;
