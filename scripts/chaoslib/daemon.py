@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -118,6 +119,14 @@ class Daemon:
     def thaw(self):
         if self.is_running:
             self.process.send_signal(signal.SIGCONT)
+
+    def limit_descriptors(self, most):
+        """How many the process may have from now on; how many it could have until now. One that has ended has no limits."""
+        with contextlib.suppress(ProcessLookupError):
+            before, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (min(most, hard), hard))
+            return before
+        return most
 
     def ends_within(self, seconds):
         with contextlib.suppress(subprocess.TimeoutExpired):

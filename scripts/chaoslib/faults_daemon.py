@@ -119,6 +119,18 @@ def partitions_added(run):
     run.pause(1, 3)
 
 
+@fault("descriptors", "the daemon may open no further file for 2 to 8 s, twice")
+def descriptors(run):
+    (daemon,) = run.daemons
+    for _ in range(2):
+        run.wait_progress()
+        run.pause(0, 2)
+        allowed = daemon.limit_descriptors(daemon.now["descriptors"] + run.rng.choice((-20, 0, 3)))
+        run.did("descriptors limited")
+        run.pause(2, 8)
+        daemon.limit_descriptors(allowed)
+
+
 @fault("aborts", "transactions, a third of them aborted, and kill -9 meanwhile", load={"in_transactions": True})
 def aborts(run):
     for _ in range(4):

@@ -19,6 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PARTITIONS = 4
 PROMOTE_SECONDS = 2
 SESSION_SECONDS = 6
+# What the clock of a machine shows is nobody's business: everything is UTC.
+TIME_ZONES = ("UTC0", "LINT-14", "NST3:30NDT,M3.2.0,M11.1.0")
 # What all buffers of a daemon may hold, and what the process may have besides.
 MEMORY_MIB, MEMORY_BOUND_MB, DESCRIPTOR_BOUND = 96, 320, 400
 
@@ -118,6 +120,7 @@ class Run:
         folder, path = self.config(number, instance or number, **changes)
         daemon = Daemon(self.binary, folder, path)
         daemon.variables.update(self.servers.variables)
+        daemon.variables["TZ"] = self.rng.choice(TIME_ZONES)
         self.daemons.append(daemon)
         return daemon
 

@@ -10,6 +10,7 @@
 mod common;
 
 mod commands;
+mod descriptors;
 mod groups;
 mod hangs;
 mod lake;
