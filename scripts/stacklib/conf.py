@@ -91,6 +91,9 @@ def write_hadoop_conf(stack, name):
         "dfs.namenode.avoid.write.stale.datanode": "true",
         "dfs.namenode.avoid.read.stale.datanode": "true",
         "dfs.namenode.safemode.extension": 0,
+        # For each block that is begun its whole room is set aside, ten minutes long if it never comes: with great blocks a small
+        # disk would be taken for a full one after some hundred writes that failed.
+        "dfs.blocksize": 32 << 20,
     }
     web = "https" if stack.is_kerberos else "http"
     if not stack.is_ha:
