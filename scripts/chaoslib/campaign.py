@@ -93,15 +93,15 @@ def tell(line):
     say("; ".join([text, *line["why"]])[:500])
 
 
-def chosen(only, catalogue, servers):
+def chosen(only, left_out, catalogue, servers):
     """The faults that were asked for, in their order; those that cannot be made here are told."""
-    names = only.split(",") if only else list(catalogue)
+    names = [name for name in only or catalogue if name not in left_out]
     needs_root = [name for name in names if catalogue[name].needs_root and os.geteuid() != 0]
     needs_ha = [name for name in names if catalogue[name].needs_ha and not servers.is_ha]
     needs_one = [name for name in names if catalogue[name].needs_one_namenode and servers.is_ha]
-    for what, left_out in (("root", needs_root), ("two NameNodes (--ha)", needs_ha), ("one NameNode (no --ha)", needs_one)):
-        if left_out:
-            say(f"LEFT OUT, they need {what}: {', '.join(left_out)}")
+    for what, needy in (("root", needs_root), ("two NameNodes (--ha)", needs_ha), ("one NameNode (no --ha)", needs_one)):
+        if needy:
+            say(f"LEFT OUT, they need {what}: {', '.join(needy)}")
     return [catalogue[name] for name in names if name not in needs_root + needs_ha + needs_one]
 
 
@@ -116,7 +116,8 @@ def main(args):
     if args.list:
         show_list(catalogue)
         return 0
-    if unknown := [name for name in (args.only or "").split(",") if name and name not in catalogue]:
+    only, left_out = [list(filter(None, (names or "").split(","))) for names in (args.only, args.left_out)]
+    if unknown := [name for name in only + left_out if name not in catalogue]:
         say(f"no such fault: {', '.join(unknown)} (see --list)")
         return EXIT_USAGE
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -132,7 +133,7 @@ def main(args):
             if args.self_test:
                 return 0 if self_test.passes(seed, binary, servers, work) else EXIT_BAD
             try:
-                campaign(args, chosen(args.only, catalogue, servers), seed, binary, servers, work, results)
+                campaign(args, chosen(only, left_out, catalogue, servers), seed, binary, servers, work, results)
             finally:
                 print(results.table(), flush=True)
     except (ChaosError, StackError) as error:
