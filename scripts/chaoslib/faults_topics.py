@@ -106,14 +106,37 @@ def both_ways(run):
     return run.rng.sample((False, True), 2)
 
 
+@fault(
+    "retention",
+    "records are deleted that were never read, while the daemon is down, and while it is frozen: its lanes halt until "
+    "`forebay accept-loss`",
+    load={"may_lose": "deleted"},
+)
+def retention(run):
+    (daemon,) = run.daemons
+    for is_frozen in both_ways(run):
+        since = halts(run)
+        victims = set(lose(run, is_frozen))
+        until("the lanes halt", lambda: halted(run, "kafka.offset-out-of-range", since) == victims, 60)
+        heads = {number: run.lanes().get(number) for number in victims}
+        run.pause(1, 3)
+        if any(run.lanes().get(number) != head for number, head in heads.items()):
+            raise Broken(f"a halted lane went on by itself: {heads}, then {run.lanes()}")
+        for number in victims:
+            answer = daemon.ask("accept-loss", f"{run.name}:{number}", "--reason", "chaos")
+            if answer.returncode != 0:
+                raise Broken(f"accept-loss of {number}: {answer.returncode}, {answer.stderr.strip()}")
+            run.did("accept-loss")
+        until("all lanes go on", lambda: in_state(run, "running") == set(range(PARTITIONS)), 30)
+
+
 def goes_on(run):
     run.add_daemon(out_of_range="earliest")
 
 
 @fault(
     "retention-earliest",
-    "records are deleted that were never read, while the daemon is down, and while it is frozen, with "
-    'on_offset_out_of_range = "earliest": the lanes go on by themselves, and the hole is told',
+    'the same with on_offset_out_of_range = "earliest": the lanes go on by themselves, and the hole is told',
     prepare=goes_on,
     load={"may_lose": "deleted"},
 )

@@ -14,6 +14,7 @@ mod groups;
 mod hangs;
 mod lake;
 mod letters;
+mod losses;
 mod outages;
 mod panics;
 mod pieces;

@@ -201,7 +201,7 @@ impl Broker {
                 None => Ok(low),
                 Some(offset) if (low..=high).contains(offset) => Ok(*offset),
                 Some(offset) => Err(Fault::halt(
-                    faults::OUT_OF_RANGE,
+                    faults::START_OUT_OF_RANGE,
                     format!("starting_offsets says {offset} for {partition}, and the broker has [{low}, {high})"),
                 )),
             },
