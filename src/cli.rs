@@ -96,7 +96,7 @@ pub enum Command {
     Try(Try),
     /// Write a mapping from example messages, from an XML Schema, or from both
     Infer(Infer),
-    /// Prove or disprove the promises from what is in the lake
+    /// Prove or disprove the promises from what is in the lake, and from where Kafka begins and ends if it answers
     Audit(Audit),
     /// Tell what every file of the lake is, and what nobody needs; --repair moves that aside
     Fsck(Fsck),

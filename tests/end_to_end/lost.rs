@@ -41,6 +41,10 @@ fn ids(site: &Site) -> Vec<i64> {
     ids
 }
 
+fn invariant<'a>(document: &'a Value, id: &str) -> &'a Value {
+    document["invariants"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap()
+}
+
 #[test]
 fn messages_that_kafka_has_deleted_are_waited_for_until_an_operator_accepts_the_loss() {
     let Some(stack) = Stack::find("records that are deleted before they are read") else { return };
@@ -69,16 +73,56 @@ fn messages_that_kafka_has_deleted_are_waited_for_until_an_operator_accepts_the_
     let looked = site.ok(&["accept-loss", &lane, "--dry-run"]).out;
     assert!(looked.contains("offsets 30 to 45") && looked.contains("would be recorded as lost"), "{looked}");
     assert_eq!(site.lane(0).unwrap()["state"], "halted");
+    let audited = site.run(&["audit", "--json"]);
+    assert_eq!(audited.code, Some(1), "{audited:?}");
+    let document = audited.json();
+    let progress = invariant(&document, "I9");
+    assert_eq!((&progress["ok"], &progress["checked"]), (&json!(false), &json!(1)), "{document}");
+    let found = &progress["violations"][0];
+    assert_eq!((&found["topic"], &found["offset"]), (&json!(topic), &json!(30)), "{document}");
+    assert!(found["what"].as_str().unwrap().contains(&format!("`forebay accept-loss {lane}`")), "{document}");
+    let others = document["invariants"].as_array().unwrap().iter().filter(|one| one["id"] != "I9");
+    assert!(others.into_iter().all(|one| one["ok"] == true), "{document}");
     let accepted = site.json(&["accept-loss", &lane, "--reason", "retention was short"]);
     assert_eq!((&accepted["from"], &accepted["to"], &accepted["dry_run"]), (&json!(30), &json!(45), &json!(false)));
     site.wait_committed(&[60]);
     site.ok(&["promote"]);
     assert_eq!(ids(&site), (0..30).chain(45..60).collect::<Vec<_>>());
     audit(&site);
+    let document = site.json(&["audit"]);
+    let lane_of = &document["partitions"][0];
+    assert_eq!((&lane_of["to"], &lane_of["low"], &lane_of["high"]), (&json!(60), &json!(45), &json!(60)), "{document}");
+    assert_eq!((&invariant(&document, "I3")["checked"], &document["not_compared"]), (&json!(1), &json!([])));
     let control = std::fs::read_to_string(site.dir.join("logs/control.jsonl")).unwrap();
     let orders: Vec<Value> = control.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let accepts: Vec<&Value> = orders.iter().filter(|order| order["command"] == "accept-loss").collect();
     assert!(accepts.iter().take(2).all(|order| order["refused"].is_string()), "{control}");
     assert_eq!(accepts.last().unwrap()["arguments"]["reason"], "retention was short", "{control}");
     daemon.stop();
+}
+
+#[test]
+fn an_audit_without_kafka_says_what_it_has_not_compared_and_nothing_against_the_lake() {
+    let Some(stack) = Stack::find("an audit without kafka") else { return };
+    let mut site = Site::new(&stack, &Recipe::default());
+    let topic = site.topic.clone();
+    site.create_topic(&topic, 2);
+    send_books(&site, 0..10);
+    let daemon = site.start();
+    site.wait_committed(&[10, 0]);
+    daemon.stop();
+    let config = std::fs::read_to_string(site.config()).unwrap();
+
+    std::fs::write(site.config(), config.replace(&stack.kafka, "127.0.0.1:1")).unwrap();
+    let away = site.json(&["audit"]);
+    assert_eq!((&away["ok"], &away["not_compared"][0]["what"]), (&json!(true), &json!("kafka")), "{away}");
+    assert!(away["invariants"].as_array().unwrap().iter().all(|one| one["id"] != "I9"), "{away}");
+    let told = site.ok(&["audit"]).out;
+    assert!(told.contains("not compared with kafka: kafka: ") && told.contains("every promise holds"), "{told}");
+
+    std::fs::write(site.config(), config).unwrap();
+    assert_eq!(invariant(&site.json(&["audit"]), "I9")["checked"], 2);
+    site.ok(&["topic", "delete", &topic]);
+    let gone = site.json(&["audit"]);
+    assert_eq!((&gone["ok"], &gone["not_compared"][0]["what"]), (&json!(true), &json!(topic)), "{gone}");
 }
