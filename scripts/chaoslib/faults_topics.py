@@ -17,8 +17,9 @@ COMPACTED = {
 
 def missing(run, since):
     """Offsets from `since` on that were given to messages and cannot be read any more, over all Kafka partitions."""
-    there = {(answer.partition(), answer.offset()) for answer in read_topic(run.servers.kafka, run.name)}
+    # The ends first: what comes in while the topic is read is not missing.
     ends = run.servers.ends(run.name)
+    there = {(answer.partition(), answer.offset()) for answer in read_topic(run.servers.kafka, run.name)}
     return sum((number, offset) not in there for number in since for offset in range(since[number], ends[number]))
 
 
