@@ -29,6 +29,8 @@ class Fault:
     # It is about the place where the lake lies.
     needs_own_lake: bool = False
     needs_root: bool = False
+    # Settings of the topic.
+    topic: dict = dataclasses.field(default_factory=dict)
     # Keywords for the producer.
     load: dict = dataclasses.field(default_factory=dict)
     # How long it may take until lag zero, and until everything is promoted.
@@ -47,6 +49,6 @@ def fault(name, text, **more):
 
 def load_all():
     """The whole catalogue: each module puts in its own when it is imported, so that their order here is that of the runs."""
-    for name in ("daemon", "code", "servers", "net", "disk"):
+    for name in ("daemon", "topics", "code", "servers", "net", "disk"):
         importlib.import_module(f".faults_{name}", __package__)
     return CATALOGUE

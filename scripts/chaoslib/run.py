@@ -53,6 +53,7 @@ name = "books"
 topics = ["{name}"]
 mapping = "{mapping}"
 starting_offsets = "earliest"
+on_offset_out_of_range = "{out_of_range}"
 [table.raw]
 roll_age = "{roll_ms}ms"
 roll_rows = {roll_rows}
@@ -108,6 +109,7 @@ class Run:
             "root": f"file://{self.lake}" if self.storage == "local" else f"{hdfs}/{self.name}", "folder": folder,
             "spool": folder / "spool", "memory": MEMORY_MIB, "promote": PROMOTE_SECONDS,
             "mapping": ROOT / "config/tables/books.toml", "roll_ms": self.roll_ms, "roll_rows": self.roll_rows,
+            "out_of_range": "fail",
         }
         path = folder / "forebay.toml"
         path.write_text(CONFIG.format(**{**values, **changes}))
@@ -184,7 +186,7 @@ class Run:
         }
 
     def set_up(self):
-        self.servers.create_topic(self.name, PARTITIONS)
+        self.servers.create_topic(self.name, PARTITIONS, self.fault.topic)
         if self.fault.prepare:
             self.fault.prepare(self)
         self.add_daemons(self.fault.daemons)

@@ -40,6 +40,8 @@ def write_kafka_conf(stack):
         "log.retention.ms": -1,
         "message.max.bytes": 64 << 20,
         "log.cleaner.dedupe.buffer.size": 16 << 20,
+        # Compaction that a test waits for comes at once.
+        "log.cleaner.backoff.ms": 500,
     }
     if stack.is_secure:
         settings |= secure.kafka_settings(stack)

@@ -13,6 +13,7 @@ mod invoices;
 mod kerberos;
 mod lake;
 mod letters;
+mod lost;
 mod main_path;
 mod outages;
 mod recreated;

@@ -15,6 +15,7 @@ mod disk;
 mod fsck;
 mod interleavings;
 mod letters;
+mod losses;
 mod revise;
 #[path = "../common/turns.rs"]
 mod turns;

@@ -15,6 +15,7 @@ mod groups;
 mod hangs;
 mod lake;
 mod letters;
+mod losses;
 mod outages;
 mod panics;
 mod pieces;

@@ -7,10 +7,11 @@ use actix::prelude::{AsyncContext, Context, Handler, WrapFuture};
 
 use super::actor::{DrainAll, Mode, RootSupervisor};
 use crate::fault::Fault;
+use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::lake::TOPIC_RECREATED;
 use crate::model::status::LaneState;
 use crate::observe::events;
-use crate::supervise::lane::{DrainLane, StopLane};
+use crate::supervise::lane::{DrainLane, REWOUND_RANGE_LOST, StopLane};
 use crate::supervise::promotion::{EndPromotions, PromoteNow};
 use crate::supervise::view::LaneView;
 
@@ -100,7 +101,8 @@ impl RootSupervisor {
             return self.end(Err(Fault::internal("root.every-lane-parked", message)));
         }
         // What keeps every lane from starting at all is no matter of lanes: whoever has started us shall hear of it.
-        // But a topic that was created again waits for a command, and that needs somebody to give it to.
+        // But a topic that was created again, or messages that are lost, wait for a command, and that needs somebody to
+        // give it to.
         let is_stuck = |view: &LaneView| view.state == LaneState::Halted && !waits_for_operator(view);
         if is_alive && !self.has_worked && live.all(is_stuck) {
             let fault = first_fault(&views, LaneState::Halted);
@@ -190,9 +192,10 @@ impl RootSupervisor {
     }
 }
 
-/// Whether a lane halts because its topic must be accepted first.
+/// Whether a lane halts because of what a command decides: `accept-topic`, `accept-loss`, `rewind --undo`.
 fn waits_for_operator(view: &LaneView) -> bool {
-    view.last_fault.as_ref().is_some_and(|fault| fault.event == TOPIC_RECREATED)
+    let decided = [TOPIC_RECREATED, OUT_OF_RANGE, REWOUND_RANGE_LOST];
+    view.last_fault.as_ref().is_some_and(|fault| decided.contains(&fault.event))
 }
 
 /// Why the first lane that is in this state is in it.
