@@ -2,6 +2,7 @@
 
 mod drift;
 mod tables;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use crate::model::status::{LaneState, Node};
 pub use drift::{DriftColumn, DriftTable, DriftTables};
 pub use tables::{MappingView, Promotion, Reloaded, TableView, Tables};
+pub use trouble::Trouble;
 
 /// An instant, as RFC 3339 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +61,9 @@ pub struct Status {
     /// What is wrong with Kafka, until it answers again.
     #[serde(default)]
     pub kafka_fault: Option<String>,
+    /// The same with all that is known of it.
+    #[serde(default)]
+    pub kafka_trouble: Option<Trouble>,
     /// The Kafka partitions that it owns.
     pub lanes: Vec<Lane>,
     /// The tables.
@@ -106,6 +111,9 @@ pub struct Lane {
     pub last_commit_at: Option<Time>,
     /// What went wrong last, until it goes right again.
     pub last_fault: Option<String>,
+    /// The same with all that is known of it.
+    #[serde(default)]
+    pub trouble: Option<Trouble>,
     /// How far its dead letters have been sent, for each of its tables that has a dead-letter topic; absent when none has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dead_letters: Vec<DeadLetters>,
@@ -126,6 +134,9 @@ pub struct DeadLetters {
     pub sent: u64,
     /// Why they cannot be sent, until they can.
     pub fault: Option<String>,
+    /// The same with all that is known of it.
+    #[serde(default)]
+    pub trouble: Option<Trouble>,
 }
 
 impl Lane {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use forebay::lake::audit::Depth;
 use forebay::lake::fsck::{Action, Class, Examination, examine, repair};
 use forebay::lake::names::processed_dir;
+use forebay::lake::roll::is_unfinished;
 use forebay::storage::{Content, Storage};
 
 use super::crash::moments_of;
@@ -36,6 +37,25 @@ fn a_promotion_that_is_cut_anywhere_leaves_nothing_that_has_to_be_repaired() {
         cut.check_oracle();
     }
     assert!(seen.len() > 15, "{} states", seen.len());
+}
+
+#[test]
+fn a_promotion_that_is_cut_anywhere_is_put_in_order_and_told_once() {
+    let world = prepared();
+    let (mut seen, mut finished, mut retired) = (HashSet::new(), 0, 0);
+    for lake in moments_of(&world.fork(), |world| drop(world.promoter().unwrap().promote().unwrap())) {
+        if !seen.insert(lake.fingerprint()) {
+            continue;
+        }
+        let cut = world.on(lake);
+        let is_half_done = is_unfinished(&(Arc::clone(&cut.memory) as Arc<dyn Storage>), "books").unwrap();
+        let left = cut.promoter().unwrap().take_recovery().map(|(_, left)| left).unwrap_or_default();
+        assert_eq!(left.plan.is_some(), is_half_done, "{left:?}");
+        assert!(left.plan.is_none() || left.retired == 0, "what its own plan replaces is no leftover: {left:?}");
+        (finished, retired) = (finished + u64::from(left.plan.is_some()), retired + left.retired);
+        assert_eq!(cut.promoter().unwrap().take_recovery(), None, "an orderly handover is no recovery");
+    }
+    assert!(finished > 5 && retired > 0, "{finished} finished, {retired} retired");
 }
 
 #[test]

@@ -10,10 +10,13 @@ use crate::fault::Fault;
 use crate::lake::TOPIC_RECREATED;
 use crate::model::status::LaneState;
 use crate::observe::events;
+use crate::observe::trouble::Course;
 use crate::supervise::lane::{DrainLane, StopLane};
 use crate::supervise::promotion::{EndPromotions, PromoteNow};
 use crate::supervise::view::LaneView;
 
+/// Role of the root in logs and metrics.
+const ROOT: &str = "Root";
 /// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
 const SESSION_SILENCE: Duration = Duration::from_secs(30);
 /// How long the end of the process waits for dead letters.
@@ -30,9 +33,17 @@ impl RootSupervisor {
         }
     }
 
+    /// Ends the process with a fault that the root has met itself. One that ends it and was met elsewhere has been told there.
+    pub(super) fn fail(&mut self, fault: Fault) {
+        if self.exit.is_some() {
+            events::fault(ROOT, 0, &self.meets(&fault, Course::End, None));
+            self.end(Err(fault));
+        }
+    }
+
     pub(super) fn check(&mut self, ctx: &mut Context<Self>) {
         if let Some(fault) = self.own_fault() {
-            return self.end(Err(fault));
+            return self.fail(fault);
         }
         match self.mode {
             Mode::Running => self.check_running(ctx),
@@ -95,9 +106,9 @@ impl RootSupervisor {
         let mut live = views.iter().filter(|view| view.state != LaneState::Ended);
         let is_alive = live.clone().next().is_some();
         if is_alive && live.clone().all(|view| view.state == LaneState::Parked) {
-            let last = views.iter().find_map(|view| view.last_fault.as_ref()).map_or("", |fault| &fault.message);
+            let last = views.iter().find_map(|view| view.last_fault.as_ref()).map_or("", |last| &last.fault.message);
             let message = format!("every lane failed too often; last: {last}");
-            return self.end(Err(Fault::internal("root.every-lane-parked", message)));
+            return self.fail(Fault::internal("root.every-lane-parked", message));
         }
         // What keeps every lane from starting at all is no matter of lanes: whoever has started us shall hear of it.
         // But a topic that was created again waits for a command, and that needs somebody to give it to.
@@ -192,11 +203,11 @@ impl RootSupervisor {
 
 /// Whether a lane halts because its topic must be accepted first.
 fn waits_for_operator(view: &LaneView) -> bool {
-    view.last_fault.as_ref().is_some_and(|fault| fault.event == TOPIC_RECREATED)
+    view.last_fault.as_ref().is_some_and(|last| last.fault.event == TOPIC_RECREATED)
 }
 
 /// Why the first lane that is in this state is in it.
 fn first_fault(views: &[LaneView], state: LaneState) -> Option<Fault> {
     let view = views.iter().find(|view| view.state == state)?;
-    Some(view.last_fault.as_ref()?.fault())
+    Some(view.last_fault.as_ref()?.fault.clone())
 }
