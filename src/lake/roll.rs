@@ -200,7 +200,7 @@ impl Holding {
 /// Storage, or a plan or log that cannot be read.
 pub fn is_unfinished(storage: &Arc<dyn Storage>, table: &str) -> Result<bool, Fault> {
     let Some(plan) = newest_plan(&**storage, &Home::processed(table))? else { return Ok(false) };
-    let logged = TableLog::look(storage, table)?.state()?.and_then(|state| state.seq);
+    let logged = TableLog::look(storage, table)?.newest_promotion()?;
     Ok(logged.is_none_or(|logged| logged < plan.seq))
 }
 

@@ -261,6 +261,25 @@ fn a_promotion_that_was_left_half_done_is_finished_when_the_role_is_taken_not_an
 }
 
 #[test]
+fn a_daemon_that_works_looks_once_at_its_lake_and_tells_what_it_cannot_account_for() {
+    let world = World::new(1);
+    let daemon = world.start(&Options::default());
+    world.send(100);
+    world.caught_up(&daemon);
+    drain(daemon).unwrap();
+    let committed = crate::lake::files(&world.sandbox.lake().join("raw/books"));
+    let foreign = committed[0].with_file_name("part-0.snappy.parquet");
+    std::fs::write(&foreign, "x").unwrap();
+    let next = world.start(&Options::default());
+    let seen = "forebay_found_total{what=\"foreign\"} 1";
+    eventually("it has looked", || metrics().text().lines().any(|line| line == seen));
+    assert!(metrics().text().contains("forebay_found_total{what=\"orphans\"} 0"), "{}", metrics().text());
+    assert!(foreign.exists(), "a look changes nothing");
+    std::fs::remove_file(&foreign).unwrap();
+    world.finish(next);
+}
+
+#[test]
 fn a_drain_that_cannot_commit_ends_at_its_deadline_and_loses_nothing() {
     let world = World::new(1);
     let mut settings = world.settings();

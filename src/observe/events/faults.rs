@@ -222,6 +222,48 @@ pub fn promotion_recovered(table: &str, epoch: Epoch, left: TableRecovery) {
     );
 }
 
+/// What a look at the lake has found.
+#[derive(Debug, Clone, Copy)]
+pub struct Examined<'a> {
+    /// Files looked at.
+    pub files: u64,
+    /// Files of ours that nothing names and nothing explains.
+    pub orphans: u64,
+    /// Files that are none of ours, where only ours belong.
+    pub foreign: u64,
+    /// Files that are named and not there.
+    pub missing: u64,
+    /// The first of them.
+    pub first: Option<&'a str>,
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// The daemon has looked at the newest of its lake.
+pub fn lake_examined(seen: &Examined<'_>) {
+    let Examined { files, orphans, foreign, missing, first, elapsed } = *seen;
+    for (what, found) in [("orphans", orphans), ("foreign", foreign), ("missing", missing)] {
+        metrics().found.get_or_create(&Thing { what }).inc_by(found);
+    }
+    let elapsed_ms = millis(elapsed);
+    if orphans + foreign + missing == 0 {
+        info!(event = "lake.examined", files, elapsed_ms, "the newest files of the lake are all accounted for");
+    } else {
+        warn!(
+            event = "lake.examined",
+            files,
+            orphans,
+            foreign,
+            missing,
+            first,
+            elapsed_ms,
+            does = Course::GoOn.says(),
+            help = "`forebay fsck` names them all; with --repair it moves aside what nobody needs",
+            "files of the lake are not accounted for"
+        );
+    }
+}
+
 /// The spool of a process that has died was removed: what it held is read again.
 pub fn spool_recovered(path: &dyn Display) {
     count_recovered(&[("spools", 1)]);

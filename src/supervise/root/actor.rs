@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use actix::prelude::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
@@ -91,6 +92,8 @@ pub struct RootSupervisor {
     pub(super) pool_view: Shared<Node>,
     pub(super) next_due: Shared<Option<Timestamp>>,
     pub(super) session_fault: Option<Trouble>,
+    /// Raised, it ends the look at the lake; none before that has begun.
+    pub(super) look: Option<Arc<AtomicBool>>,
     /// That there are Kafka partitions which no daemon of the group owns.
     unowned: Option<Trouble>,
     pub(super) exit: Option<oneshot::Sender<Result<(), Fault>>>,
@@ -149,6 +152,7 @@ impl RootSupervisor {
             pool_view,
             next_due: Shared::new(None),
             session_fault: None,
+            look: None,
             unowned: None,
             exit: Some(exit),
         }
@@ -385,6 +389,7 @@ impl Handler<TakeDown> for RootSupervisor {
 
     fn handle(&mut self, _: TakeDown, _: &mut Self::Context) -> Self::Result {
         self.mode = Mode::Draining;
+        self.stop_looking();
         self.lanes.values().filter(|lane| lane.end.is_none()).for_each(|lane| lane.address.do_send(StopLane));
         self.letters.stop();
         let pool = self.pool.take().map(|pool| pool.send(StopPool));

@@ -117,6 +117,7 @@ impl RootSupervisor {
             let fault = first_fault(&views, LaneState::Halted);
             return fault.map_or((), |fault| self.end(Err(fault)));
         }
+        self.look_when_settled(&views);
         if self.parts.until_caught_up && self.is_assigned {
             self.check_caught_up(&views, ctx);
         }
@@ -159,6 +160,7 @@ impl Handler<DrainAll> for RootSupervisor {
             return;
         }
         self.mode = Mode::Draining;
+        self.stop_looking();
         events::drain_started("asked for", self.settings.drain_deadline);
         for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
             lane.address.do_send(DrainLane);
