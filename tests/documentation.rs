@@ -1,4 +1,6 @@
-//! What the README says is what the code has.
+//! What the README and the table of events say is what the code has.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
