@@ -5,7 +5,9 @@ use forebay::model::level::LogLevel;
 use forebay::model::offset::TopicPartition;
 use forebay::observe::logs::{LogFiles, LogOptions, start};
 use forebay::observe::read::{LogPrint, LogQuery, print_logs};
+use forebay::observe::trouble::{Course, Subject, Trouble};
 use forebay::observe::{events, metrics};
+use std::time::Duration;
 
 #[test]
 fn faults_and_panics_are_in_the_file_when_the_guard_is_gone() {
@@ -17,7 +19,9 @@ fn faults_and_panics_are_in_the_file_when_the_guard_is_gone() {
 
     let source = TopicPartition::new("library", 2);
     let away = Fault::retry("storage.unavailable", "no answer from the namenode");
-    events::fault("commit", Some(&source), 7, &away);
+    let since = "2026-10-01T00:00:00Z".parse().unwrap();
+    let trouble = Trouble::new(Subject::Lane(source), &away, Course::Retry(Duration::from_millis(1500)), since);
+    events::fault("commit", 7, &trouble.after(None));
     let panicked = std::thread::Builder::new().name("parse-1".into()).spawn(|| panic!("on purpose {}", 1)).unwrap();
     assert!(panicked.join().is_err());
     tracing::warn!(target: "some_library", "a line of a library");
@@ -33,6 +37,9 @@ fn faults_and_panics_are_in_the_file_when_the_guard_is_gone() {
     assert_eq!((fault["level"].as_str(), fault["stage"].as_str()), (Some("warn"), Some("commit")));
     assert_eq!((fault["topic"].as_str(), fault["partition"].as_i64()), (Some("library"), Some(2)));
     assert_eq!((fault["generation"].as_i64(), fault["error"].as_str()), (Some(7), Some("no answer from the namenode")));
+    assert_eq!((fault["since"].as_str(), fault["times"].as_u64()), (Some("2026-10-01T00:00:00Z"), Some(1)));
+    assert_eq!((fault["does"].as_str(), fault["again_in_s"].as_f64()), (Some("tries again"), Some(1.5)));
+    assert!(fault["help"].as_str().unwrap().starts_with("nothing if it passes"));
     let panic = &lines(query("panic"))[0];
     assert_eq!((panic["thread"].as_str(), panic["error"].as_str()), (Some("parse-1"), Some("on purpose 1")));
     assert!(panic["place"].as_str().unwrap().starts_with("tests/logs.rs:"));

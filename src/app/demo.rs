@@ -247,6 +247,6 @@ impl Feed {
 fn ended_lane(snapshot: &Snapshot) -> Option<Fault> {
     let is_over = |state| matches!(state, LaneState::Halted | LaneState::Parked | LaneState::Fenced);
     let lane = snapshot.lanes.iter().find(|lane| is_over(lane.state))?;
-    let why = lane.last_fault.as_ref().map_or("no reason given", |fault| &fault.message);
+    let why = lane.last_fault.as_ref().map_or("no reason given", |last| &last.fault.message);
     Some(Fault::retry("demo.lane-ended", format!("{}:{} stopped: {why}", lane.topic, lane.partition)))
 }

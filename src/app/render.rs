@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::grid::{Cell, Paint, painted_grid};
 use crate::control::api::{
     AcceptedLoss, AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, Reloaded,
-    RequeueElsewhere, Requeued, RequeuedLane, Rewound, Status, TableView, Tables, Time,
+    RequeueElsewhere, Requeued, RequeuedLane, Rewound, Status, TableView, Tables, Time, Trouble,
 };
 use crate::observe::escaped;
 
@@ -28,6 +28,7 @@ impl Look {
         out.push_str(&format!("group {group}, lake {lake}\n"));
         if let Some(fault) = &status.kafka_fault {
             out.push_str(&format!("kafka: {}\n", self.paint(Paint::Bad, fault)));
+            out.push_str(&self.course(status.kafka_trouble.as_ref()));
         }
         if !status.lanes.is_empty() {
             out.push('\n');
@@ -60,6 +61,7 @@ impl Look {
         for lane in lanes {
             if let Some(fault) = &lane.last_fault {
                 out.push_str(&format!("{}: {}\n", lane.name(), self.paint(Paint::Bad, fault)));
+                out.push_str(&self.course(lane.trouble.as_ref()));
             }
             for letters in &lane.dead_letters {
                 out.push_str(&self.dead_letters(lane, letters));
@@ -77,7 +79,22 @@ impl Look {
         };
         let fault = letters.fault.as_ref().map(|fault| format!(": {}", self.paint(Paint::Bad, fault)));
         let (lane, DeadLetters { table, topic, .. }) = (lane.name(), letters);
-        format!("{lane} dead letters of {table} to {topic}: {behind}{}\n", fault.unwrap_or_default())
+        let course = self.course(letters.trouble.as_ref());
+        format!("{lane} dead letters of {table} to {topic}: {behind}{}\n{course}", fault.unwrap_or_default())
+    }
+
+    /// Since when, what Forebay does about it, and what can be done; below the line that says what is wrong.
+    fn course(self, trouble: Option<&Trouble>) -> String {
+        let Some(Trouble { since, times, does, again_at, help, .. }) = trouble else { return String::new() };
+        let seconds = |time: i64| duration(time.max(0).unsigned_abs());
+        let lasts = seconds(self.now.duration_since(since.0).as_secs());
+        let times = if *times > 1 { format!(", {times} times") } else { String::new() };
+        let again = match again_at.map(|time| time.0.duration_since(self.now).as_secs()) {
+            None => String::new(),
+            Some(left) if left > 0 => format!(" in {}", seconds(left)),
+            Some(_) => " now".to_owned(),
+        };
+        format!("  for {lasts}{times}: {does}{again}\n  you can do: {}\n", escaped(help))
     }
 
     /// The tables, one a line, and below them why messages are in quarantine and what failed.
@@ -114,6 +131,8 @@ impl Look {
             }
             if let Some(fault) = table.last_promotion.as_ref().and_then(|promotion| promotion.fault.as_deref()) {
                 out.push_str(&format!("{} promotion: {}\n", table.name, self.paint(Paint::Bad, fault)));
+                let promotion = table.last_promotion.as_ref();
+                out.push_str(&self.course(promotion.and_then(|promotion| promotion.trouble.as_ref())));
             }
         }
         out

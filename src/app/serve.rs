@@ -15,7 +15,7 @@ use super::reload::Reloader;
 use super::say;
 use super::steering::DaemonSteering;
 use crate::cli::{Global, Run};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Settings};
 use crate::control::authority::Authority;
 use crate::control::routes::{Control, Limits};
@@ -29,6 +29,7 @@ use crate::model::level::LogLevel;
 use crate::model::table::TopicChoice;
 use crate::observe::control::ControlLog;
 use crate::observe::logs::{self, LogFiles, LogOptions, Terminal};
+use crate::observe::trouble::{Course, Subject, Trouble};
 use crate::observe::{events, metrics};
 use crate::supervise::root::DrainAll;
 
@@ -59,10 +60,7 @@ pub fn run(order: &Run, global: &Global) -> ExitCode {
     events::started(&global.config.display().to_string(), settings.tables.len());
     let result = serve(order, global, &settings);
     let code = result.as_ref().map_or_else(ExitCode::of, |()| ExitCode::Done);
-    if let Err(fault) = &result {
-        events::fault("Daemon", None, 0, fault);
-    }
-    events::stopped(code as u8);
+    events::stopped(code as u8, result.as_ref().err());
     drop(guard);
     if let Err(fault) = result {
         say::problem(&fault.message);
@@ -70,7 +68,38 @@ pub fn run(order: &Run, global: &Global) -> ExitCode {
     code
 }
 
+/// Tells of a fault that the daemon's tree cannot tell of. What the tree ends with it has told.
+fn tell(fault: &Fault, course: Course) {
+    events::fault("Daemon", 0, &Trouble::new(Subject::Daemon, fault, course, SystemClock.now()));
+}
+
 fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault> {
+    let running = start(order, global, settings).inspect_err(|fault| tell(fault, Course::End))?;
+    let Running { daemon, signals, hangup, reloader, steering, control, search } = running;
+    notify(&[NotifyState::Ready]);
+    attend(&daemon, &signals, &|| reload_at(&hangup, &daemon, &reloader), &*steering, settings.run.drain);
+    let result = daemon.wait();
+    control.stop();
+    result?;
+    let absent = search.and_then(|found| finding(&found, &signals));
+    absent.map_or(Ok(()), |fault| {
+        tell(&fault, Course::End);
+        Err(fault)
+    })
+}
+
+/// A daemon that works, and what looks after it.
+struct Running {
+    daemon: Daemon,
+    signals: Arc<AtomicBool>,
+    hangup: Arc<AtomicBool>,
+    reloader: Reloader,
+    steering: Arc<dyn Steering>,
+    control: ControlServer,
+    search: Option<Receiver<Fault>>,
+}
+
+fn start(order: &Run, global: &Global, settings: &Settings) -> Result<Running, Fault> {
     let signals = watch_signals()?;
     let hangup = watch_hangup()?;
     let options = Options { until_caught_up: order.until_caught_up, take_over: order.take_over, ..Options::default() };
@@ -83,20 +112,15 @@ fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault>
     let steering: Arc<dyn Steering> = Arc::new(DaemonSteering::new(&daemon, settings, reloader.clone()));
     let search = order.until_caught_up.then(|| search_topics(&daemon, settings)).transpose();
     let started = search.and_then(|search| Ok((start_control(settings, global, Arc::clone(&steering))?, search)));
-    let (control, search) = match started {
-        Ok(started) => started,
+    match started {
+        Ok((control, search)) => Ok(Running { daemon, signals, hangup, reloader, steering, control, search }),
         Err(fault) => {
             daemon.drain();
-            daemon.wait()?;
-            return Err(fault);
+            // Whatever else it ends with has been told; this is the cause.
+            let _told = daemon.wait();
+            Err(fault)
         }
-    };
-    notify(&[NotifyState::Ready]);
-    attend(&daemon, &signals, &|| reload_at(&hangup, &daemon, &reloader), &*steering, settings.run.drain);
-    let result = daemon.wait();
-    control.stop();
-    result?;
-    search.and_then(|found| finding(&found, &signals)).map_or(Ok(()), Err)
+    }
 }
 
 /// Looks for the topics that are named in the configuration. A daemon goes on with the others and waits for one that
@@ -164,7 +188,7 @@ fn reload_at(hangup: &AtomicBool, daemon: &Daemon, reloader: &Reloader) {
         Ok(thread) => daemon.parts().reaper.join(thread),
         Err(error) => {
             let message = format!("no thread to reload: {error}; send the signal again");
-            events::fault("Daemon", None, 0, &Fault::retry("process.no-thread", message));
+            tell(&Fault::retry("process.no-thread", message), Course::GoOn);
         }
     }
 }
@@ -206,7 +230,7 @@ fn open_lanes(daemon: &Daemon) -> String {
 /// Without systemd there is nobody to tell, and that is fine.
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::debug!(event = "systemd.not-told", error = %error, "systemd could not be told");
+        events::left_undone("systemd.not-told", &format_args!("{state:?}"), &error);
     }
 }
 
@@ -298,7 +322,7 @@ impl AuditLog for ControlFile {
         events::control_command(&record.command, record.uid, record.pid, record.refused.as_deref());
         if let Err(error) = self.0.record(&record) {
             let message = format!("a command could not be recorded in control.jsonl: {error}");
-            events::fault("Control", None, 0, &Fault::retry("control.not-recorded", message));
+            tell(&Fault::retry("control.not-recorded", message), Course::GoOn);
         }
     }
 }

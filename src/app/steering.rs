@@ -26,6 +26,7 @@ use crate::lake::{Accepted, accept_topic, newest_lineage};
 use crate::model::mapping::Mapping;
 use crate::model::offset::TopicPartition;
 use crate::model::table::Table;
+use crate::observe::trouble::Trouble;
 use crate::observe::{events, metrics};
 use crate::supervise::lane::{Direction, LossOrder, MovePlan, RewindOrder, RewindTarget, preview_loss, preview_rewind};
 use crate::supervise::parts::Parts;
@@ -151,7 +152,8 @@ impl Steering for DaemonSteering {
             pid: std::process::id(),
             group: self.group.clone(),
             lake: self.lake.clone(),
-            kafka_fault: snapshot.session_fault.as_ref().map(|fault| fault.message.clone()),
+            kafka_fault: snapshot.session_fault.as_ref().map(message),
+            kafka_trouble: snapshot.session_fault.as_ref().map(trouble),
             lanes: lanes_of(&snapshot).lanes,
             tables: self.tables_of(&snapshot).tables,
         })
@@ -360,14 +362,15 @@ fn lane(view: LaneView) -> Option<Lane> {
     if view.state == LaneState::Ended {
         return None;
     }
-    let last_fault = view.last_fault.as_ref().filter(|fault| !is_over(&view, fault)).map(|fault| fault.message.clone());
+    let (last_fault, in_trouble) = (view.trouble().map(message), view.trouble().map(trouble));
     let dead_letters = view.letters.iter().map(|letters| DeadLetters {
         table: letters.table.clone(),
         topic: letters.topic.clone(),
         position: letters.position,
         lag: letters.lag(view.committed).map(i64::unsigned_abs),
         sent: letters.sent,
-        fault: letters.fault.as_ref().map(|fault| fault.message.clone()),
+        fault: letters.fault.as_ref().map(message),
+        trouble: letters.fault.as_ref().map(trouble),
     });
     let dead_letters = dead_letters.collect();
     Some(Lane {
@@ -384,24 +387,37 @@ fn lane(view: LaneView) -> Option<Lane> {
         buffered_rows: view.buffered_rows,
         last_commit_at: view.last_commit.map(Time),
         last_fault,
+        trouble: in_trouble,
         dead_letters,
     })
 }
 
-/// Whether a lane has shown since that a fault of it has passed: it works, and has committed or has nothing to commit.
-fn is_over(view: &LaneView, fault: &view::FaultView) -> bool {
-    let works = matches!(view.state, LaneState::Running | LaneState::Paused);
-    works && (view.last_commit.is_some_and(|commit| commit > fault.at) || view.position == view.committed)
+fn message(trouble: &Trouble) -> String {
+    trouble.fault.message.clone()
+}
+
+fn trouble(trouble: &Trouble) -> api::Trouble {
+    api::Trouble {
+        event: trouble.fault.event.to_owned(),
+        message: message(trouble),
+        since: Time(trouble.since),
+        at: Time(trouble.at),
+        times: trouble.times,
+        does: trouble.course.says().to_owned(),
+        again_at: trouble.again_at().map(Time),
+        help: trouble.help(),
+    }
 }
 
 fn promotion(view: &PromotionView) -> Option<Promotion> {
     Some(Promotion {
-        at: Time(view.last_end.or_else(|| view.last_fault.as_ref().map(|fault| fault.at))?),
+        at: Time(view.last_end.or_else(|| view.last_fault.as_ref().map(|last| last.at))?),
         sequence: view.last_seq,
         rows: view.last_rows,
         files_added: view.last_added,
         files_removed: view.last_removed,
         left_out: view.last_left_out.clone(),
-        fault: view.last_fault.as_ref().map(|fault| fault.message.clone()),
+        fault: view.last_fault.as_ref().map(message),
+        trouble: view.last_fault.as_ref().map(trouble),
     })
 }

@@ -3,6 +3,7 @@
 mod accept;
 mod drift;
 mod tables;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +16,7 @@ pub use crate::model::status::{LaneState, Node};
 pub use accept::{AcceptLossRequest, AcceptTopicRequest, AcceptedLoss, AcceptedTopic};
 pub use drift::{DriftColumn, DriftTable, DriftTables};
 pub use tables::{MappingView, Promotion, Reloaded, TableView, Tables};
+pub use trouble::Trouble;
 
 /// An instant, as RFC 3339 text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +63,9 @@ pub struct Status {
     /// What is wrong with Kafka, until it answers again.
     #[serde(default)]
     pub kafka_fault: Option<String>,
+    /// The same with all that is known of it.
+    #[serde(default)]
+    pub kafka_trouble: Option<Trouble>,
     /// The Kafka partitions that it owns.
     pub lanes: Vec<Lane>,
     /// The tables.
@@ -108,6 +113,9 @@ pub struct Lane {
     pub last_commit_at: Option<Time>,
     /// What went wrong last, until it goes right again.
     pub last_fault: Option<String>,
+    /// The same with all that is known of it.
+    #[serde(default)]
+    pub trouble: Option<Trouble>,
     /// How far its dead letters have been sent, for each of its tables that has a dead-letter topic; absent when none has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dead_letters: Vec<DeadLetters>,
@@ -128,6 +136,9 @@ pub struct DeadLetters {
     pub sent: u64,
     /// Why they cannot be sent, until they can.
     pub fault: Option<String>,
+    /// The same with all that is known of it.
+    #[serde(default)]
+    pub trouble: Option<Trouble>,
 }
 
 impl Lane {

@@ -21,6 +21,7 @@ use super::authority::Peer;
 use super::guests::Guests;
 use super::routes::{Control, configure, nowhere};
 use crate::fault::Fault;
+use crate::observe::events;
 
 /// Who owns the socket and who is in its group may connect.
 const SOCKET_MODE: u32 = 0o660;
@@ -70,10 +71,10 @@ impl ControlServer {
         drop(self.handle.stop(true));
         let ended = self.thread.join();
         if !matches!(ended, Ok(Ok(()))) {
-            tracing::warn!(event = "control.failed", "the control server did not end well");
+            events::control_not_ended();
         }
         if let Err(error) = fs::remove_file(&self.socket) {
-            tracing::debug!(event = "control.socket-left", socket = %self.socket.display(), error = %error, "socket left");
+            events::left_undone("control.socket-left", &self.socket.display(), &error);
         }
     }
 }

@@ -15,6 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 use uuid::Uuid;
 
 use crate::fault::Fault;
+use crate::observe::events;
 
 /// Name of the lock file in the spool and in every directory of a process.
 const LOCK: &str = "lock";
@@ -124,7 +125,7 @@ fn remove_leftovers(dir: &Path) -> io::Result<()> {
         let lock = lock_file(&entry.path().join(LOCK))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
             fs::remove_dir_all(entry.path())?;
-            tracing::info!(event = "spool.leftover-removed", path = %entry.path().display(), "removed the spool of a dead process");
+            events::spool_recovered(&entry.path().display());
         }
     }
     Ok(())

@@ -17,6 +17,7 @@ use super::names::{self, HeadHint, IntervalName};
 use super::recover::MANIFEST_SUFFIX;
 use crate::failpoint;
 use crate::model::offset::OffsetRange;
+use crate::observe::events;
 use crate::storage::{Content, Kind, LakePath, StorageError};
 
 /// How often the files of an interval are staged before the error is handed on.
@@ -366,7 +367,7 @@ impl LaneLedger {
         });
         match left {
             Ok(()) => self.hinted = Some(placement.date),
-            Err(error) => tracing::debug!(event = "lake.hint-failed", source = %self.source, error = %error, "no hint"),
+            Err(error) => events::left_undone("lake.hint-failed", &self.source, &error),
         }
     }
 }
@@ -395,8 +396,7 @@ fn short(path: &LakePath, expected: u64, found: Option<u64>) -> StorageError {
 fn remove_spooled(files: impl Iterator<Item = PathBuf>) {
     for file in files {
         if let Err(error) = std::fs::remove_file(&file) {
-            let path = file.display();
-            tracing::debug!(event = "lake.spool-not-removed", path = %path, error = %error, "left in the spool");
+            events::left_undone("lake.spool-not-removed", &file.display(), &error);
         }
     }
 }

@@ -24,6 +24,7 @@ use super::footer::{self, DataFile, Zone};
 use super::mutate;
 use super::names::LetterMark;
 use crate::model::offset::{Epoch, TopicPartition};
+use crate::observe::events;
 use crate::storage::{LakePath, Storage};
 
 /// Marks that are kept for people to look at.
@@ -212,8 +213,7 @@ impl LetterBox {
             marks[..old].iter().try_for_each(|(_, path)| mutate::delete(storage, path))
         });
         if let Err(error) = removed {
-            let source = &self.route.source;
-            tracing::debug!(event = "lake.mark-not-removed", source = %source, error = %error, "an old mark stays");
+            events::left_undone("lake.mark-not-removed", &self.route.source, &error);
         }
     }
 }

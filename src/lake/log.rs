@@ -146,6 +146,18 @@ impl TableLog {
         })
     }
 
+    /// The newest promotion that is in the log; without a look at what else it says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::state`].
+    pub fn newest_promotion(&self) -> Result<Option<u64>, Fault> {
+        self.apart(|| match self.snapshot()? {
+            Some(snapshot) => self.seq_of(&snapshot),
+            None => Ok(None),
+        })
+    }
+
     /// Where an entry of the log lies.
     pub fn entry_path(&self, version: u64) -> LakePath {
         self.root.join("_delta_log").join(format!("{version:020}.json"))
@@ -197,8 +209,13 @@ impl TableLog {
         &*self.engine
     }
 
-    fn state_of(&self, snapshot: &SnapshotRef) -> Result<LogState, Fault> {
+    fn seq_of(&self, snapshot: &SnapshotRef) -> Result<Option<u64>, Fault> {
         let seq = snapshot.get_app_id_version(&self.app, self.engine()).map_err(|error| self.fault(&error))?;
+        Ok(seq.and_then(|seq| u64::try_from(seq).ok()))
+    }
+
+    fn state_of(&self, snapshot: &SnapshotRef) -> Result<LogState, Fault> {
+        let seq = self.seq_of(snapshot)?;
         let schema = snapshot.schema();
         let columns = schema.fields().filter(|field| field.name() != DATE_PARTITION).map(schema::column).collect();
         let mut live = Vec::new();
@@ -214,7 +231,7 @@ impl TableLog {
             live.extend(visited.map_err(|error| self.fault(&error))?);
         }
         live.sort_unstable();
-        Ok(LogState { version: snapshot.version(), seq: seq.and_then(|seq| u64::try_from(seq).ok()), columns, live })
+        Ok(LogState { version: snapshot.version(), seq, columns, live })
     }
 
     fn scan(&self, snapshot: &SnapshotRef) -> Result<Vec<delta_kernel::scan::ScanMetadata>, Fault> {

@@ -4,6 +4,7 @@
 //! outcomes, or in an error after which everything may be tried again. The looks are [`Storage::confirm`]s: a NameNode
 //! shows what it is about to write to its journal, and may fail to write it.
 
+use crate::observe::events;
 use crate::storage::{Content, Entry, Kind, LakePath, Storage, StorageError};
 
 /// How often a mutation is sent before its error is handed on. There is no pause in between: whoever calls has a
@@ -181,6 +182,6 @@ pub fn publish(storage: &dyn Storage, stage: &LakePath, bytes: &[u8], to: &LakeP
 /// Removes what is of no use in one's own stage. It goes away with the stage at the latest, so failing is fine.
 pub fn discard(storage: &dyn Storage, path: &LakePath) {
     if let Err(error) = storage.delete(path) {
-        tracing::debug!(event = "lake.discard-failed", path = %path, error = %error, "left in the stage");
+        events::left_undone("lake.discard-failed", path, &error);
     }
 }

@@ -8,21 +8,24 @@ use crate::fault::Fault;
 use crate::model::offset::Epoch;
 use crate::storage::{LakePath, Storage};
 
-/// Moves the files that a logged plan removed into the trash, so that directory readers see what log readers see.
+/// Moves the files that a logged plan removed into the trash, so that directory readers see what log readers see. Says how
+/// many it was that were still in their place.
 ///
 /// # Errors
 ///
 /// Storage.
-pub fn retire(storage: &dyn Storage, home: &Home, root: &LakePath, plan: &Plan) -> Result<(), Fault> {
+pub fn retire(storage: &dyn Storage, home: &Home, root: &LakePath, plan: &Plan) -> Result<u64, Fault> {
+    let mut moved = 0;
     if plan.remove.is_empty() {
-        return Ok(());
+        return Ok(moved);
     }
     let trash = home.trash().join(trash_segment(plan.seq));
     for path in &plan.remove {
         let from = root.join(path);
         let Some(entry) = mutate::look(storage, &from)? else { continue };
         match mutate::rename(storage, &from, &trash.join(path), Expected::File(entry.bytes))? {
-            Moved::Done | Moved::Gone => {}
+            Moved::Done => moved += 1,
+            Moved::Gone => {}
             Moved::Taken(there) => {
                 return Err(Fault::halt(
                     "promote.retire",
@@ -31,7 +34,7 @@ pub fn retire(storage: &dyn Storage, home: &Home, root: &LakePath, plan: &Plan) 
             }
         }
     }
-    Ok(())
+    Ok(moved)
 }
 
 /// Deletes the trash of plans before `seq`. What the newest plan replaced stays for readers in the middle of a file.
@@ -48,18 +51,29 @@ pub fn empty_trash(storage: &dyn Storage, home: &Home, seq: u64) -> Result<(), F
     Ok(())
 }
 
-/// Deletes the fenced stages of epochs below `epoch`. Only after the newest plan is finished: they may hold its files.
+/// Deletes the fenced stages of epochs below `epoch`. Only after the newest plan is finished: they may hold its files. Says
+/// how many files were in them.
 ///
 /// # Errors
 ///
 /// Storage.
-pub fn clean_fenced(storage: &dyn Storage, home: &Home, epoch: Epoch) -> Result<(), Fault> {
+pub fn clean_fenced(storage: &dyn Storage, home: &Home, epoch: Epoch) -> Result<u64, Fault> {
+    let mut left = 0;
     for entry in mutate::list(storage, &home.fenced())? {
         if parse_fenced(entry.path.name()).is_some_and(|lower| lower < epoch) {
+            left += count_files(storage, &entry.path)?;
             mutate::delete(storage, &entry.path)?;
         }
     }
-    Ok(())
+    Ok(left)
+}
+
+fn count_files(storage: &dyn Storage, dir: &LakePath) -> Result<u64, Fault> {
+    let mut files = 0;
+    for entry in mutate::list(storage, dir)? {
+        files += if entry.is_dir { count_files(storage, &entry.path)? } else { 1 };
+    }
+    Ok(files)
 }
 
 fn trash_segment(seq: u64) -> String {

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use crate::failpoint;
 use crate::fault::{Fault, Verdict};
 use crate::model::offset::Epoch;
+use crate::observe::events::TableRecovery;
 use crate::storage::{LakePath, Storage};
 
 /// A table that this process may change: the epoch, and the log that is written through its stage.
@@ -28,6 +29,17 @@ pub struct Holding {
     pub tenure: Tenure,
     /// The table log.
     pub log: TableLog,
+}
+
+/// A table whose newest plan is carried out.
+#[derive(Debug)]
+pub struct Recovered {
+    /// That plan.
+    pub newest: Option<Plan>,
+    /// What an earlier promoter had left undone.
+    pub left: TableRecovery,
+    /// What went wrong with the log's checkpoint, which the table does without.
+    pub warning: Option<Fault>,
 }
 
 impl Holding {
@@ -80,12 +92,13 @@ impl Holding {
         Ok(checkpoint)
     }
 
-    /// Finishes the newest plan if need be and removes what is of no use any more; gives that plan back.
+    /// Finishes the newest plan if need be and removes what is of no use any more; gives that plan back, and says what an
+    /// earlier promoter had left undone.
     ///
     /// # Errors
     ///
     /// As [`Self::finish`], and plans that are missing.
-    pub fn recover(&self) -> Result<Option<Plan>, Fault> {
+    pub fn recover(&self) -> Result<Recovered, Fault> {
         let newest = newest_plan(&*self.storage, &self.home)?;
         let logged = self.log.state()?.and_then(|state| state.seq);
         let known = newest.as_ref().map_or(0, |plan| plan.seq);
@@ -100,16 +113,18 @@ impl Holding {
                 ),
             ));
         }
+        let (mut left, mut warning) = (TableRecovery::default(), None);
         if let Some(plan) = &newest {
             if logged == Some(plan.seq) {
-                retire::retire(&*self.storage, &self.home, &self.root(), plan)?;
+                left.retired = retire::retire(&*self.storage, &self.home, &self.root(), plan)?;
             } else {
-                self.finish(plan)?;
+                warning = self.finish(plan)?;
+                left.plan = Some(plan.seq);
             }
         }
         retire::empty_trash(&*self.storage, &self.home, known)?;
-        retire::clean_fenced(&*self.storage, &self.home, self.tenure.epoch)?;
-        Ok(newest)
+        left.staged = retire::clean_fenced(&*self.storage, &self.home, self.tenure.epoch)?;
+        Ok(Recovered { newest, left, warning })
     }
 
     /// Renames every planned file into its place.
@@ -178,6 +193,17 @@ impl Holding {
         }
         Ok(stages)
     }
+}
+
+/// Whether the newest plan of a table is not in its log: its promoter carries it out now, or has died.
+///
+/// # Errors
+///
+/// Storage, or a plan or log that cannot be read.
+pub fn is_unfinished(storage: &Arc<dyn Storage>, table: &str) -> Result<bool, Fault> {
+    let Some(plan) = newest_plan(&**storage, &Home::processed(table))? else { return Ok(false) };
+    let logged = TableLog::look(storage, table)?.newest_promotion()?;
+    Ok(logged.is_none_or(|logged| logged < plan.seq))
 }
 
 /// When the newest plan of a table was published, by the storage's clock.

@@ -2,13 +2,15 @@
 //!
 //! Levels: an error is loss, or somebody must act; a warning is unexpected and nothing is lost; the rest is what happens.
 
+mod faults;
+
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
-use super::metrics::{Code, Command, Event, Stage, Table, Topic, TopicOutcome, Zone, add_time, metrics};
-use crate::fault::{Domain, Fault, Verdict};
+pub use self::faults::*;
+use super::metrics::{Code, Command, Stage, Table, Topic, TopicOutcome, Zone, add_time, metrics};
 use crate::model::batch::Outcome;
 use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
 use crate::model::violation::{Code as ViolationCode, Violation};
@@ -19,11 +21,6 @@ pub fn started(config: &str, tables: usize) {
     info!(event = "daemon.started", version, config, tables, pid = std::process::id(), "forebay has started");
 }
 
-/// The process ends.
-pub fn stopped(code: u8) {
-    info!(event = "daemon.stopped", code, "forebay has stopped");
-}
-
 /// A stop was asked for: what is in flight is being committed.
 pub fn drain_started(reason: &str, deadline: Duration) {
     info!(event = "drain.started", reason, deadline_s = deadline.as_secs_f64(), "draining");
@@ -32,11 +29,6 @@ pub fn drain_started(reason: &str, deadline: Duration) {
 /// A drain goes on; `left` names what it waits for.
 pub fn drain_waits(left: &str, elapsed: Duration) {
     info!(event = "drain.waits", left, elapsed_s = elapsed.as_secs_f64(), "still draining");
-}
-
-/// A drain met its deadline; `left` is read again after the next start.
-pub fn drain_overdue(left: &str) {
-    warn!(event = "drain.overdue", left, "the deadline of the drain has passed; what is left is read again later");
 }
 
 /// The group gave Kafka partitions to this daemon, or took them.
@@ -51,43 +43,11 @@ pub fn lane_acquired(source: &TopicPartition, generation: u64, epoch: Epoch, pos
     info!(event = "lane.acquired", topic, partition, generation, epoch = epoch.0, offset = position, "lane acquired");
 }
 
-/// A lane has found what an owner that died had left behind, and has put it in order.
-pub fn lane_recovered(source: &TopicPartition, generation: u64, rewinds: u64, revisions: u64, removed: (u64, u64)) {
-    let (topic, partition, (intervals, files)) = (&*source.topic, source.partition, removed);
-    info!(
-        event = "lane.recovered",
-        topic,
-        partition,
-        generation,
-        rewinds,
-        revisions,
-        intervals,
-        files,
-        "put in order what an earlier owner had left: rewinds and revisions finished, intervals never committed removed"
-    );
-}
-
 /// A lane has given its Kafka partition back.
 pub fn lane_released(source: &TopicPartition, generation: u64, reason: &str) {
     metrics().released(source);
     let (topic, partition) = (&*source.topic, source.partition);
     info!(event = "lane.released", topic, partition, generation, reason, "lane released");
-}
-
-/// A lane was restarted too often and rests.
-pub fn lane_parked(source: &TopicPartition, generation: u64, restarts: u32, retry_in: Duration) {
-    let (topic, partition, retry_in_s) = (&*source.topic, source.partition, retry_in.as_secs_f64());
-    error!(
-        event = "lane.parked",
-        topic, partition, generation, restarts, retry_in_s, "lane parked: it failed too often"
-    );
-}
-
-/// A lane stopped and waits for a person.
-pub fn lane_halted(source: &TopicPartition, generation: u64, why: &Fault) {
-    count_fault(why);
-    let (topic, partition, cause, error) = (&*source.topic, source.partition, why.event, why.message.as_str());
-    error!(event = "lane.halted", topic, partition, generation, cause, error, "lane halted: only a person can decide");
 }
 
 /// A lane was paused or goes on, by command.
@@ -109,11 +69,6 @@ pub fn lane_renewed(source: &TopicPartition) {
 /// The configuration was loaded again, and what has changed is in use. `changed` names the tables.
 pub fn reloaded(config: &str, changed: &str) {
     info!(event = "config.reloaded", config, changed, "the configuration is reloaded");
-}
-
-/// The configuration was loaded again and refused; the daemon goes on as before.
-pub fn reload_refused(config: &str, problems: usize, error: &str) {
-    warn!(event = "config.refused", config, problems, error, "the configuration is not reloaded, nothing has changed");
 }
 
 /// An interval that has been committed.
@@ -207,36 +162,6 @@ pub fn message_quarantined(
     );
 }
 
-/// A stage met a fault. `stage` is one of the fixed names of stages.
-pub fn fault(stage: &'static str, source: Option<&TopicPartition>, generation: u64, fault: &Fault) {
-    count_fault(fault);
-    let (topic, partition) = (source.map(|source| &*source.topic), source.map(|source| source.partition));
-    let (event, error) = (fault.event, fault.message.as_str());
-    match (fault.verdict, fault.domain) {
-        (Verdict::Halt, _) | (_, Domain::Internal) => {
-            error!(event, stage, topic, partition, generation, error, "a fault that somebody must look at");
-        }
-        (Verdict::Fenced, _) => {
-            warn!(event, stage, topic, partition, generation, error, "somebody else owns this now");
-        }
-        (Verdict::Retry, _) => warn!(event, stage, topic, partition, generation, error, "a fault that may pass"),
-    }
-}
-
-/// A stage, or a whole lane, begins again.
-pub fn stage_restarted(
-    stage: &'static str,
-    source: Option<&TopicPartition>,
-    generation: u64,
-    why: &str,
-    wait: Duration,
-) {
-    metrics().restarts.get_or_create(&Stage { stage }).inc();
-    let (topic, partition) = (source.map(|source| &*source.topic), source.map(|source| source.partition));
-    let wait_ms = millis(wait);
-    warn!(event = "stage.restarted", stage, topic, partition, generation, error = why, wait_ms, "restarted");
-}
-
 /// A stage begins: what is counted of it can be seen from now on, at zero if need be.
 pub fn stage_started(stage: &'static str) {
     add_time(&metrics().stage_wait(stage), Duration::ZERO);
@@ -277,15 +202,6 @@ pub fn letters_sent(source: &TopicPartition, table: &str, dead_letter_topic: &st
         let (topic, partition) = (&*source.topic, source.partition);
         info!(event = "letters.sent", topic, partition, table, to, letters, dead_letter_topic, "dead letters sent");
     }
-}
-
-/// The daemon ends before all dead letters are sent; whoever has the lanes next sends the rest.
-pub fn letters_left(waited: Duration) {
-    warn!(
-        event = "letters.left",
-        waited_s = waited.as_secs_f64(),
-        "dead letters are left: they are sent after the next start"
-    );
 }
 
 /// A chain was cut back.
@@ -332,10 +248,13 @@ pub fn topic_accepted(topic: &str, topic_id: &str, lineage: &str) {
     warn!(event = "topic.accepted", topic, topic_id, lineage, "recreated topic accepted");
 }
 
-/// Offsets that the broker has no more were skipped, because the configuration says so.
-pub fn offsets_lost(source: &TopicPartition, range: OffsetRange) {
-    let (topic, partition, from, to) = (&*source.topic, source.partition, range.from(), range.to());
-    error!(event = "offsets.lost", topic, partition, from, to, "messages are gone from the broker and were never read");
+/// The Kafka client has a line for its log. What is a fault it tells as an error too, so this is for whoever looks closer.
+pub fn kafka_client_log(is_error: bool, facility: &str, words: &str) {
+    if is_error {
+        info!(event = "kafka.client-log", facility, "{words}");
+    } else {
+        debug!(event = "kafka.client-log", facility, "{words}");
+    }
 }
 
 /// Somebody changed the state of the daemon, or was refused.
@@ -345,16 +264,6 @@ pub fn control_command(command: &str, uid: u32, pid: Option<i32>, refused: Optio
         None => info!(event = "control.command", command, uid, pid, "command done"),
         Some(error) => warn!(event = "control.refused", command, uid, pid, error, "command refused"),
     }
-}
-
-/// A thread panicked; where that is a stage's, its supervisor does the rest.
-pub fn panicked(thread: &str, message: &str, place: &str) {
-    metrics().faults.get_or_create(&Event { event: "panic" }).inc();
-    error!(event = "panic", thread, error = message, place, "a panic: please report it");
-}
-
-fn count_fault(fault: &Fault) {
-    metrics().faults.get_or_create(&Event { event: fault.event }).inc();
 }
 
 fn millis(time: Duration) -> u64 {

@@ -52,6 +52,8 @@ labels! {
     Stage { stage: &'static str }
     /// A stable name of an event.
     Event { event: &'static str }
+    /// A kind of thing that is put in order.
+    Thing { what: &'static str }
     /// A command of the control socket.
     Command { command: String }
 }
@@ -76,6 +78,8 @@ pub struct Metrics {
     pub(super) stage_wait: Family<Stage, Seconds>,
     pub(super) restarts: Family<Stage, Counter>,
     pub(super) faults: Family<Event, Counter>,
+    pub(super) recovered: Family<Thing, Counter>,
+    pub(super) found: Family<Thing, Counter>,
     pub(super) promotions: Family<Table, Counter>,
     pub(super) promoted_rows: Family<Table, Counter>,
     pub(super) promotion_seconds: Family<Table, Seconds>,
@@ -126,6 +130,8 @@ impl Metrics {
             stage_wait: family(r, "forebay_stage_wait_seconds", "Time a stage waited for room in the next"),
             restarts: family(r, "forebay_restarts", "Restarts of a stage"),
             faults: family(r, "forebay_faults", "Faults, by the name of their event"),
+            recovered: family(r, "forebay_recovered", "What earlier owners had left, put in order by the next"),
+            found: family(r, "forebay_found", "Files that are not accounted for, found by the look after a start"),
             promotions: family(r, "forebay_promotions", "Promotions of a table"),
             promoted_rows: family(r, "forebay_promoted_rows", "Rows written to Processed"),
             promotion_seconds: family(r, "forebay_promotion_seconds", "Time spent on promotions"),

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`events`] | one function per event: a log line of a stable name, and a counter |
+//! | [`trouble`] | what a person is told of a fault: since when, what is done about it, what they can do |
 //! | [`mod@metrics`] | every metric by its name |
 //! | [`logs`] | where log lines go: `forebay.jsonl`, the terminal, a panic |
 //! | [`control`] | `control.jsonl`: who commanded what |
@@ -20,6 +21,7 @@ pub mod read;
 mod rotate;
 mod terminal;
 mod totals;
+pub mod trouble;
 
 pub use fields::escaped;
 pub use metrics::metrics;

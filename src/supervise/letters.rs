@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::parts::Parts;
 use super::policy::{Decision, RestartPolicy};
-use super::view::{FaultView, LaneView, LettersView, Shared};
+use super::view::{LaneView, LettersView, Shared};
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::flow::letters::post::OpenPost;
@@ -17,6 +17,7 @@ use crate::flow::letters::sender::{Account, LetterObserver, LetterSenderStep, Or
 use crate::lake::LetterRoute;
 use crate::model::offset::TopicPartition;
 use crate::model::status::Node;
+use crate::observe::trouble::{Course, Subject, Trouble};
 use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
@@ -193,7 +194,8 @@ impl LetterSupervisor {
             Decision::RestartAfter(wait) => ("waiting", wait),
             _ => ("parked", self.parts.limits.parked_retry),
         };
-        events::fault(SENDER, None, self.generation, &fault);
+        let trouble = Trouble::new(Subject::Daemon, &fault, Course::Retry(wait), self.parts.clock.now());
+        events::fault(SENDER, self.generation, &trouble);
         events::stage_restarted(SENDER, None, self.generation + 1, &fault.message, wait);
         let restarts = u64::from(self.policy.restarts());
         self.node.update(|node| {
@@ -325,9 +327,12 @@ impl LetterObserver for Observer {
     }
 
     fn failed(&self, lane: &TopicPartition, route: &LetterRoute, fault: &Fault, wait: Duration) {
-        events::fault(SENDER, Some(lane), 0, fault);
-        tracing::debug!(event = "letters.wait", lane = %lane, wait_s = wait.as_secs_f64(), "dead letters are tried again");
-        let fault = FaultView::new(fault, self.clock.now());
-        self.update(lane, route, |letters| letters.fault = Some(fault));
+        let met = Trouble::new(Subject::Lane(lane.clone()), fault, Course::Retry(wait), self.clock.now());
+        let mut trouble = met.clone();
+        self.update(lane, route, |letters| {
+            trouble = met.after(letters.fault.as_ref());
+            letters.fault = Some(trouble.clone());
+        });
+        events::fault(SENDER, 0, &trouble);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::fault::{Fault, Verdict};
+use crate::observe::trouble::Course;
 use crate::stage::exit::Exit;
 
 /// The limits of a restart policy.
@@ -49,6 +50,19 @@ pub enum Decision {
     AwaitAssignment,
     /// Not a cause: the exit of the stage that failed says more.
     Ignore,
+}
+
+impl Decision {
+    /// What a person is told of it; `look` is when a child that is stopped, or another owner's, is looked at by itself.
+    pub fn course(&self, look: Option<Duration>) -> Course {
+        match self {
+            Self::RestartAfter(wait) => Course::Retry(*wait),
+            Self::ParkFor(wait) => Course::Park(*wait),
+            Self::Halt(_) => Course::Halt(look),
+            Self::AwaitAssignment => Course::Yield(look),
+            Self::Ignore => Course::GoOn,
+        }
+    }
 }
 
 /// Counts the failures of one child and decides.

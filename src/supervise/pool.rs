@@ -22,6 +22,7 @@ use crate::flow::parse::ParserStep;
 use crate::flow::parse::{Abandoned, Lease, ParseJob};
 use crate::model::status::Node;
 use crate::observe::events;
+use crate::observe::trouble::{Course, Subject, Trouble};
 use crate::stage::exit::Exit;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
 
@@ -103,8 +104,19 @@ impl ParserPool {
         let abandoned = worker.lease.take_abandoned();
         let of = abandoned.as_ref().map(|abandoned| Arc::clone(&abandoned.job.raw));
         let (source, generation) = (of.as_ref().map(|raw| &raw.source), of.as_ref().map_or(0, |raw| raw.generation));
-        events::fault(PARSER, source, generation, &fault);
-        match abandoned.map(Abandoned::into_retry) {
+        let next = abandoned.map(Abandoned::into_retry);
+        let decision = match &next {
+            // Each brings the batch forward, or its lane begins again: it does not count against the pool.
+            Some(_) => Decision::RestartAfter(Duration::ZERO),
+            None => self.policy.decide(exit, self.parts.clock.instant(), fastrand::f64()),
+        };
+        let course = match decision {
+            Decision::RestartAfter(wait) => Course::Retry(wait),
+            _ => Course::End,
+        };
+        let subject = source.map_or(Subject::Daemon, |source| Subject::Lane(source.clone()));
+        events::fault(PARSER, generation, &Trouble::new(subject, &fault, course, self.parts.clock.now()));
+        match next {
             Some(Ok(job)) => {
                 events::stage_restarted(PARSER, source, generation, &fault.message, Duration::ZERO);
                 self.start_worker(index, Some(job), ctx);
@@ -115,15 +127,16 @@ impl ParserPool {
                 }
                 self.start_worker(index, None, ctx);
             }
-            None => self.restart_later(index, exit, &fault, ctx),
+            None => self.restart_later(index, &decision, &fault, ctx),
         }
         self.publish();
     }
 
     /// No batch is to blame: a fault of the pool.
-    fn restart_later(&mut self, index: usize, exit: &Exit, fault: &Fault, ctx: &mut Context<Self>) {
-        match self.policy.decide(exit, self.parts.clock.instant(), fastrand::f64()) {
+    fn restart_later(&mut self, index: usize, decision: &Decision, fault: &Fault, ctx: &mut Context<Self>) {
+        match decision {
             Decision::RestartAfter(delay) => {
+                let delay = *delay;
                 events::stage_restarted(PARSER, None, 0, &fault.message, delay);
                 ctx.run_later(delay, move |pool, ctx| {
                     pool.start_worker(index, None, ctx);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::prelude::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
 use tokio::sync::oneshot;
@@ -11,14 +12,15 @@ use super::parts::Parts;
 use super::policy::{Decision, RestartPolicy};
 use super::tables::TableSet;
 use super::timer::Tick;
-use super::view::{FaultView, PromotionView, Shared};
+use super::view::{PromotionView, Shared};
 use crate::fault::Fault;
 use crate::flow::promote::due::Schedule;
 use crate::flow::promote::{Promoter, PromotionReport};
 use crate::lake::fence::Owner;
 use crate::lake::names::Home;
-use crate::lake::roll::last_promotion;
+use crate::lake::roll::{is_unfinished, last_promotion};
 use crate::observe::events;
+use crate::observe::trouble::{Course, Subject, Trouble};
 use crate::stage::exit::Exit;
 use crate::stage::host::panic_message;
 
@@ -92,7 +94,7 @@ struct Ended {
     result: Result<PromotionReport, Fault>,
 }
 
-/// The table in this slot has missed a tick.
+/// The table in this slot has missed a tick, or was left in the middle of a promotion.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Missed(usize);
@@ -129,31 +131,36 @@ impl PromotionSupervisor {
         self.run_next(ctx);
     }
 
-    /// Ticks that passed since the last promotion, while nobody was there to hear them, are made up for by one.
-    fn make_up_for_missed_ticks(&self, slot: usize, ctx: &Context<Self>) {
+    /// Ticks that passed since the last promotion, while nobody was there to hear them, are made up for by one; and what an
+    /// earlier promoter has left half done is finished now, not at the next tick: till then a reader of the folders sees it.
+    fn make_up_for_missed_ticks(&self, slot: usize, ctx: &mut Context<Self>) {
         if self.parts.until_caught_up {
             // It promotes when it has caught up.
             return;
         }
         let (parts, schedule, supervisor) = (Arc::clone(&self.parts), self.settings.schedule.clone(), ctx.address());
-        let home = Home::processed(&self.name(slot));
+        let name = self.name(slot);
         let looked = std::thread::Builder::new().name("promotion-due".to_owned()).spawn(move || {
-            match last_promotion(&*parts.storage, &home) {
-                // A table that was never promoted waits for its first tick.
-                Ok(last) if last.is_some() && schedule.is_due(last, parts.clock.now()) => {
-                    supervisor.do_send(Missed(slot));
-                }
-                Ok(_) => {}
-                Err(fault) => events::fault(PROMOTER, None, 0, &fault),
+            let last = last_promotion(&*parts.storage, &Home::processed(&name));
+            // A table that was never promoted waits for its first tick. Where the lake does not tell, a promotion meets that
+            // too, tells it and tries again; one more than needed changes nothing.
+            let is_due = last.map(|last| last.is_some() && schedule.is_due(last, parts.clock.now())).unwrap_or(true);
+            if is_due || is_unfinished(&parts.storage, &name).unwrap_or(true) {
+                supervisor.do_send(Missed(slot));
             }
         });
         match looked {
             Ok(thread) => self.parts.reaper.join(thread),
-            Err(error) => {
-                let message = format!("no thread to look for missed promotions: {error}");
-                events::fault(PROMOTER, None, 0, &Fault::retry("process.no-thread", message));
-            }
+            // Nor does who has no thread to look with.
+            Err(_) => ctx.notify(Missed(slot)),
         }
+    }
+
+    /// When the timer comes round.
+    fn till_next_tick(&self) -> Option<Duration> {
+        let now = self.parts.clock.now();
+        let next = self.settings.schedule.next_after(now)?;
+        Some(next.duration_since(now).unsigned_abs())
     }
 
     fn run_next(&mut self, ctx: &mut Context<Self>) {
@@ -232,7 +239,20 @@ fn promote(
             kept.insert(Kept { promoter, tables: Arc::clone(tables) })
         }
     };
-    kept.promoter.promote()
+    let promoted = kept.promoter.promote();
+    tell_what_was_met(&mut kept.promoter, &tables.tables()[table].name, parts);
+    promoted
+}
+
+/// What a promoter has put in order, and what went wrong without harm, whatever came of its promotion.
+fn tell_what_was_met(promoter: &mut Promoter, table: &str, parts: &Parts) {
+    if let Some((epoch, left)) = promoter.take_recovery() {
+        events::promotion_recovered(table, epoch, left);
+    }
+    for warning in promoter.take_warnings() {
+        let subject = Subject::Table(table.to_owned());
+        events::fault(PROMOTER, 0, &Trouble::new(subject, &warning, Course::GoOn, parts.clock.now()));
+    }
 }
 
 impl Actor for PromotionSupervisor {
@@ -304,7 +324,7 @@ impl Handler<Ended> for PromotionSupervisor {
         let slot = ended.slot;
         self.is_running = false;
         let name = self.name(slot);
-        let now = self.parts.clock.now();
+        let (now, next_tick) = (self.parts.clock.now(), self.till_next_tick());
         let state = &mut self.tables[slot];
         if let Some(retry) = state.retry.take() {
             ctx.cancel_future(retry);
@@ -330,9 +350,10 @@ impl Handler<Ended> for PromotionSupervisor {
                 });
             }
             Err(fault) => {
-                events::fault(PROMOTER, None, 0, &fault);
                 let decision =
                     state.policy.decide(&Exit::Failed(fault.clone()), self.parts.clock.instant(), fastrand::f64());
+                let trouble = state.view.get().meets(&fault, decision.course(next_tick), now);
+                events::fault(PROMOTER, 0, &trouble);
                 let (label, delay) = match decision {
                     Decision::RestartAfter(delay) | Decision::ParkFor(delay) => ("waiting", Some(delay)),
                     Decision::Halt(_) => ("halted", None),
@@ -341,7 +362,7 @@ impl Handler<Ended> for PromotionSupervisor {
                 state.view.update(|view| {
                     label.clone_into(&mut view.state);
                     view.failures += 1;
-                    view.last_fault = Some(FaultView::new(&fault, now));
+                    view.last_fault = Some(trouble);
                 });
                 if let Some(delay) = delay {
                     state.retry = Some(ctx.run_later(delay, move |supervisor, ctx| {

@@ -3,41 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::fault::{Domain, Fault, Verdict};
+use crate::fault::Fault;
 use crate::lake::LetterRoute;
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
 use crate::model::violation::Code;
 use crate::observe::metrics;
+use crate::observe::trouble::{Course, Subject, Trouble};
 use jiff::Timestamp;
-
-/// A fault as shown to people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FaultView {
-    /// Stable name, e.g. `storage.unavailable`.
-    pub event: &'static str,
-    /// One sentence.
-    pub message: String,
-    /// When.
-    pub at: Timestamp,
-    /// Who has to act.
-    pub domain: Domain,
-    /// What may be done.
-    pub verdict: Verdict,
-}
-
-impl FaultView {
-    /// The fault, met at `at`.
-    pub fn new(fault: &Fault, at: Timestamp) -> Self {
-        let (domain, verdict) = (fault.domain, fault.verdict);
-        Self { event: fault.event, message: fault.message.clone(), at, domain, verdict }
-    }
-
-    /// The fault as it was met.
-    pub fn fault(&self) -> Fault {
-        Fault { domain: self.domain, verdict: self.verdict, event: self.event, message: self.message.clone() }
-    }
-}
 
 /// One lane.
 #[derive(Debug, Clone)]
@@ -73,7 +46,7 @@ pub struct LaneView {
     /// Restarts so far.
     pub restarts: u32,
     /// The last fault, even when it has passed.
-    pub last_fault: Option<FaultView>,
+    pub last_fault: Option<Trouble>,
     /// How far its dead letters have been sent, for each table that has a dead-letter topic.
     pub letters: Vec<LettersView>,
     /// Its stages, in the order of the flow.
@@ -92,7 +65,7 @@ pub struct LettersView {
     /// Letters acknowledged since this process was given the lane.
     pub sent: u64,
     /// Why they cannot be sent, until they can.
-    pub fault: Option<FaultView>,
+    pub fault: Option<Trouble>,
 }
 
 impl LettersView {
@@ -151,7 +124,7 @@ pub struct PromotionView {
     /// Promotions that failed so far.
     pub failures: u32,
     /// The last fault.
-    pub last_fault: Option<FaultView>,
+    pub last_fault: Option<Trouble>,
 }
 
 impl LaneView {
@@ -195,6 +168,22 @@ impl LaneView {
         }
     }
 
+    /// What is wrong, until the lane has shown that it has passed: it works, and has committed or has nothing to commit.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        let works = matches!(self.state, LaneState::Running | LaneState::Paused);
+        self.last_fault.as_ref().filter(|trouble| {
+            let has_committed = self.last_commit.is_some_and(|commit| commit > trouble.at);
+            !(works && (has_committed || self.position == self.committed))
+        })
+    }
+
+    /// A fault that is met now, as what has become of the trouble that the lane is in.
+    pub fn meets(&self, fault: &Fault, course: Course, now: Timestamp) -> Trouble {
+        let lane = TopicPartition::new(self.topic.as_str(), self.partition);
+        let fresh = self.last_fault.as_ref().filter(|trouble| trouble.is_fresh(now));
+        Trouble::new(Subject::Lane(lane), fault, course, now).after(self.trouble().or(fresh))
+    }
+
     /// The high watermark is now `end`.
     pub fn saw_end(&mut self, end: i64) {
         self.end = Some(end);
@@ -203,6 +192,11 @@ impl LaneView {
 }
 
 impl PromotionView {
+    /// A fault that is met now, as what has become of the trouble that the promotion is in.
+    pub fn meets(&self, fault: &Fault, course: Course, now: Timestamp) -> Trouble {
+        Trouble::new(Subject::Table(self.table.clone()), fault, course, now).after(self.last_fault.as_ref())
+    }
+
     /// The promotion of `table`, not tried yet.
     pub fn idle(table: &str) -> Self {
         Self {
@@ -260,5 +254,33 @@ impl<T: Clone> Shared<T> {
     /// Changes it in place.
     pub fn update(&self, change: impl FnOnce(&mut T)) {
         change(&mut self.value.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn trouble_goes_on_until_the_lane_has_shown_that_it_works() {
+        let retry = Course::Retry(Duration::from_secs(1));
+        let away = Fault::retry("storage.unavailable", "away");
+        let mut lane = LaneView::new(&TopicPartition::new("library", 0), None);
+        lane.last_fault = Some(lane.meets(&away, retry, at(100)));
+        (lane.position, lane.committed, lane.state) = (Some(5), Some(3), LaneState::Waiting);
+        lane.last_fault = Some(lane.meets(&away, retry, at(300)));
+        assert_eq!(lane.trouble().map(|trouble| (trouble.since, trouble.times)), Some((at(100), 2)));
+        (lane.state, lane.last_commit) = (LaneState::Running, Some(at(301)));
+        assert_eq!(lane.trouble(), None, "it has committed");
+        let soon = lane.meets(&away, retry, at(310));
+        assert_eq!((soon.since, soon.times), (at(100), 3), "a moment of work does not end what fails over and over");
+        let later = lane.meets(&away, retry, at(400));
+        assert_eq!((later.since, later.times), (at(400), 1));
     }
 }

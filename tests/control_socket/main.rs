@@ -58,6 +58,7 @@ impl FakeDaemon {
             buffered_rows: 60,
             last_commit_at: Some(time()),
             last_fault: None,
+            trouble: None,
             dead_letters: Vec::new(),
         }
     }
@@ -89,6 +90,7 @@ impl Steering for FakeDaemon {
             group: "forebay".to_owned(),
             lake: "file:///lake".to_owned(),
             kafka_fault: None,
+            kafka_trouble: None,
             lanes: self.lanes().lanes,
             tables: vec![TableView {
                 name: "books".to_owned(),

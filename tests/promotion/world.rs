@@ -312,8 +312,9 @@ impl World {
     }
 
     pub(crate) fn promote(&self) -> PromotionReport {
-        let report = self.promoter().unwrap().promote().unwrap();
-        assert_eq!(report.warnings, []);
+        let mut promoter = self.promoter().unwrap();
+        let report = promoter.promote().unwrap();
+        assert_eq!(promoter.take_warnings(), []);
         report
     }
 

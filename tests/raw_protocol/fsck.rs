@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use forebay::lake::audit::Depth;
-use forebay::lake::fsck::{Action, Class, Examination, Found, examine, repair};
+use forebay::lake::fsck::{Action, Class, Examination, Found, Sight, examine, look_at_newest, repair};
 use forebay::lake::{LaneLedger, Leftovers};
 use forebay::storage::faulty::{FaultyStorage, Injected};
 use forebay::storage::sim::SimFs;
@@ -24,6 +24,11 @@ fn lake(world: &World) -> Arc<dyn Storage> {
 
 fn look(world: &World) -> Examination {
     examine(&lake(world), Depth::Ledger).unwrap()
+}
+
+/// What a daemon sees that begins.
+fn sight(storage: &Arc<dyn Storage>) -> Sight {
+    look_at_newest(storage, &[], &|| true).unwrap().unwrap()
 }
 
 /// A lake of four intervals, and the owner that has committed them.
@@ -57,6 +62,7 @@ fn a_crash_leaves_nothing_that_has_to_be_repaired() {
             for crash in crashes.filter(|crash| seen.insert(crash.world.state())) {
                 let mut examined = look(&crash.world);
                 assert!(examined.ok, "{from:?}, {crash}: {:#?}", told(&examined));
+                assert_eq!(sight(&lake(&crash.world)).first, None, "{from:?}, {crash}");
                 let before = crash.world.memory.fingerprint();
                 repair(&*crash.world.memory, &mut examined).unwrap();
                 assert_eq!(crash.world.memory.fingerprint(), before, "{from:?}, {crash}");
@@ -77,6 +83,8 @@ fn an_orphan_of_a_fenced_owner_is_moved_and_one_of_a_living_owner_is_not() {
     let orphan = format!("raw/books/dt=2026-11-20/hr=23/{}", name(lane.epoch().0));
     put(&world, &orphan);
     assert_eq!(told(&look(&world)), [(Class::Orphan, Action::Wait, &*orphan)]);
+    let seen = sight(&lake(&world));
+    assert_eq!((seen.of(Class::Orphan), seen.found.len(), seen.first.as_deref()), (1, 1, Some(&*orphan)));
     world.acquire(&lake(&world), "b").unwrap();
     let mut examined = look(&world);
     assert_eq!(told(&examined), [(Class::Orphan, Action::Move, &*orphan)]);
@@ -107,6 +115,7 @@ fn what_may_be_the_only_copy_or_is_none_of_ours_to_judge_is_left_to_a_person() {
     let expected = [(Class::Foreign, Action::Person, unknown), (Class::Foreign, Action::Person, beside)];
     let with_foreign = [&[expected[0], (Class::Foreign, Action::Move, foreign)], &expected[1..]].concat();
     assert_eq!(told(&examined), with_foreign);
+    assert_eq!(sight(&lake(&world)).found, [(Class::Foreign, 2)].into(), "nobody looks into _forebay for that");
     repair(&*world.memory, &mut examined).unwrap();
     assert!(!examined.ok, "two are left");
     assert_eq!(told(&look(&world)), expected);
@@ -161,6 +170,61 @@ fn a_repair_beside_an_owner_takes_nothing_from_it() {
             world.check_at_rest().unwrap_or_else(|violation| panic!("{what} before call {at}: {violation}"));
         }
     }
+}
+
+/// Whatever an owner does before any call of the look of another daemon: it does not cry wolf.
+#[test]
+fn a_daemon_that_begins_beside_an_owner_finds_nothing_of_it() {
+    let calls = {
+        let (world, _) = world();
+        let faulty = Arc::new(FaultyStorage::new(lake(&world)));
+        assert!(sight(&(Arc::clone(&faulty) as Arc<dyn Storage>)).files > 0);
+        faulty.calls()
+    };
+    for at in 0..calls {
+        for what in ["commit", "rewind", "revise", "half a commit"] {
+            let world = Arc::new(world().0);
+            let watched = Arc::new(FaultyStorage::new(lake(&world)));
+            let other = Arc::clone(&world);
+            watched.before_each(move |call| {
+                if call.number == at {
+                    let own = Arc::new(FaultyStorage::new(lake(&other)));
+                    let mut lane = other.acquire(&(Arc::clone(&own) as Arc<dyn Storage>), "b").unwrap();
+                    match what {
+                        "commit" => other.commit_next(&mut lane, 2, "b").unwrap(),
+                        "revise" => other.revise(&mut lane, START, START + 5, "b").unwrap(),
+                        "rewind" => drop(lane.rewind(super::behaviour::order(START + 3)).unwrap()),
+                        _ => {
+                            own.inject(Injected::Crash, |call| {
+                                call.to.as_ref().is_some_and(|to| to.as_str().starts_with("ledger"))
+                            });
+                            other.commit_next(&mut lane, 2, "b").unwrap_err();
+                        }
+                    }
+                }
+            });
+            let seen = sight(&(Arc::clone(&watched) as Arc<dyn Storage>));
+            assert_eq!(seen.first, None, "{what} before call {at}");
+        }
+    }
+}
+
+#[test]
+fn a_look_at_the_newest_days_ends_when_it_is_told_to_and_leaves_old_days_alone() {
+    let (world, _) = world();
+    assert_eq!(look_at_newest(&lake(&world), &[], &|| false).unwrap(), None);
+    let calls = |world: &World| {
+        let faulty = Arc::new(FaultyStorage::new(lake(world)));
+        sight(&(Arc::clone(&faulty) as Arc<dyn Storage>));
+        faulty.calls()
+    };
+    put(&world, "raw/books/dt=2026-10-20/hr=23/part-0.parquet");
+    let (before, seen) = (calls(&world), sight(&lake(&world)));
+    assert_eq!(seen.found, [(Class::Foreign, 1)].into());
+    for day in 1..20 {
+        put(&world, &format!("raw/books/dt=2026-10-{day:02}/hr=23/part-0.parquet"));
+    }
+    assert_eq!((calls(&world), sight(&lake(&world))), (before, seen));
 }
 
 #[test]

@@ -9,6 +9,8 @@ use forebay::fault::Fault;
 use forebay::lake::{Rewound, Undone};
 use forebay::model::offset::TopicPartition;
 use forebay::model::status::LaneState;
+use forebay::observe::metrics;
+use forebay::observe::trouble::Subject;
 use forebay::storage::Kind;
 use forebay::storage::faulty::{FaultyStorage, Injected};
 use forebay::supervise::lane::{Direction, Moved, RewindOrder, RewindTarget};
@@ -17,7 +19,7 @@ use forebay::supervise::root::{RewindRequest, Selection, SetPaused};
 use futures::executor::block_on;
 
 use crate::common::eventually;
-use crate::world::{World, drain, in_state, lane};
+use crate::world::{World, drain, in_state, lane, snapshot};
 
 fn set_paused(daemon: &Daemon, partition: i32, is_paused: bool) {
     let source = TopicPartition::new("library", partition);
@@ -236,6 +238,48 @@ fn a_promotion_that_outlasts_the_deadline_of_a_drain_is_finished_by_the_next_dae
 }
 
 #[test]
+fn a_promotion_that_was_left_half_done_is_finished_when_the_role_is_taken_not_an_hour_later() {
+    let world = World::new(1);
+    let faulty = Arc::new(FaultyStorage::new(open_storage(&world.settings()).unwrap()));
+    let daemon = world.start(&Options { storage: Some(Arc::clone(&faulty) as _), ..Options::default() });
+    world.send(100);
+    world.caught_up(&daemon);
+    faulty.inject(Injected::Fail(Kind::Unavailable), |call| {
+        call.to.as_ref().is_some_and(|to| to.as_str().contains("/_delta_log/"))
+    });
+    assert_eq!(daemon.promote().unwrap_err().event, "storage.unavailable");
+    let trouble = snapshot(&daemon).promotions[0].last_fault.clone().unwrap();
+    assert_eq!((trouble.subject, trouble.fault.event), (Subject::Table("books".to_owned()), "storage.unavailable"));
+    drain(daemon).unwrap();
+    let next = world.start(&Options::default());
+    eventually("the table is promoted, and nobody has asked for it", || {
+        snapshot(&next).promotions[0].last_end.is_some()
+    });
+    world.assert_processed();
+    drain(next).unwrap();
+    assert!(metrics().text().contains("forebay_recovered_total{what=\"plans\"}"), "it is counted");
+}
+
+#[test]
+fn a_daemon_that_works_looks_once_at_its_lake_and_tells_what_it_cannot_account_for() {
+    let world = World::new(1);
+    let daemon = world.start(&Options::default());
+    world.send(100);
+    world.caught_up(&daemon);
+    drain(daemon).unwrap();
+    let committed = crate::lake::files(&world.sandbox.lake().join("raw/books"));
+    let foreign = committed[0].with_file_name("part-0.snappy.parquet");
+    std::fs::write(&foreign, "x").unwrap();
+    let next = world.start(&Options::default());
+    let seen = "forebay_found_total{what=\"foreign\"} 1";
+    eventually("it has looked", || metrics().text().lines().any(|line| line == seen));
+    assert!(metrics().text().contains("forebay_found_total{what=\"orphans\"} 0"), "{}", metrics().text());
+    assert!(foreign.exists(), "a look changes nothing");
+    std::fs::remove_file(&foreign).unwrap();
+    world.finish(next);
+}
+
+#[test]
 fn a_drain_that_cannot_commit_ends_at_its_deadline_and_loses_nothing() {
     let world = World::new(1);
     let mut settings = world.settings();
@@ -247,7 +291,8 @@ fn a_drain_that_cannot_commit_ends_at_its_deadline_and_loses_nothing() {
     faulty.inject(Injected::Fail(Kind::Unavailable), |_| true);
     world.send(100);
     eventually("the lane says why it waits", || {
-        lane(&daemon, 0).is_some_and(|lane| lane.last_fault.is_some_and(|fault| fault.event == "storage.unavailable"))
+        lane(&daemon, 0)
+            .is_some_and(|lane| lane.last_fault.is_some_and(|last| last.fault.event == "storage.unavailable"))
     });
     let begun = Instant::now();
     let fault = drain(daemon).unwrap_err();

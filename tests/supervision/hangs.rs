@@ -53,7 +53,7 @@ fn survives_a_hang_of(stage: &'static str) {
         let lanes = snapshot.lanes.iter().filter(|lane| {
             lane.last_fault
                 .as_ref()
-                .is_some_and(|fault| fault.message.contains(stage) && fault.message.contains("no progress"))
+                .is_some_and(|last| last.fault.message.contains(stage) && last.fault.message.contains("no progress"))
         });
         let pool = snapshot.tree.children.iter().find(|node| node.kind == "pool").unwrap();
         lanes.count() + pool.children.iter().filter(|worker| worker.restarts > 0).count() > 0

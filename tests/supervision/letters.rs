@@ -127,7 +127,7 @@ fn a_lane_that_stops_by_its_rule_commits_first_and_its_letters_go_on() {
     // Round robin: all bad ones go to the Kafka partition 0.
     world.send_these((0..60).map(|id| if id % 2 == 0 { bad() } else { book(id, "2026-10-15") }).collect());
     let halted = in_state(&daemon, 0, LaneState::Halted);
-    let fault = halted.last_fault.unwrap();
+    let fault = halted.last_fault.unwrap().fault;
     assert_eq!((fault.event, fault.domain), ("lane.too-many-failed", Domain::External));
     let committed = halted.committed.unwrap();
     assert!(committed >= 11 && halted.generation == 1, "{committed}");
@@ -161,7 +161,7 @@ fn a_lane_that_cannot_go_on_sends_the_letters_of_what_it_has_committed() {
     lose_the_position(&world);
     let daemon = world.sandbox.start(&settings(&world), &Options::default());
     let halted = in_state(&daemon, 0, LaneState::Halted);
-    assert_eq!(halted.last_fault.unwrap().event, "kafka.offset-out-of-range");
+    assert_eq!(halted.last_fault.unwrap().fault.event, "kafka.offset-out-of-range");
     let is_of_lane = |key: &String| key.starts_with("library:0:");
     eventually("its letters are sent", || keys(&world, DEAD).into_iter().filter(is_of_lane).count() == 10);
     drain(daemon).unwrap();

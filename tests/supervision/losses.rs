@@ -55,8 +55,8 @@ fn a_loss_is_recorded_when_an_operator_accepts_it_and_the_lane_goes_on() {
     let daemon = world.start(&Options::default());
     let halted = in_state(&daemon, 0, LaneState::Halted);
     let fault = halted.last_fault.unwrap();
-    assert_eq!(fault.event, "kafka.offset-out-of-range");
-    assert!(fault.message.contains("`forebay accept-loss library:0`"), "{fault:?}");
+    assert_eq!(fault.fault.event, "kafka.offset-out-of-range");
+    assert!(fault.fault.message.contains("`forebay accept-loss library:0`"), "{fault:?}");
     assert_eq!(told(&world), [], "nothing is skipped before that");
     let hole = preview(&daemon).unwrap();
     assert!(hole.from() == 10 && hole.to() > 10, "{hole}");
@@ -91,7 +91,7 @@ fn what_was_read_before_a_rewind_is_not_lost() {
     lose_the_position(&world);
     let daemon = world.start(&Options::default());
     let halted = in_state(&daemon, 0, LaneState::Halted);
-    assert_eq!(halted.last_fault.unwrap().event, "kafka.rewound-range-lost");
+    assert_eq!(halted.last_fault.unwrap().fault.event, "kafka.rewound-range-lost");
     for refused in [preview(&daemon).unwrap_err(), accept(&daemon, "").unwrap_err()] {
         assert!(refused.message.contains("`forebay rewind library:0 --undo`"), "{refused:?}");
     }
@@ -100,7 +100,7 @@ fn what_was_read_before_a_rewind_is_not_lost() {
 
     rewind(&daemon, Direction::Undo);
     let halted = in_state(&daemon, 0, LaneState::Halted);
-    assert_eq!(halted.last_fault.unwrap().event, "kafka.offset-out-of-range");
+    assert_eq!(halted.last_fault.unwrap().fault.event, "kafka.offset-out-of-range");
     let hole = accept(&daemon, "").unwrap();
     assert_eq!(hole.from(), 10, "what came back is not lost");
     world.caught_up(&daemon);

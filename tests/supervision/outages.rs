@@ -22,7 +22,7 @@ fn on_faulty(world: &World) -> (Arc<FaultyStorage>, Options) {
 fn says(daemon: &Daemon, event: &str) {
     eventually(&format!("the status says {event}"), || {
         (0..2).all(|partition| {
-            lane(daemon, partition).is_some_and(|lane| lane.last_fault.is_some_and(|fault| fault.event == event))
+            lane(daemon, partition).is_some_and(|lane| lane.last_fault.is_some_and(|last| last.fault.event == event))
         })
     });
 }
@@ -114,7 +114,7 @@ fn a_lane_whose_position_is_lost_halts_and_the_others_go_on() {
     lose_the_position(&world);
     let daemon = world.start(&Options::default());
     let halted = in_state(&daemon, 0, LaneState::Halted);
-    let fault = halted.last_fault.unwrap();
+    let fault = halted.last_fault.unwrap().fault;
     assert_eq!(fault.event, "kafka.offset-out-of-range", "{fault:?}");
     assert!(fault.message.contains("library:0") && fault.message.contains("on_offset_out_of_range"), "{fault:?}");
     eventually("the other lane goes on", || lane(&daemon, 1).unwrap().committed == Some(world.end_of(1)));

@@ -113,7 +113,7 @@ fn a_batch_that_no_parser_survives_is_read_again_by_the_next_generation_of_its_l
     world.caught_up(&daemon);
     let lane = lane(&daemon, 0).unwrap();
     assert_eq!(lane.generation, 2, "{lane:?}");
-    assert!(lane.last_fault.unwrap().message.contains("no message is to blame"));
+    assert!(lane.last_fault.unwrap().fault.message.contains("no message is to blame"));
     world.finish(daemon);
 }
 
@@ -138,7 +138,7 @@ fn a_lane_that_always_fails_is_parked_and_tried_again_and_the_others_go_on() {
     let daemon = world.sandbox.start(&settings, &Options { probe: Some(probe), ..Options::default() });
     world.send(200);
     let parked = in_state(&daemon, 1, LaneState::Parked);
-    let fault = parked.last_fault.unwrap();
+    let fault = parked.last_fault.unwrap().fault;
     assert!(fault.message.contains("Validator") && fault.message.contains("on purpose"), "{fault:?}");
     assert_eq!(parked.restarts, 2);
     eventually("the other lane goes on", || lane(&daemon, 0).unwrap().committed == Some(world.end_of(0)));

@@ -150,7 +150,7 @@ fn what_fails_goes_to_the_dead_letter_topic_of_its_own_table_whatever_happens() 
 fn halts(daemon: &Daemon, world: &World, messages: Vec<(Option<String>, Fate)>) -> (String, i64) {
     world.send_these(messages);
     let view = in_state(daemon, 0, LaneState::Halted);
-    let fault = view.last_fault.unwrap();
+    let fault = view.last_fault.unwrap().fault;
     assert_eq!(fault.event, "lane.too-many-failed");
     (fault.message, view.committed.unwrap())
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::lake::audit::Known;
+use crate::observe::events;
 
 /// The file for the lake at `url`; none without a place for caches.
 pub(super) fn file_of(url: &str) -> Option<PathBuf> {
@@ -27,7 +28,7 @@ pub(super) fn write(file: &Path, known: &Known) {
         fs::rename(&fresh, file)
     };
     if let Err(error) = left() {
-        tracing::debug!(event = "audit.not-remembered", file = %file.display(), error = %error, "the next audit looks again");
+        events::left_undone("audit.not-remembered", &file.display(), &error);
     }
 }
 

@@ -24,6 +24,7 @@ fn lane(partition: i32, state: LaneState) -> Lane {
         buffered_rows: 60,
         last_commit_at: Some(time("2026-10-01T01:01:00Z")),
         last_fault: None,
+        trouble: None,
         dead_letters: Vec::new(),
     }
 }
@@ -46,6 +47,7 @@ fn status() -> Status {
         group: "forebay".to_owned(),
         lake: "hdfs://namenode:8020/lake".to_owned(),
         kafka_fault: None,
+        kafka_trouble: None,
         lanes: vec![lane(0, LaneState::Running), halted],
         tables: vec![TableView {
             name: "books".to_owned(),
@@ -69,7 +71,8 @@ fn a_kafka_that_is_away_is_told_above_the_lanes() {
 fn dead_letters_that_are_behind_are_told_and_others_are_not() {
     let told = |lag, fault: Option<&str>| {
         let (table, topic) = ("books".to_owned(), "dead".to_owned());
-        let letters = DeadLetters { table, topic, position: Some(90), lag, sent: 3, fault: fault.map(str::to_owned) };
+        let fault = fault.map(str::to_owned);
+        let letters = DeadLetters { table, topic, position: Some(90), lag, sent: 3, fault, trouble: None };
         let lane = Lane { dead_letters: vec![letters], ..lane(0, LaneState::Running) };
         look().lanes(&[lane]).lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
     };
@@ -94,6 +97,37 @@ books  books.toml v2  30000      4            3  -
 books quarantined: type.int 2, xml.syntax 1
 ";
     assert_eq!(look().status(&status()), expected);
+}
+
+#[test]
+fn trouble_is_told_with_its_age_its_course_and_what_can_be_done() {
+    let trouble = |again_at: Option<&str>, times| crate::control::api::Trouble {
+        event: "storage.unavailable".to_owned(),
+        message: "no namenode answers".to_owned(),
+        since: time("2026-10-01T00:59:00Z"),
+        at: time("2026-10-01T01:01:00Z"),
+        times,
+        does: "tries again".to_owned(),
+        again_at: again_at.map(time),
+        help: "nothing if it passes".to_owned(),
+    };
+    let told = |trouble: crate::control::api::Trouble| {
+        let last_fault = Some(trouble.message.clone());
+        let lane = Lane { last_fault, trouble: Some(trouble), ..lane(0, LaneState::Waiting) };
+        look().lanes(&[lane]).lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = "library:0: no namenode answers";
+    let last = "  you can do: nothing if it passes";
+    let often = told(trouble(Some("2026-10-01T01:01:12Z"), 14));
+    assert_eq!(often, [first, "  for 2m 5s, 14 times: tries again in 7s", last]);
+    assert_eq!(told(trouble(Some("2026-10-01T01:01:00Z"), 1)), [first, "  for 2m 5s: tries again now", last]);
+    assert_eq!(told(trouble(None, 1)), [first, "  for 2m 5s: tries again", last]);
+    let kafka = Status { kafka_fault: Some("no broker".to_owned()), kafka_trouble: Some(trouble(None, 1)), ..status() };
+    assert!(
+        look()
+            .status(&kafka)
+            .contains("kafka: no broker\n  for 2m 5s: tries again\n  you can do: nothing if it passes\n")
+    );
 }
 
 #[test]
@@ -244,6 +278,7 @@ fn a_promotion_says_what_it_did_or_why_it_did_not() {
             files_added: 2,
             files_removed: 1,
             fault: fault.map(str::to_owned),
+            trouble: None,
         }),
     };
     let said = |view| {

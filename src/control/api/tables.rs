@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lane, Time};
+use super::{Lane, Time, Trouble};
 
 /// One table. Counts are of this process since its start.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct Promotion {
     pub left_out: Vec<String>,
     /// Why it failed.
     pub fault: Option<String>,
+    /// The same with all that is known of it.
+    #[serde(default)]
+    pub trouble: Option<Trouble>,
 }
 
 /// The mapping of a table.

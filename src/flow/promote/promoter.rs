@@ -22,6 +22,7 @@ use crate::lake::plan::{Census, Consumed, Cursor, Plan};
 use crate::lake::roll::Holding;
 use crate::model::offset::{Epoch, TopicPartition};
 use crate::model::table::{ProcessedSettings, Retire, Table};
+use crate::observe::events::TableRecovery;
 use crate::storage::Storage;
 
 /// What one promotion did.
@@ -51,8 +52,6 @@ pub struct PromotionReport {
     pub rows_by_date: BTreeMap<Option<String>, u64>,
     /// Kafka partitions that were left out, and why.
     pub left_out: Vec<(TopicPartition, String)>,
-    /// What went wrong without harm, e.g. a checkpoint of the table log.
-    pub warnings: Vec<Fault>,
     /// How long it took.
     pub duration: Duration,
 }
@@ -89,6 +88,10 @@ pub struct Promoter {
     spool: PathBuf,
     budget: u64,
     session: Option<Session>,
+    /// What was put in order when the table was taken over, in that epoch, and was not told yet.
+    recovery: Option<(Epoch, TableRecovery)>,
+    /// What went wrong without harm, e.g. a checkpoint of the table log, and was not told yet.
+    warnings: Vec<Fault>,
 }
 
 /// One epoch of ours, and the newest plan.
@@ -131,8 +134,9 @@ impl Promoter {
                 ),
             ));
         }
+        let (table, session, recovery, warnings) = (table.clone(), None, None, Vec::new());
         let mut promoter =
-            Self { storage, owner, table: table.clone(), settings, columns, spool, budget, session: None };
+            Self { storage, owner, table, settings, columns, spool, budget, session, recovery, warnings };
         promoter.session = Some(promoter.take_over()?);
         Ok(promoter)
     }
@@ -140,6 +144,17 @@ impl Promoter {
     /// The epoch of this promoter; none after a fault, until the next promotion takes another.
     pub fn epoch(&self) -> Option<Epoch> {
         self.session.as_ref().map(|session| session.holding.tenure.epoch)
+    }
+
+    /// What an earlier promoter had left, since this was last asked: none when all was in order.
+    pub fn take_recovery(&mut self) -> Option<(Epoch, TableRecovery)> {
+        self.recovery.take()
+    }
+
+    /// What went wrong without harm since this was last asked: whoever runs the promoter tells it, whatever came of the
+    /// promotion.
+    pub fn take_warnings(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Promotes what is new. Nothing new changes nothing. After a fault the next call takes a new epoch and finishes
@@ -162,7 +177,7 @@ impl Promoter {
         Ok(report)
     }
 
-    fn take_over(&self) -> Result<Session, Fault> {
+    fn take_over(&mut self) -> Result<Session, Fault> {
         let home = Home::processed(&self.table.name);
         // Who may promote is decided where the Kafka partitions are acquired: whoever reads them may.
         let tenure = take_epoch(&*self.storage, &home, &self.owner, &|_| Ok(()))?;
@@ -170,12 +185,15 @@ impl Promoter {
         let log = TableLog::open(&self.storage, &self.table.name, root, tenure.stage.clone())?;
         let storage = Arc::clone(&self.storage);
         let holding = Holding { storage, table: self.table.name.to_string(), home, tenure, log };
-        let last = holding.recover().map_err(|fault| holding.judge(fault))?;
         empty(&self.spool)?;
-        Ok(Session { holding, last })
+        let recovered = holding.recover().map_err(|fault| holding.judge(fault))?;
+        self.warnings.extend(recovered.warning);
+        let left = (holding.tenure.epoch, recovered.left);
+        self.recovery = Some(left).filter(|(_, left)| *left != TableRecovery::default());
+        Ok(Session { holding, last: recovered.newest })
     }
 
-    fn run(&self, session: &mut Session) -> Result<PromotionReport, Fault> {
+    fn run(&mut self, session: &mut Session) -> Result<PromotionReport, Fault> {
         let mut report = PromotionReport::empty();
         let live = self.live(session)?;
         let cursors = session.last.as_ref().map(Plan::cursors).unwrap_or_default();
@@ -264,9 +282,9 @@ impl Promoter {
         Ok(())
     }
 
-    fn carry_out(&self, session: &mut Session, plan: Plan, report: &mut PromotionReport) -> Result<(), Fault> {
+    fn carry_out(&mut self, session: &mut Session, plan: Plan, report: &mut PromotionReport) -> Result<(), Fault> {
         session.holding.publish(&plan)?;
-        report.warnings.extend(session.holding.finish(&plan)?);
+        self.warnings.extend(session.holding.finish(&plan)?);
         crate::lake::retire::empty_trash(&*self.storage, &session.holding.home, plan.seq)?;
         report.seq = Some(plan.seq);
         (report.files_added, report.files_removed) = (plan.add.len() as u64, plan.remove.len() as u64);
@@ -291,7 +309,6 @@ impl PromotionReport {
             files_removed: 0,
             rows_by_date: BTreeMap::new(),
             left_out: Vec::new(),
-            warnings: Vec::new(),
             duration: Duration::ZERO,
         }
     }

@@ -19,6 +19,7 @@ use super::session::{PartitionStats, SessionEvent};
 use super::source::Gate;
 use crate::fault::{Fault, Verdict};
 use crate::model::offset::TopicPartition;
+use crate::observe::events;
 
 /// How long a revoke that is no loss waits for the lanes to commit what they hold.
 pub(super) const REVOKE_WAIT: Duration = Duration::from_secs(5);
@@ -221,8 +222,7 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _offsets: &TopicPartitionList) {
         // Storage is the truth; the group's offsets are for lag tools alone.
         if let Err(error) = result {
-            let fault = faults::from_error(&error);
-            tracing::warn!(event = "kafka.group-commit-failed", error = %fault, "the lag shown by other tools is old");
+            events::group_commit_failed(&faults::from_error(&error));
         }
     }
 }
@@ -232,14 +232,14 @@ impl ClientContext for Context {
         // The client tells faults as errors too, see `error`: its log is for whoever looks closer.
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
-                tracing::info!(event = "kafka.client-log", facility, "{words}");
+                events::kafka_client_log(true, facility, words);
                 // Why a connection ended is told in the log alone.
                 if self.member.is_none() && facility == "FAIL" {
                     let words = words.split_once("]: ").map_or(words, |(_thread, words)| words);
                     self.hear(Fault::retry(faults::UNAVAILABLE, words));
                 }
             }
-            _ => tracing::debug!(event = "kafka.client-log", facility, "{words}"),
+            _ => events::kafka_client_log(false, facility, words),
         }
     }
 

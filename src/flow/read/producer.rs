@@ -14,6 +14,7 @@ use super::context::lock;
 use super::faults;
 use super::settings::Settings;
 use crate::fault::Fault;
+use crate::observe::events;
 
 /// How long a full send queue is waited for before it is looked at again.
 const ROOM_WAIT: Duration = Duration::from_millis(20);
@@ -64,12 +65,11 @@ struct Deliveries {
 
 impl ClientContext for Deliveries {
     fn log(&self, _level: rdkafka::config::RDKafkaLogLevel, facility: &str, words: &str) {
-        tracing::debug!(event = "kafka.client-log", facility, "{words}");
+        events::kafka_client_log(false, facility, words);
     }
 
     fn error(&self, error: KafkaError, words: &str) {
-        let fault = faults::from_words(&error, words);
-        tracing::warn!(event = fault.event, error = %fault, "the producer goes on trying");
+        events::producer_fault(&faults::from_words(&error, words));
     }
 }
 

@@ -14,6 +14,7 @@ mod report;
 mod verdict;
 
 pub use known::Known;
+pub(super) use orphans::unexplained;
 pub(super) use present::files_below;
 pub use raw::{Depth, RawAudit, audit_raw, audit_raw_since};
 pub use report::{Flaw, Invariant, LaneSummary, NotCompared, Report, TableSummary, Unread, Violation};

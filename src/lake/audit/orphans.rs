@@ -20,7 +20,7 @@ use crate::storage::{Kind, LakePath, Storage};
 /// then the chain. A rewind moves its files before it is done, so intents first, then the file itself once more. One that
 /// takes a rewind back brings files before their ledger file joins the chain, so its intent first, then the chain. A
 /// revision moves what it has replaced after its ledger file has joined the chain: the chain first, then its intent.
-pub(super) fn unexplained(
+pub(in crate::lake) fn unexplained(
     storage: &dyn Storage,
     source: Option<&TopicPartition>,
     paths: &[LakePath],

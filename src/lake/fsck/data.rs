@@ -84,7 +84,7 @@ impl<'a> Data<'a> {
 }
 
 /// The interval that a file belongs to, when it lies where one of that name may lie.
-fn name_in_place(path: &LakePath) -> Option<IntervalName> {
+pub(super) fn name_in_place(path: &LakePath) -> Option<IntervalName> {
     let name = IntervalName::parse(path.name())?;
     let segments: Vec<&str> = path.as_str().split('/').collect();
     let date = |segment: &str| names::parse_date_segment(segment).is_some();

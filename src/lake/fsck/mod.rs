@@ -18,6 +18,7 @@
 
 mod control;
 mod data;
+mod newest;
 mod table;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use self::control::Owners;
+pub use self::newest::{Sight, look_at_newest};
 use super::LakeError;
 use super::audit::{Depth, Unread, audit_raw, files_below};
 use super::mutate::{self, Expected, Moved};

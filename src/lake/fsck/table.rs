@@ -75,7 +75,7 @@ fn judge_live(storage: &dyn Storage, entry: &Entry, file: &LiveFile) -> Result<F
     Ok(Found::new(entry, Class::Unreadable, Action::Person).because(what))
 }
 
-fn judge_other(entry: &Entry, path: &str, plan: Option<&Plan>) -> Found {
+pub(super) fn judge_other(entry: &Entry, path: &str, plan: Option<&Plan>) -> Found {
     if path.starts_with("_delta_log/") {
         return Found::new(entry, Class::Log, Action::Keep);
     }

@@ -22,6 +22,8 @@ use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::lake::{Leftovers, TOPIC_RECREATED};
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
+use crate::observe::events::LaneRecovery;
+use crate::observe::trouble::{Course, Trouble};
 use crate::observe::{events, metrics};
 use crate::stage::exit::Exit;
 use crate::stage::host::StageExited;
@@ -29,7 +31,7 @@ use crate::supervise::letters::{LaneOpened, Letters};
 use crate::supervise::parts::Parts;
 use crate::supervise::policy::{Decision, RestartPolicy};
 use crate::supervise::tables::TableSet;
-use crate::supervise::view::{FaultView, LaneView, Shared};
+use crate::supervise::view::{LaneView, Shared};
 
 /// Role of a lane in logs and metrics.
 const LANE: &str = "Lane";
@@ -111,9 +113,11 @@ impl LaneSupervisor {
         self.view.update(|view| view.state = state);
     }
 
-    fn note(&self, fault: &Fault) {
-        let view = FaultView::new(fault, self.parts.clock.now());
-        self.view.update(|lane| (lane.last_fault, lane.restarts) = (Some(view), self.policy.restarts()));
+    fn note(&self, fault: &Fault, course: Course) -> Trouble {
+        let trouble = self.view.get().meets(fault, course, self.parts.clock.now());
+        let shown = Some(trouble.clone());
+        self.view.update(|lane| (lane.last_fault, lane.restarts) = (shown, self.policy.restarts()));
+        trouble
     }
 
     /// Begins the next generation on a storage thread.
@@ -172,11 +176,18 @@ impl LaneSupervisor {
             Exit::Failed(fault) => fault.clone(),
             other => Fault::internal("lane.stage-failed", format!("{part} of {}: {other}", self.source)),
         };
-        self.note(&fault);
+        // Whoever accepts a topic may be served by another daemon of the group, permissions are given back elsewhere, and who
+        // has fenced us may have been a start that came too late, of an owner that the group has long forgotten. So we look
+        // now and then; a start takes no epoch unless the partition is ours.
+        let looks =
+            decision == Decision::AwaitAssignment || fault.event == TOPIC_RECREATED || fault.is_about_permission();
+        let look = looks.then_some(self.parts.limits.parked_retry);
+        let course = if self.is_draining { Course::End } else { decision.course(look) };
+        let trouble = self.note(&fault, course);
         self.renewal.answer();
         match &decision {
-            Decision::Halt(fault) => events::lane_halted(&self.source, self.generation, fault),
-            _ => events::fault(part, Some(&self.source), self.generation, &fault),
+            Decision::Halt(_) => events::lane_halted(self.generation, &trouble),
+            _ => events::fault(part, self.generation, &trouble),
         }
         if self.is_draining {
             // Nothing more can be committed by this generation, and a drain does not begin another.
@@ -191,16 +202,17 @@ impl LaneSupervisor {
                 events::lane_parked(&self.source, self.generation, self.policy.restarts(), delay);
                 self.start_after(delay, LaneState::Parked, ctx);
             }
-            // Whoever accepts the topic may be served by another daemon of the group, and permissions are given back
-            // elsewhere: we look now and then.
-            Decision::Halt(fault) if fault.event == TOPIC_RECREATED || fault.is_about_permission() => {
-                self.start_after(self.parts.limits.parked_retry, LaneState::Halted, ctx);
-            }
-            Decision::Halt(_) => self.set_state(LaneState::Halted),
-            // Who fenced us may have been a start that came too late, of an owner that the group has long forgotten:
-            // while the partition is ours we look again now and then. A start takes no epoch unless it is ours.
-            Decision::AwaitAssignment => self.start_after(self.parts.limits.parked_retry, LaneState::Fenced, ctx),
+            Decision::Halt(_) => self.rest(look, LaneState::Halted, ctx),
+            Decision::AwaitAssignment => self.rest(look, LaneState::Fenced, ctx),
             Decision::Ignore => {}
+        }
+    }
+
+    /// Comes to a stand, until it is told to start or looks by itself.
+    fn rest(&mut self, look: Option<Duration>, state: LaneState, ctx: &mut Context<Self>) {
+        match look {
+            Some(wait) => self.start_after(wait, state, ctx),
+            None => self.set_state(state),
         }
     }
 
@@ -291,8 +303,9 @@ impl Handler<Started> for LaneSupervisor {
         let (epoch, head, end) = (opened.ledger.epoch(), opened.ledger.head(), opened.end);
         let left = opened.ledger.leftovers();
         if left != Leftovers::default() {
-            let removed = (left.intervals, left.files);
-            events::lane_recovered(&self.source, self.generation, left.rewinds, left.revisions, removed);
+            let Leftovers { rewinds, revisions, intervals, files } = left;
+            let left = LaneRecovery { rewinds, revisions, intervals, files };
+            events::lane_recovered(&self.source, self.generation, left);
         }
         self.stop_at = opened.stop_at;
         self.is_topic_known = opened.topic_id.is_some();
@@ -400,7 +413,8 @@ impl Handler<TopicAccepted> for LaneSupervisor {
     type Result = ();
 
     fn handle(&mut self, _: TopicAccepted, ctx: &mut Self::Context) {
-        let is_waiting = |view: &LaneView| view.last_fault.as_ref().is_some_and(|fault| fault.event == TOPIC_RECREATED);
+        let is_waiting =
+            |view: &LaneView| view.last_fault.as_ref().is_some_and(|last| last.fault.event == TOPIC_RECREATED);
         if is_waiting(&self.view.get()) && self.stages.is_none() && self.starting.is_none() && !self.is_draining {
             self.cancel_next_start(ctx);
             self.start_generation(ctx);

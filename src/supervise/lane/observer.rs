@@ -9,11 +9,12 @@ use crate::flow::buffer::report::{BufferObserver, IntervalCommitted};
 use crate::lake::footer::Zone;
 use crate::lake::names::UNROUTED;
 use crate::model::offset::{Epoch, TopicPartition};
+use crate::observe::trouble::{Course, Trouble};
 use crate::observe::{events, metrics};
 use crate::supervise::letters::Letters;
 use crate::supervise::parts::Parts;
 use crate::supervise::tables::TableSet;
-use crate::supervise::view::{FaultView, LaneView, Shared};
+use crate::supervise::view::{LaneView, Shared};
 
 /// Told by the lane's bufferer, on its threads.
 pub(super) struct LaneObserver {
@@ -53,6 +54,18 @@ impl LaneObserver {
     /// fault that ended the lane says more than its own.
     fn is_current(&self, view: &LaneView) -> bool {
         view.generation == self.generation && view.state.is_at_work()
+    }
+}
+
+impl LaneObserver {
+    fn tell(&self, fault: &Fault, course: Course) {
+        let trouble: Trouble = self.view.get().meets(fault, course, self.parts.clock.now());
+        events::fault(COMMIT, self.generation, &trouble);
+        self.view.update(|view| {
+            if self.is_current(view) {
+                view.last_fault = Some(trouble);
+            }
+        });
     }
 }
 
@@ -107,20 +120,14 @@ impl BufferObserver for LaneObserver {
     }
 
     fn commit_failed(&self, source: &TopicPartition, _: u32, wait: Duration, fault: &Fault) {
-        events::fault(COMMIT, Some(source), self.generation, fault);
+        self.tell(fault, Course::Retry(wait));
         events::stage_restarted(COMMIT, Some(source), self.generation, &fault.message, wait);
-        let fault = FaultView::new(fault, self.parts.clock.now());
-        self.view.update(|view| {
-            if self.is_current(view) {
-                view.last_fault = Some(fault);
-            }
-        });
     }
 
-    fn spool_full(&self, source: &TopicPartition, is_full: bool) {
+    fn spool_full(&self, _: &TopicPartition, is_full: bool) {
         if is_full {
             let message = "the spool is full: reading stops until a commit makes room (limits.spool.size)";
-            events::fault(COMMIT, Some(source), self.generation, &Fault::retry("spool.full", message));
+            self.tell(&Fault::retry("spool.full", message), Course::Wait);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use actix::prelude::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture};
@@ -18,6 +19,7 @@ use crate::flow::read::session::SessionEvent;
 use crate::model::offset::TopicPartition;
 use crate::model::status::Node;
 use crate::model::table::TopicChoice;
+use crate::observe::trouble::{Course, Subject, Trouble};
 use crate::observe::{events, metrics};
 use crate::supervise::lane::{BatchLost, DrainLane, LaneEnd, LaneEnded, LaneSupervisor, Reassigned, StopLane};
 use crate::supervise::letters::Letters;
@@ -25,7 +27,7 @@ use crate::supervise::parts::Parts;
 use crate::supervise::pool::{ParserPool, PoolFailed, StopPool};
 use crate::supervise::promotion::{PromotionSettings, PromotionSupervisor, SetRole};
 use crate::supervise::timer::HourlyTimer;
-use crate::supervise::view::{FaultView, LaneView, PromotionView, Shared};
+use crate::supervise::view::{LaneView, PromotionView, Shared};
 
 /// Something the consumer saw.
 #[derive(Message)]
@@ -89,9 +91,11 @@ pub struct RootSupervisor {
     pub(super) promotion_views: Vec<(usize, Shared<PromotionView>)>,
     pub(super) pool_view: Shared<Node>,
     pub(super) next_due: Shared<Option<Timestamp>>,
-    pub(super) session_fault: Option<FaultView>,
+    pub(super) session_fault: Option<Trouble>,
+    /// Raised, it ends the look at the lake; none before that has begun.
+    pub(super) look: Option<Arc<AtomicBool>>,
     /// That there are Kafka partitions which no daemon of the group owns.
-    unowned: Option<FaultView>,
+    unowned: Option<Trouble>,
     pub(super) exit: Option<oneshot::Sender<Result<(), Fault>>>,
 }
 
@@ -148,6 +152,7 @@ impl RootSupervisor {
             pool_view,
             next_due: Shared::new(None),
             session_fault: None,
+            look: None,
             unowned: None,
             exit: Some(exit),
         }
@@ -234,15 +239,20 @@ impl RootSupervisor {
     }
 
     /// What is wrong with Kafka, as far as the daemon goes on all the same.
-    pub(super) fn kafka_fault(&self) -> Option<FaultView> {
+    pub(super) fn kafka_fault(&self) -> Option<Trouble> {
         self.session_fault.clone().or_else(|| self.unowned.clone())
     }
 
-    fn unowned_view(&self, sources: &[TopicPartition]) -> Option<FaultView> {
+    /// A fault of what serves all lanes, as what has become of the trouble `before`.
+    pub(super) fn meets(&self, fault: &Fault, course: Course, before: Option<&Trouble>) -> Trouble {
+        Trouble::new(Subject::Daemon, fault, course, self.parts.clock.now()).after(before)
+    }
+
+    fn unowned_view(&self, sources: &[TopicPartition]) -> Option<Trouble> {
         let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
         let message = format!("no daemon of the group owns {}; one of them joins the group again", names.join(", "));
         let fault = Fault::retry(faults::UNOWNED, message);
-        (!sources.is_empty()).then(|| FaultView::new(&fault, self.parts.clock.now()))
+        (!sources.is_empty()).then(|| self.meets(&fault, Course::Wait, self.unowned.as_ref()))
     }
 
     /// Which tables are promoted here: those whose first topic's Kafka partition 0 is ours.
@@ -298,7 +308,7 @@ impl Actor for RootSupervisor {
 
 impl Drop for RootSupervisor {
     fn drop(&mut self) {
-        self.end(Err(Fault::internal("root.vanished", "the root supervisor ended without a report")));
+        self.fail(Fault::internal("root.vanished", "the root supervisor ended without a report"));
     }
 }
 
@@ -320,13 +330,16 @@ impl Handler<FromSession> for RootSupervisor {
             SessionEvent::Connected => self.session_fault = None,
             SessionEvent::Unowned(sources) => self.unowned = self.unowned_view(&sources),
             SessionEvent::Fault(fault) => {
-                events::fault(SESSION, None, 0, &fault);
-                self.session_fault = Some(FaultView::new(&fault, self.parts.clock.now()));
-                if fault.verdict == Verdict::Halt {
+                let ends = fault.verdict == Verdict::Halt;
+                let course = if ends { Course::End } else { Course::Wait };
+                let trouble = self.meets(&fault, course, self.session_fault.as_ref());
+                events::fault(SESSION, 0, &trouble);
+                self.session_fault = Some(trouble);
+                if ends {
                     self.end(Err(fault));
                 }
             }
-            SessionEvent::Ended(Some(fault)) => self.end(Err(fault)),
+            SessionEvent::Ended(Some(fault)) => self.fail(fault),
             SessionEvent::Ended(None) => {}
         }
     }
@@ -341,7 +354,7 @@ impl Handler<LaneEnded> for RootSupervisor {
         };
         if ended.end == LaneEnd::Vanished {
             let message = format!("the supervisor of {} vanished", ended.source);
-            return self.end(Err(Fault::internal("lane.vanished", message)));
+            return self.fail(Fault::internal("lane.vanished", message));
         }
         lane.end = Some(ended.end);
         let is_wanted_again = lane.is_wanted_again && self.mode == Mode::Running;
@@ -367,7 +380,7 @@ impl Handler<PoolFailed> for RootSupervisor {
     type Result = ();
 
     fn handle(&mut self, failed: PoolFailed, _: &mut Self::Context) {
-        self.end(Err(failed.0));
+        self.fail(failed.0);
     }
 }
 
@@ -376,6 +389,7 @@ impl Handler<TakeDown> for RootSupervisor {
 
     fn handle(&mut self, _: TakeDown, _: &mut Self::Context) -> Self::Result {
         self.mode = Mode::Draining;
+        self.stop_looking();
         self.lanes.values().filter(|lane| lane.end.is_none()).for_each(|lane| lane.address.do_send(StopLane));
         self.letters.stop();
         let pool = self.pool.take().map(|pool| pool.send(StopPool));

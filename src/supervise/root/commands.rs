@@ -10,13 +10,14 @@ use crate::fault::Fault;
 use crate::flow::requeue::LaneRequeue;
 use crate::model::offset::{OffsetRange, TopicPartition};
 use crate::model::status::Node;
+use crate::observe::trouble::Trouble;
 use crate::supervise::lane::{
     Done, LaneOrder, LossOrder, Moved, OrderLane, PauseLane, RenewLane, RequeueOrder, ResumeLane, RewindOrder,
     TopicAccepted,
 };
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
 use crate::supervise::tables::TableSet;
-use crate::supervise::view::{FaultView, LaneView, PromotionView};
+use crate::supervise::view::{LaneView, PromotionView};
 use actix::Addr;
 use futures::FutureExt;
 use futures::future::join_all;
@@ -53,7 +54,7 @@ pub struct Snapshot {
     /// Promotions, by table.
     pub promotions: Vec<PromotionView>,
     /// What is wrong with Kafka, until it is well again.
-    pub session_fault: Option<FaultView>,
+    pub session_fault: Option<Trouble>,
     /// The supervision tree.
     pub tree: Node,
 }

@@ -11,10 +11,13 @@ use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::lake::TOPIC_RECREATED;
 use crate::model::status::LaneState;
 use crate::observe::events;
+use crate::observe::trouble::Course;
 use crate::supervise::lane::{DrainLane, REWOUND_RANGE_LOST, StopLane};
 use crate::supervise::promotion::{EndPromotions, PromoteNow};
 use crate::supervise::view::LaneView;
 
+/// Role of the root in logs and metrics.
+const ROOT: &str = "Root";
 /// A revoke may hold the consumer's poll thread for five seconds; silence far beyond that means that it hangs.
 const SESSION_SILENCE: Duration = Duration::from_secs(30);
 /// How long the end of the process waits for dead letters.
@@ -31,9 +34,17 @@ impl RootSupervisor {
         }
     }
 
+    /// Ends the process with a fault that the root has met itself. One that ends it and was met elsewhere has been told there.
+    pub(super) fn fail(&mut self, fault: Fault) {
+        if self.exit.is_some() {
+            events::fault(ROOT, 0, &self.meets(&fault, Course::End, None));
+            self.end(Err(fault));
+        }
+    }
+
     pub(super) fn check(&mut self, ctx: &mut Context<Self>) {
         if let Some(fault) = self.own_fault() {
-            return self.end(Err(fault));
+            return self.fail(fault);
         }
         match self.mode {
             Mode::Running => self.check_running(ctx),
@@ -96,9 +107,9 @@ impl RootSupervisor {
         let mut live = views.iter().filter(|view| view.state != LaneState::Ended);
         let is_alive = live.clone().next().is_some();
         if is_alive && live.clone().all(|view| view.state == LaneState::Parked) {
-            let last = views.iter().find_map(|view| view.last_fault.as_ref()).map_or("", |fault| &fault.message);
+            let last = views.iter().find_map(|view| view.last_fault.as_ref()).map_or("", |last| &last.fault.message);
             let message = format!("every lane failed too often; last: {last}");
-            return self.end(Err(Fault::internal("root.every-lane-parked", message)));
+            return self.fail(Fault::internal("root.every-lane-parked", message));
         }
         // What keeps every lane from starting at all is no matter of lanes: whoever has started us shall hear of it.
         // But a topic that was created again, or messages that are lost, wait for a command, and that needs somebody to
@@ -108,6 +119,7 @@ impl RootSupervisor {
             let fault = first_fault(&views, LaneState::Halted);
             return fault.map_or((), |fault| self.end(Err(fault)));
         }
+        self.look_when_settled(&views);
         if self.parts.until_caught_up && self.is_assigned {
             self.check_caught_up(&views, ctx);
         }
@@ -150,6 +162,7 @@ impl Handler<DrainAll> for RootSupervisor {
             return;
         }
         self.mode = Mode::Draining;
+        self.stop_looking();
         events::drain_started("asked for", self.settings.drain_deadline);
         for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
             lane.address.do_send(DrainLane);
@@ -195,11 +208,11 @@ impl RootSupervisor {
 /// Whether a lane halts because of what a command decides: `accept-topic`, `accept-loss`, `rewind --undo`.
 fn waits_for_operator(view: &LaneView) -> bool {
     let decided = [TOPIC_RECREATED, OUT_OF_RANGE, REWOUND_RANGE_LOST];
-    view.last_fault.as_ref().is_some_and(|fault| decided.contains(&fault.event))
+    view.last_fault.as_ref().is_some_and(|last| decided.contains(&last.fault.event))
 }
 
 /// Why the first lane that is in this state is in it.
 fn first_fault(views: &[LaneView], state: LaneState) -> Option<Fault> {
     let view = views.iter().find(|view| view.state == state)?;
-    Some(view.last_fault.as_ref()?.fault())
+    Some(view.last_fault.as_ref()?.fault.clone())
 }

@@ -4,6 +4,7 @@
 mod actor;
 mod commands;
 mod ending;
+mod look;
 mod pauses;
 mod tree;
 

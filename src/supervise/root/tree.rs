@@ -2,7 +2,8 @@
 
 use super::actor::{LaneEntry, RootSupervisor};
 use crate::model::status::Node;
-use crate::supervise::view::{FaultView, LaneView, StageView};
+use crate::observe::trouble::Trouble;
+use crate::supervise::view::{LaneView, StageView};
 
 pub(super) fn of(root: &RootSupervisor, state: &str) -> Node {
     let mut node = Node::new("forebay", "root", state);
@@ -34,6 +35,6 @@ fn lane(entry: &LaneEntry) -> Node {
     node
 }
 
-fn message(fault: Option<&FaultView>) -> Option<String> {
-    fault.map(|fault| fault.message.clone())
+fn message(trouble: Option<&Trouble>) -> Option<String> {
+    trouble.map(|trouble| trouble.fault.message.clone())
 }

@@ -9,6 +9,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use crate::flow::read::context::KafkaConsumer;
 use crate::flow::read::faults;
 use crate::model::offset::TopicPartition;
+use crate::observe::events;
 
 /// They are sent at most this often.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -52,12 +53,11 @@ impl Hints {
         for (partition, offset) in waiting {
             let result = list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset));
             if let Err(error) = result {
-                tracing::warn!(event = "kafka.group-commit-failed", error = %error, %partition, "offset not sent");
+                events::group_commit_failed(&format_args!("{partition}: {error}"));
             }
         }
         if let Err(error) = consumer.commit(&list, CommitMode::Async) {
-            let fault = faults::from_error(&error);
-            tracing::warn!(event = "kafka.group-commit-failed", error = %fault, "the lag shown by other tools is old");
+            events::group_commit_failed(&faults::from_error(&error));
         }
     }
 }

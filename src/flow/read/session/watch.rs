@@ -16,6 +16,7 @@ use crate::flow::read::context::KafkaConsumer;
 use crate::flow::read::link::Link;
 use crate::flow::read::{faults, native};
 use crate::model::offset::TopicPartition;
+use crate::observe::events;
 
 /// How long one question may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -53,8 +54,7 @@ impl Watch {
             Ok(None) => return self.vigil.forget(),
             Err(error) => {
                 // A cluster that does not answer is told of elsewhere; one that cannot answer this is not looked at.
-                let error = faults::from_error(&error);
-                tracing::debug!(event = "kafka.group-unseen", %error, "the group was not looked at");
+                events::left_undone("kafka.group-unseen", &self.recipe.group(), &faults::from_error(&error));
                 return self.vigil.forget();
             }
         };
