@@ -19,7 +19,7 @@ use super::stages::{LaneIdentity, Stages};
 use super::start::{Done, LaneOrder, Outcome, StartJob};
 use crate::fault::{Fault, Verdict};
 use crate::flow::read::faults::OUT_OF_RANGE;
-use crate::lake::{Leftovers, TOPIC_RECREATED};
+use crate::lake::{CLOCKS_APART, Leftovers, TOPIC_RECREATED};
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
 use crate::observe::{events, metrics};
@@ -191,9 +191,11 @@ impl LaneSupervisor {
                 events::lane_parked(&self.source, self.generation, self.policy.restarts(), delay);
                 self.start_after(delay, LaneState::Parked, ctx);
             }
-            // Whoever accepts the topic may be served by another daemon of the group, and permissions are given back
-            // elsewhere: we look now and then.
-            Decision::Halt(fault) if fault.event == TOPIC_RECREATED || fault.is_about_permission() => {
+            // Whoever accepts the topic may be served by another daemon of the group, permissions are given back elsewhere,
+            // and clocks are put right by time servers: we look now and then.
+            Decision::Halt(fault)
+                if [TOPIC_RECREATED, CLOCKS_APART].contains(&fault.event) || fault.is_about_permission() =>
+            {
                 self.start_after(self.parts.limits.parked_retry, LaneState::Halted, ctx);
             }
             Decision::Halt(_) => self.set_state(LaneState::Halted),

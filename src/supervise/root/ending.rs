@@ -7,7 +7,7 @@ use actix::prelude::{AsyncContext, Context, Handler, WrapFuture};
 
 use super::actor::{DrainAll, Mode, RootSupervisor};
 use crate::fault::Fault;
-use crate::lake::TOPIC_RECREATED;
+use crate::lake::{CLOCKS_APART, TOPIC_RECREATED};
 use crate::model::status::LaneState;
 use crate::observe::events;
 use crate::supervise::lane::{DrainLane, StopLane};
@@ -100,8 +100,9 @@ impl RootSupervisor {
             return self.end(Err(Fault::internal("root.every-lane-parked", message)));
         }
         // What keeps every lane from starting at all is no matter of lanes: whoever has started us shall hear of it.
-        // But a topic that was created again waits for a command, and that needs somebody to give it to.
-        let is_stuck = |view: &LaneView| view.state == LaneState::Halted && !waits_for_operator(view);
+        // But a topic that was created again waits for a command, and that needs somebody to give it to; and a machine that
+        // has just booted may not have heard from its time server yet.
+        let is_stuck = |view: &LaneView| view.state == LaneState::Halted && !goes_on(view);
         if is_alive && !self.has_worked && live.all(is_stuck) {
             let fault = first_fault(&views, LaneState::Halted);
             return fault.map_or((), |fault| self.end(Err(fault)));
@@ -190,9 +191,9 @@ impl RootSupervisor {
     }
 }
 
-/// Whether a lane halts because its topic must be accepted first.
-fn waits_for_operator(view: &LaneView) -> bool {
-    view.last_fault.as_ref().is_some_and(|fault| fault.event == TOPIC_RECREATED)
+/// Whether a lane that halts goes on when its topic is accepted, or a clock is put right.
+fn goes_on(view: &LaneView) -> bool {
+    view.last_fault.as_ref().is_some_and(|fault| [TOPIC_RECREATED, CLOCKS_APART].contains(&fault.event))
 }
 
 /// Why the first lane that is in this state is in it.
