@@ -4,6 +4,7 @@ import datetime
 
 from .catalogue import fault
 from .common import ChaosError
+from .run import SESSION_SECONDS
 from .shim import add_daemon
 
 HOUR, DAY = 3600, 86_400
@@ -49,7 +50,8 @@ def clock_step(run):
         before = daemon.shim.control.wrong_times
         daemon.shim.set_clock(STEPS[name] or to_midnight(run))
         run.did(f"clock set {name}")
-        run.pause(2, 5)
+        # Now and then for longer than a session lasts: a wait until a time takes so much longer when the clock is set back.
+        run.pause(2, SESSION_SECONDS + 4)
         if run.rng.random() < 0.3:
             daemon.kill()
             run.did("kill")

@@ -153,15 +153,18 @@ class Servers:
         query |= {"op": operation, "user.name": getpass.getuser()}
         url = f"{self.webhdfs}/webhdfs/v1/{path}?{urllib.parse.urlencode(query)}"
         request = urllib.request.Request(url, method=method)
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            return json.loads(answer.read() or "{}")
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+                return json.loads(answer.read() or "{}")
+        except OSError as error:
+            raise ChaosError(f"{operation} of {path} by WebHDFS: {error}") from None
 
     def set_quota(self, folder, **quotas):
         """`namespacequota`, `storagespacequota`: how much may be in the folder; -1: no matter how much."""
         self.web("PUT", "SETQUOTA", folder, **quotas)
 
     def delete_lake(self, folder):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ChaosError):
             self.web("DELETE", "DELETE", folder, recursive="true")
 
     def folders(self, top):

@@ -3,8 +3,7 @@
  * in a file that it shares with shim.py, which has the same fields in the same order.
  *
  * What it cannot reach: times that the kernel sets (those of files are right, as those of a storage would be), monotonic
- * time, which nobody sets, and system calls made around the C library, but for renameat2, which a filter catches. A wait
- * until a time of the clock takes as long as it would have taken when it began: setting the clock does not change it. */
+ * time, which nobody sets, and system calls made around the C library, but for renameat2, which a filter catches. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -63,7 +62,7 @@ static struct control *control = &idle;
 
 /* ---------------------------------------------------------------------------------------------- the clock */
 
-enum { SECOND_NS = 1000000000 };
+enum { SECOND_NS = 1000000000, PIECE_NS = 50000000 };
 
 static void add(struct timespec *at, int64_t ns)
 {
@@ -112,27 +111,19 @@ int timespec_get(struct timespec *at, int base)
     return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, at) == 0 ? base : 0;
 }
 
-/* A time of the wrong clock, as the right one has it, in `room` if need be. The two calls below are those by which the
- * daemon and its libraries wait until a time: Rust waits by monotonic time. */
-static const struct timespec *right(const struct timespec *at, struct timespec *room)
-{
-    if (!at || !control->clock_offset_ns) return at;
-    *room = *at;
-    add(room, -control->clock_offset_ns);
-    return room;
-}
-
+/* A wait until a time is over when the clock that the caller sees says so, however that is set meanwhile: so the kernel does
+ * it, and here it is waited for in pieces. This is how librdkafka waits; Rust waits by monotonic time. */
 int cnd_timedwait(cnd_t *condition, mtx_t *lock, const struct timespec *until)
 {
-    struct timespec room;
-    return REAL(cnd_timedwait)(condition, lock, right(until, &room));
-}
-
-int clock_nanosleep(clockid_t clock, int flags, const struct timespec *time, struct timespec *left)
-{
-    struct timespec room;
-    int is_until = clock == CLOCK_REALTIME && flags & TIMER_ABSTIME;
-    return REAL(clock_nanosleep)(clock, flags, is_until ? right(time, &room) : time, left);
+    for (;;) {
+        struct timespec now;
+        REAL(clock_gettime)(CLOCK_REALTIME, &now);
+        int64_t left = (until->tv_sec - now.tv_sec) * SECOND_NS + until->tv_nsec - now.tv_nsec - control->clock_offset_ns;
+        int is_last = left < PIECE_NS;
+        add(&now, is_last ? left : PIECE_NS);
+        int result = REAL(cnd_timedwait)(condition, lock, &now);
+        if (result != thrd_timedout || is_last) return result;
+    }
 }
 
 /* ---------------------------------------------------------------------------------------------- files */
