@@ -133,3 +133,20 @@ fn an_event_is_found_wherever_its_name_stands() {
     assert_eq!(names("fault.event = \"kafka.fatal\"; Self { event: \"lake.corrupt\", message }").len(), 2);
     assert!(names("// Fault::halt(\"a.b\", x)\n#[cfg(test)]\nmod tests { Fault::halt(\"c.d\", x) }").is_empty());
 }
+
+#[test]
+fn the_list_of_tests_has_every_fault_of_scripts_chaos() {
+    let list = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/README.md")).unwrap();
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/chaoslib")).unwrap();
+    let modules = folder.map(|entry| entry.unwrap().path());
+    let mut count = 0;
+    for module in modules.filter(|path| path.extension().is_some_and(|ending| ending == "py")) {
+        let text = std::fs::read_to_string(module).unwrap();
+        // Its name is the first argument.
+        for name in text.split("\n@fault(").skip(1).filter_map(|rest| rest.split('"').nth(1)) {
+            assert!(list.contains(&format!("| `{name}` |")), "tests/README.md has no row for the fault `{name}`");
+            count += 1;
+        }
+    }
+    assert!(count > 40, "{count} faults found");
+}

@@ -17,6 +17,8 @@ class Fault:
     inject: Callable
     # Called before the daemons are started; what it adds to `run.undo` is done at the end.
     prepare: Callable | None = None
+    # Called at the end: what else has to hold; what does not goes to the list that it is given.
+    check: Callable | None = None
     daemons: int = 1
     storages: tuple = BOTH
     # Exit codes that a daemon may give itself, and be started again by whoever keeps it.
@@ -49,6 +51,6 @@ def fault(name, text, **more):
 
 def load_all():
     """The whole catalogue: each module puts in its own when it is imported, so that their order here is that of the runs."""
-    for name in ("daemon", "topics", "code", "servers", "net", "disk"):
+    for name in ("daemon", "topics", "code", "clock", "servers", "room", "net", "disk"):
         importlib.import_module(f".faults_{name}", __package__)
     return CATALOGUE

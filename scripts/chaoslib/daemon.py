@@ -19,6 +19,8 @@ KEEPER_SECONDS = 0.25
 # As in the unit file: what a person has to put right is not started again.
 NOT_AGAIN = (77, 78)
 RESTART_SECONDS = 1.0
+# Variables by which a fault reaches into the daemon.
+TROUBLE = ("FAILPOINTS", "LD_PRELOAD")
 
 
 class Daemon:
@@ -52,7 +54,7 @@ class Daemon:
 
     def calm(self):
         """The environment of a command that no fault is meant for."""
-        return {key: value for key, value in self.environment().items() if key != "FAILPOINTS"}
+        return {key: value for key, value in self.environment().items() if key not in TROUBLE}
 
     def ask(self, *arguments, seconds=120):
         """A command of `forebay` that ends by itself."""

@@ -1,5 +1,6 @@
 """Faults at named places of the code itself (`failpoint::reach` in src/): the daemon dies there, or a stage panics or dawdles."""
 
+import mmap
 import re
 
 from .catalogue import fault
@@ -21,9 +22,16 @@ def places():
     return sorted(found)
 
 
+def with_places(run):
+    """The program has them: only then does it know the variable by which they are told what to do."""
+    with open(run.binary, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
+        if program.find(b"FAILPOINTS") < 0:
+            raise ChaosError(f"{run.binary} was built without --features failpoints")
+
+
 def need(happened):
     if not happened:
-        raise ChaosError("nothing happened at any named place: was the program built with --features failpoints?")
+        raise ChaosError("nothing happened at any named place")
 
 
 def provoke(run, daemon):
@@ -54,7 +62,10 @@ def die_at(run, daemon, place, which):
         daemon.start()
 
 
-@fault("failpoint-kill", "the daemon dies at eight named places of its code, between two steps of a protocol")
+@fault(
+    "failpoint-kill", "the daemon dies at eight named places of its code, between two steps of a protocol",
+    prepare=with_places,
+)
 def failpoint_kill(run):
     (daemon,) = run.daemons
     all_places = places()
@@ -68,7 +79,10 @@ def failpoint_kill(run):
     need(deaths)
 
 
-@fault("stage-panic", "a stage panics, one after the other: its supervisor starts it again", may_panic=True)
+@fault(
+    "stage-panic", "a stage panics, one after the other: its supervisor starts it again",
+    prepare=with_places, may_panic=True,
+)
 def stage_panic(run):
     (daemon,) = run.daemons
     for stage in run.rng.sample(STAGES, len(STAGES)):
@@ -83,7 +97,10 @@ def stage_panic(run):
     need(daemon.panics())
 
 
-@fault("stage-slow", "a stage takes 20 to 200 ms for each step: queues fill up, and memory stays where it is")
+@fault(
+    "stage-slow", "a stage takes 20 to 200 ms for each step: queues fill up, and memory stays where it is",
+    prepare=with_places,
+)
 def stage_slow(run):
     (daemon,) = run.daemons
     for stage in run.rng.sample(STAGES, 3):

@@ -1,6 +1,7 @@
-"""Faults of the local disk: a small file system of its own for the lake or the spool, which root can fill and forbid."""
+"""Faults of the local disk: a small file system for the lake or the spool, which root can fill and forbid; calls that fail."""
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ import subprocess
 from .catalogue import fault
 from .common import ChaosError
 from .faults_daemon import drain
+from .shim import KINDS, add_daemon
 
 LOCAL = ("local",)
 # Root without these is bound by the permissions of files, as everybody is.
@@ -123,3 +125,33 @@ def denied(run):
         run.did("permission taken away")
         run.pause(2, 8)
         zone.chmod(mode)
+
+
+# ------------------------------------------------------------------------------------------ calls that fail
+
+# What a disk without room refuses.
+ADDING = ("write", "sync", "rename", "mkdir")
+
+
+def with_shim(run):
+    add_daemon(run)
+
+
+@fault("disk-eio", "calls on files of lake and spool fail at random for 2 to 6 s, with EIO or ENOSPC, six times", prepare=with_shim)
+def disk_eio(run):
+    (daemon,) = run.daemons
+    spool = daemon.folder / "spool"
+    folders = {"spool": [spool], "lake": [run.lake], "both": [run.lake, spool]} if run.storage == "local" else {"spool": [spool]}
+    for error in run.rng.sample((errno.EIO, errno.EIO, errno.EIO, errno.ENOSPC, errno.ENOSPC, errno.ENOSPC), 6):
+        run.wait_progress()
+        where = run.rng.choice(list(folders))
+        before = daemon.shim.failed
+        kinds = KINDS if error == errno.EIO else ADDING
+        daemon.shim.fail(error, kinds, run.rng.choice((3, 10, 40, 200)), folders[where])
+        run.pause(2, 6)
+        daemon.shim.fail_no_more()
+        for kind, count in daemon.shim.failed.items():
+            if count > before[kind]:
+                run.did(f"{errno.errorcode[error]} of {kind}", count - before[kind])
+    if not any(daemon.shim.failed.values()):
+        raise ChaosError("no call came by that could fail")

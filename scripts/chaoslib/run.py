@@ -24,6 +24,10 @@ TIME_ZONES = ("UTC0", "LINT-14", "NST3:30NDT,M3.2.0,M11.1.0")
 # What all buffers of a daemon may hold, and what the process may have besides.
 MEMORY_MIB, MEMORY_BOUND_MB, DESCRIPTOR_BOUND = 96, 320, 400
 
+# For each block that was begun and given up the NameNode holds the room of a whole one free, for ten minutes and more. With
+# blocks of the usual 128 MiB some hundred connections that were cut would fill the disk of a small machine.
+ON_HDFS = '[lake.hdfs]\n"dfs.blocksize" = 1048576'
+
 CONFIG = """\
 [kafka]
 "bootstrap.servers" = "{kafka}"
@@ -36,6 +40,7 @@ CONFIG = """\
 "reconnect.backoff.max.ms" = 1000
 [lake]
 root = "{root}"
+{lake_settings}
 [control]
 socket = "{folder}/c.sock"
 [logs]
@@ -81,7 +86,7 @@ class Run:
         self.producer = None
         self.committed = 0
         # What a fault has put between the daemons and the rest of the world.
-        self.proxy = self.disk = None
+        self.proxies, self.disk = [], None
         self.undo = contextlib.ExitStack()
         # Taken once, so that all daemons of a run roll alike.
         self.roll_ms, self.roll_rows = self.rng.choice((300, 500, 1500)), self.rng.choice((400, 100_000))
@@ -107,6 +112,7 @@ class Run:
         values = {
             "kafka": self.servers.kafka, "name": self.name, "instance": instance, "session_ms": SESSION_SECONDS * 1000,
             "root": f"file://{self.lake}" if self.storage == "local" else f"{hdfs}/{self.name}", "folder": folder,
+            "lake_settings": ON_HDFS if self.storage == "hdfs" else "",
             "spool": folder / "spool", "memory": MEMORY_MIB, "promote": PROMOTE_SECONDS,
             "mapping": ROOT / "config/tables/books.toml", "roll_ms": self.roll_ms, "roll_rows": self.roll_rows,
             "out_of_range": "fail",
@@ -144,6 +150,14 @@ class Run:
                 if lane["committed"] is not None:
                     best[lane["partition"]] = max(best.get(lane["partition"], 0), lane["committed"])
         return best
+
+    def lake_folders(self, *zones):
+        """Every folder below these zones of the lake."""
+        for zone in zones:
+            if self.storage == "hdfs":
+                yield from self.servers.folders(f"{self.name}/{zone}")
+            else:
+                yield from (path for path in (self.lake / zone).rglob("*") if path.is_dir())
 
     def wait_committed(self, least, seconds=120):
         """Waits until so many messages are committed: a fault that came earlier would find nothing to harm."""
@@ -234,7 +248,9 @@ class Run:
                 last = table["last_promotion"]
                 if table["name"] != "books" or last is None or last["fault"] or last["left_out"]:
                     continue
-                if last["sequence"] is None and datetime.datetime.fromisoformat(last["at"]) > since:
+                # A time that is still to come was told by a clock that was wrong.
+                at, now = datetime.datetime.fromisoformat(last["at"]), datetime.datetime.now(datetime.UTC)
+                if last["sequence"] is None and since < at <= now:
                     return True
         return False
 
@@ -250,6 +266,8 @@ class Run:
         if wrong:
             raise ChaosError(f"Kafka itself: {'; '.join(wrong[:5])}")
         checked = self.check_lake(why)
+        if self.fault.check:
+            self.fault.check(self, why)
         audit = self.daemons[0].ask("--json", "audit", seconds=300)
         if audit.returncode != 0:
             (self.folder / "audit.json").write_text(audit.stdout + audit.stderr)

@@ -77,11 +77,13 @@ def passes(seed, binary, servers, work):
         why = []
         run.check_lake(why)
         audit = run.daemons[0].ask("--json", "audit", seconds=300).returncode
-        say(f"{spoil.__name__}: reader {why[0][:100] if why else 'SAW NOTHING'}; audit {audit}")
-        if not why:
+        say(f"{spoil.__name__}: reader {why[0][:100] if why else 'SAW NOTHING'}; audit {audit or 'SAW NOTHING'}")
+        # Neither of the two hides behind the other.
+        if not why or audit == 0:
             missed.append(spoil.__name__)
     if missed:
         say(f"not seen: {', '.join(missed)}")
         return False
+    say(f"all {len(SPOILT)} were seen, by the independent reader and by `forebay audit`")
     run.forget()
     return True

@@ -2,6 +2,8 @@
 
 import contextlib
 import getpass
+import json
+import pathlib
 import signal
 import time
 import urllib.parse
@@ -80,6 +82,15 @@ class Servers:
         for name in names:
             self.stack.send(name, signal.SIGCONT)
 
+    def reserve(self, size):
+        """So many bytes of the disk of every DataNode are not for HDFS. They are started anew for that, one after the other."""
+        if self.stack.reserved_bytes == size:
+            return
+        self.stack.reserved_bytes = size
+        for name in self.datanodes:
+            self.kill(name)
+            self.start(name)
+
     def heal(self):
         """Everything runs and serves again, whatever the last fault has left behind."""
         self.thaw(*self.stack.names())
@@ -154,8 +165,31 @@ class Servers:
         finally:
             reader.close()
 
+    # ------------------------------------------------------------------------------------------ WebHDFS
+
+    def web(self, method, operation, path, **query):
+        """What the NameNode answers to a request by WebHDFS."""
+        query |= {"op": operation, "user.name": getpass.getuser()}
+        url = f"{self.webhdfs}/webhdfs/v1/{path}?{urllib.parse.urlencode(query)}"
+        request = urllib.request.Request(url, method=method)
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
+                return json.loads(answer.read() or "{}")
+        except OSError as error:
+            raise ChaosError(f"{operation} of {path} by WebHDFS: {error}") from None
+
+    def set_quota(self, folder, **quotas):
+        """`namespacequota`, `storagespacequota`: how much may be in the folder; -1: no matter how much."""
+        self.web("PUT", "SETQUOTA", folder, **quotas)
+
     def delete_lake(self, folder):
-        query = urllib.parse.urlencode({"op": "DELETE", "recursive": "true", "user.name": getpass.getuser()})
-        request = urllib.request.Request(f"{self.webhdfs}/webhdfs/v1/{folder}?{query}", method="DELETE")
-        with contextlib.suppress(OSError):
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30).close()
+        with contextlib.suppress(ChaosError):
+            self.web("DELETE", "DELETE", folder, recursive="true")
+
+    def folders(self, top):
+        """Every folder below `top`."""
+        for entry in self.web("GET", "LISTSTATUS", top)["FileStatuses"]["FileStatus"]:
+            if entry["type"] == "DIRECTORY":
+                folder = pathlib.PurePosixPath(top, entry["pathSuffix"])
+                yield folder
+                yield from self.folders(folder)

@@ -109,6 +109,7 @@ def write_hadoop_conf(stack, name):
     else:
         hdfs |= {
             "dfs.datanode.data.dir": f"file://{stack.dir}/{name}/data",
+            "dfs.datanode.du.reserved": stack.reserved_bytes,
             "dfs.datanode.hostname": HOST,
             "dfs.datanode.address": f"{HOST}:{stack.ports[name]}",
             f"dfs.datanode.{web}.address": f"{HOST}:{stack.ports[f'{name}.http']}",

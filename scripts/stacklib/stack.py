@@ -20,6 +20,8 @@ class Stack:
     def __init__(self, folder):
         self.dir = folder
         self.settings_file = folder / "stack.json"
+        # Of the disk of each DataNode that is started by this object: bytes that HDFS may not use.
+        self.reserved_bytes = 0
         self.load()
 
     def load(self):

@@ -11,6 +11,9 @@ pub(super) const RECREATED: &str = "topic";
 /// Event of the fault that waits for `forebay accept-topic`.
 pub const TOPIC_RECREATED: &str = "lake.topic-recreated";
 
+/// Event of the fault that waits for a clock to be put right.
+pub const CLOCKS_APART: &str = "lake.clocks-apart";
+
 /// An answer of the lake that is not the one asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LakeError {
@@ -114,7 +117,7 @@ impl From<LakeError> for Fault {
             }
             LakeError::Foreign { what: RECREATED, .. } => Self::halt(TOPIC_RECREATED, message),
             LakeError::Foreign { .. } => Self::halt("lake.foreign-owner", message),
-            LakeError::Clocks { .. } => Self::halt("lake.clocks-apart", message),
+            LakeError::Clocks { .. } => Self::halt(CLOCKS_APART, message),
             LakeError::Refused(_) => Self::halt("lake.refused", message),
             LakeError::Spool(_) => Self::retry("lake.spool", message),
             LakeError::Internal(_) => Self::internal("lake.internal", message),

@@ -52,7 +52,7 @@ mod written;
 
 pub use acquire::{StartPosition, acquire};
 pub use commit::{Committed, PendingInterval, SpooledData};
-pub use error::{LakeError, TOPIC_RECREATED};
+pub use error::{CLOCKS_APART, LakeError, TOPIC_RECREATED};
 pub use incarnation::{Accepted, accept_topic, lineage, newest_lineage};
 pub use lane::LaneLedger;
 pub use letters::{LetterBox, LetterRoute};

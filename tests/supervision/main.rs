@@ -9,6 +9,7 @@
 #[expect(dead_code, reason = "shared with other tests")]
 mod common;
 
+mod clocks;
 mod commands;
 mod descriptors;
 mod groups;

@@ -19,7 +19,7 @@ use super::stages::{LaneIdentity, Stages};
 use super::start::{Done, LaneOrder, Outcome, StartJob};
 use crate::fault::{Fault, Verdict};
 use crate::flow::read::faults::OUT_OF_RANGE;
-use crate::lake::{Leftovers, TOPIC_RECREATED};
+use crate::lake::{CLOCKS_APART, Leftovers, TOPIC_RECREATED};
 use crate::model::offset::TopicPartition;
 use crate::model::status::LaneState;
 use crate::observe::events::LaneRecovery;
@@ -176,11 +176,11 @@ impl LaneSupervisor {
             Exit::Failed(fault) => fault.clone(),
             other => Fault::internal("lane.stage-failed", format!("{part} of {}: {other}", self.source)),
         };
-        // Whoever accepts a topic may be served by another daemon of the group, permissions are given back elsewhere, and who
-        // has fenced us may have been a start that came too late, of an owner that the group has long forgotten. So we look
-        // now and then; a start takes no epoch unless the partition is ours.
-        let looks =
-            decision == Decision::AwaitAssignment || fault.event == TOPIC_RECREATED || fault.is_about_permission();
+        // Whoever accepts a topic may be served by another daemon of the group, permissions are given back elsewhere, clocks
+        // are put right by time servers, and who has fenced us may have been a start that came too late, of an owner that
+        // the group has long forgotten. So we look now and then; a start takes no epoch unless the partition is ours.
+        let passes = [TOPIC_RECREATED, CLOCKS_APART].contains(&fault.event) || fault.is_about_permission();
+        let looks = decision == Decision::AwaitAssignment || passes;
         let look = looks.then_some(self.parts.limits.parked_retry);
         let course = if self.is_draining { Course::End } else { decision.course(look) };
         let trouble = self.note(&fault, course);

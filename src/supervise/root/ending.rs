@@ -8,7 +8,7 @@ use actix::prelude::{AsyncContext, Context, Handler, WrapFuture};
 use super::actor::{DrainAll, Mode, RootSupervisor};
 use crate::fault::Fault;
 use crate::flow::read::faults::OUT_OF_RANGE;
-use crate::lake::TOPIC_RECREATED;
+use crate::lake::{CLOCKS_APART, TOPIC_RECREATED};
 use crate::model::status::LaneState;
 use crate::observe::events;
 use crate::observe::trouble::Course;
@@ -113,8 +113,8 @@ impl RootSupervisor {
         }
         // What keeps every lane from starting at all is no matter of lanes: whoever has started us shall hear of it.
         // But a topic that was created again, or messages that are lost, wait for a command, and that needs somebody to
-        // give it to.
-        let is_stuck = |view: &LaneView| view.state == LaneState::Halted && !waits_for_operator(view);
+        // give it to; and a machine that has just booted may not have heard from its time server yet.
+        let is_stuck = |view: &LaneView| view.state == LaneState::Halted && !goes_on(view);
         if is_alive && !self.has_worked && live.all(is_stuck) {
             let fault = first_fault(&views, LaneState::Halted);
             return fault.map_or((), |fault| self.end(Err(fault)));
@@ -205,9 +205,10 @@ impl RootSupervisor {
     }
 }
 
-/// Whether a lane halts because of what a command decides: `accept-topic`, `accept-loss`, `rewind --undo`.
-fn waits_for_operator(view: &LaneView) -> bool {
-    let decided = [TOPIC_RECREATED, OUT_OF_RANGE, REWOUND_RANGE_LOST];
+/// Whether a lane that halts goes on by what a command decides (`accept-topic`, `accept-loss`, `rewind --undo`), or when a
+/// clock is put right.
+fn goes_on(view: &LaneView) -> bool {
+    let decided = [TOPIC_RECREATED, OUT_OF_RANGE, REWOUND_RANGE_LOST, CLOCKS_APART];
     view.last_fault.as_ref().is_some_and(|last| decided.contains(&last.fault.event))
 }
 
