@@ -34,6 +34,9 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 it ran and the answer is no; 2 wrong usage; 70 internal fault; \
 75 temporary, try again; 77 not permitted; 78 configuration.";
 
+const NOT_A_LOSS: &str = "A file of the lake that is gone is not meant. Where a data file is gone, `forebay rewind` reads its \
+messages again as long as Kafka has them; a ledger file has to come back from a backup.";
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
@@ -93,7 +96,7 @@ pub enum Command {
     Try(Try),
     /// Write a mapping from example messages, from an XML Schema, or from both
     Infer(Infer),
-    /// Prove or disprove the promises from what is in the lake
+    /// Prove or disprove the promises from what is in the lake, and from where Kafka begins and ends if it answers
     Audit(Audit),
     /// Tell what every file of the lake is, and what nobody needs; --repair moves that aside
     Fsck(Fsck),
@@ -111,6 +114,9 @@ pub enum Command {
     Requeue(Requeue),
     /// Go on with a topic that was deleted and created again, as a topic of its own: TOPIC~2 in the lake
     AcceptTopic(AcceptTopic),
+    /// Go on behind messages that Kafka has deleted before they were read; the ledger says that they are lost
+    #[command(after_help = NOT_A_LOSS)]
+    AcceptLoss(AcceptLoss),
     /// Promote RAW to Processed now instead of at the next tick
     Promote(Promote),
     /// Read configuration and mappings again: the daemon goes on with them, or as before if anything is wrong
@@ -304,6 +310,20 @@ pub struct AcceptTopic {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+/// `forebay accept-loss`
+#[derive(Debug, Clone, Args)]
+pub struct AcceptLoss {
+    /// Which Kafka partition
+    #[arg(value_name = "TOPIC:PARTITION")]
+    pub lane: Lane,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Show which offsets would be recorded as lost, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `forebay promote`

@@ -94,7 +94,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "check",
     "check --json",
     "check --connect",
@@ -107,6 +107,7 @@ const COMMANDS: [&str; 22] = [
     "rewind library:0 --to 0",
     "requeue books",
     "accept-topic library",
+    "accept-loss library:0",
     "promote",
     "reload",
     "logs",

@@ -11,7 +11,7 @@ import time
 from stacklib.common import StackError, cache_home
 from stacklib.stack import Stack
 
-from . import self_test
+from . import self_test, soak
 from .catalogue import load_all
 from .common import ChaosError, say
 from .results import Results
@@ -50,6 +50,10 @@ class OwnStack:
 
 def planned(args, faults, results):
     """The runs that are still to be made, all faults in turn."""
+    if args.soak:
+        storage = args.storage or "hdfs"
+        yield soak.soak(args.soak, [fault for fault in faults if soak.suits(fault, storage)]), args.first, storage
+        return
     for number in range(args.first, args.first + args.runs):
         for fault in faults:
             storage = args.storage or ("hdfs" if number % 2 else "local")
@@ -72,6 +76,8 @@ def campaign(args, faults, seed, binary, servers, work, results):
         line = run.execute()
         line["seed"] = seed
         line["again"] = f"scripts/chaos --only {fault.name} --first {number} --seed {seed} --storage {storage}"
+        if args.soak:
+            line["again"] = f"scripts/chaos --soak {args.soak:g} --seed {seed} --storage {storage}"
         if line["outcome"] == "bad":
             line["kept"] = str(run.folder) + (f" and {servers.hdfs}/{run.name}" if storage == "hdfs" else "")
         else:
@@ -87,15 +93,16 @@ def tell(line):
     say("; ".join([text, *line["why"]])[:500])
 
 
-def chosen(only, catalogue, servers):
+def chosen(only, left_out, catalogue, servers):
     """The faults that were asked for, in their order; those that cannot be made here are told."""
-    names = only.split(",") if only else list(catalogue)
+    names = [name for name in only or catalogue if name not in left_out]
     needs_root = [name for name in names if catalogue[name].needs_root and os.geteuid() != 0]
     needs_ha = [name for name in names if catalogue[name].needs_ha and not servers.is_ha]
-    for what, left_out in (("root", needs_root), ("two NameNodes (--ha)", needs_ha)):
-        if left_out:
-            say(f"LEFT OUT, they need {what}: {', '.join(left_out)}")
-    return [catalogue[name] for name in names if name not in needs_root + needs_ha]
+    needs_one = [name for name in names if catalogue[name].needs_one_namenode and servers.is_ha]
+    for what, needy in (("root", needs_root), ("two NameNodes (--ha)", needs_ha), ("one NameNode (no --ha)", needs_one)):
+        if needy:
+            say(f"LEFT OUT, they need {what}: {', '.join(needy)}")
+    return [catalogue[name] for name in names if name not in needs_root + needs_ha + needs_one]
 
 
 def show_list(catalogue):
@@ -109,7 +116,8 @@ def main(args):
     if args.list:
         show_list(catalogue)
         return 0
-    if unknown := [name for name in (args.only or "").split(",") if name and name not in catalogue]:
+    only, left_out = [list(filter(None, (names or "").split(","))) for names in (args.only, args.left_out)]
+    if unknown := [name for name in only + left_out if name not in catalogue]:
         say(f"no such fault: {', '.join(unknown)} (see --list)")
         return EXIT_USAGE
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -125,7 +133,7 @@ def main(args):
             if args.self_test:
                 return 0 if self_test.passes(seed, binary, servers, work) else EXIT_BAD
             try:
-                campaign(args, chosen(args.only, catalogue, servers), seed, binary, servers, work, results)
+                campaign(args, chosen(only, left_out, catalogue, servers), seed, binary, servers, work, results)
             finally:
                 print(results.table(), flush=True)
     except (ChaosError, StackError) as error:

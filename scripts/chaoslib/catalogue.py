@@ -25,9 +25,14 @@ class Fault:
     may_end: tuple = ()
     # A panic of a stage is what the fault is about.
     may_panic: bool = False
-    # Two NameNodes.
+    # Two NameNodes, or one only.
     needs_ha: bool = False
+    needs_one_namenode: bool = False
+    # It is about the place where the lake lies.
+    needs_own_lake: bool = False
     needs_root: bool = False
+    # Settings of the topic.
+    topic: dict = dataclasses.field(default_factory=dict)
     # Keywords for the producer.
     load: dict = dataclasses.field(default_factory=dict)
     # How long it may take until lag zero, and until everything is promoted.
@@ -46,6 +51,6 @@ def fault(name, text, **more):
 
 def load_all():
     """The whole catalogue: each module puts in its own when it is imported, so that their order here is that of the runs."""
-    for name in ("daemon", "code", "clock", "servers", "room", "net", "disk"):
+    for name in ("daemon", "topics", "code", "clock", "servers", "room", "net", "disk"):
         importlib.import_module(f".faults_{name}", __package__)
     return CATALOGUE

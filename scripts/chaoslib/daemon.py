@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -42,7 +43,8 @@ class Daemon:
         self.ended_at = None
         # Ends that nobody asked for, as exit codes.
         self.unasked = []
-        self.peak = {"memory_mb": 0.0, "descriptors": 0}
+        self.now = {"memory_mb": 0.0, "descriptors": 0}
+        self.peak = dict(self.now)
 
     def command(self, *arguments):
         return [str(self.binary), "--config", str(self.config), *arguments]
@@ -107,7 +109,9 @@ class Daemon:
                 code = self.process.wait(seconds)
             except subprocess.TimeoutExpired:
                 raise Broken(f"{self.folder.name} did not end within {seconds} s of SIGTERM") from None
-            if code not in codes:
+            # Before it says that it has started there is nothing to drain, and nobody who would listen.
+            is_too_early = code == -signal.SIGTERM and not self.has_said_started()
+            if code not in codes and not is_too_early:
                 raise Broken(f"{self.folder.name} ended with {code} after SIGTERM")
             return code
 
@@ -117,6 +121,14 @@ class Daemon:
     def thaw(self):
         if self.is_running:
             self.process.send_signal(signal.SIGCONT)
+
+    def limit_descriptors(self, most):
+        """How many the process may have from now on; how many it could have until now. One that has ended has no limits."""
+        with contextlib.suppress(ProcessLookupError):
+            before, hard = resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE)
+            resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (min(most, hard), hard))
+            return before
+        return most
 
     def ends_within(self, seconds):
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -157,6 +169,9 @@ class Daemon:
                     found.append(json.loads(line))
         return found
 
+    def has_said_started(self):
+        return any(line["pid"] == self.process.pid for line in self.events("daemon.started"))
+
     def panics(self):
         """Lines of all its logs that tell of a panic."""
         found = []
@@ -171,8 +186,8 @@ class Daemon:
             proc = pathlib.Path(f"/proc/{self.process.pid}")
             fields = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
             memory = int(fields["RssAnon"].split()[0]) * 1024 / 1e6
-            self.peak["memory_mb"] = max(self.peak["memory_mb"], round(memory, 1))
-            self.peak["descriptors"] = max(self.peak["descriptors"], len(os.listdir(proc / "fd")))
+            self.now = {"memory_mb": round(memory, 1), "descriptors": len(os.listdir(proc / "fd"))}
+            self.peak = {name: max(self.peak[name], now) for name, now in self.now.items()}
         except (OSError, KeyError, ValueError):
             pass  # it is just ending
 

@@ -72,11 +72,13 @@ def members(run):
 def rebalance_kill(run):
     (first,) = run.daemons
     run.pause(0.5, 2)
+    before = len(first.events("kafka.rebalanced"))
     second = run.add_daemon()
     second.start()
     run.did("join")
     # Between giving up and asking for the rest: the others wait for what nobody will hand on.
-    until("partitions are given up", lambda: any(line["revoked"] for line in first.events("kafka.rebalanced")), 60, every=0.01)
+    gives_up = lambda: any(line["revoked"] for line in first.events("kafka.rebalanced")[before:])
+    until("partitions are given up", gives_up, 60, every=0.01)
     run.pause(0, 0.3)
     first.kill()
     run.did("kill")
@@ -105,7 +107,7 @@ def duplicate_instance(run):
 
 @fault("partitions-added", "the topic gets more Kafka partitions, twice")
 def partitions_added(run):
-    total = PARTITIONS
+    total = run.producer.partitions
     for _ in range(2):
         run.pause(1, 3)
         total += run.rng.randint(1, 3)
@@ -115,6 +117,18 @@ def partitions_added(run):
         run.pause(3, 4)
         run.producer.partitions = total
     run.pause(1, 3)
+
+
+@fault("descriptors", "the daemon may open no further file for 2 to 8 s, twice")
+def descriptors(run):
+    (daemon,) = run.daemons
+    for _ in range(2):
+        run.wait_progress()
+        run.pause(0, 2)
+        allowed = daemon.limit_descriptors(daemon.now["descriptors"] + run.rng.choice((-20, 0, 3)))
+        run.did("descriptors limited")
+        run.pause(2, 8)
+        daemon.limit_descriptors(allowed)
 
 
 @fault("aborts", "transactions, a third of them aborted, and kill -9 meanwhile", load={"in_transactions": True})

@@ -66,7 +66,7 @@ def fill(run):
     return filler
 
 
-ON_SMALL_DISK = {"prepare": lake_on_small_disk, "storages": LOCAL, "needs_root": True}
+ON_SMALL_DISK = {"prepare": lake_on_small_disk, "storages": LOCAL, "needs_root": True, "needs_own_lake": True}
 
 
 @fault("disk-full", "the disk of the lake is full for 2 to 8 s, twice", **ON_SMALL_DISK)

@@ -35,7 +35,7 @@ def datanodes_by_proxy(run):
     shim.add_daemon(run).shim.lead({port: add_proxy(run, 0, (HOST, port)).port for port in ports})
 
 
-TO_NAMENODE = {"prepare": namenode_by_proxy, "storages": ("hdfs",)}
+TO_NAMENODE = {"prepare": namenode_by_proxy, "storages": ("hdfs",), "needs_one_namenode": True}
 TO_DATANODES = {"prepare": datanodes_by_proxy, "storages": ("hdfs",)}
 
 

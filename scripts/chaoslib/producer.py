@@ -18,10 +18,10 @@ ID = "chaos-id"
 
 
 class Sent:
-    """One message that was handed to Kafka. `state`: unknown, confirmed, failed, aborted."""
+    """One message that was handed to Kafka. `state`: unknown, confirmed, failed, aborted. `lineage` is what the lake calls its topic."""
 
-    def __init__(self, message, timestamp_ms, transaction):
-        self.message, self.timestamp_ms, self.transaction = message, timestamp_ms, transaction
+    def __init__(self, message, timestamp_ms, transaction, lineage):
+        self.message, self.timestamp_ms, self.transaction, self.lineage = message, timestamp_ms, transaction, lineage
         self.state, self.partition, self.offset = "unknown", None, None
 
     @property
@@ -30,13 +30,24 @@ class Sent:
 
 
 class Producer(threading.Thread):
-    """Sends at a steady rate until it is closed. `in_transactions`: in short transactions, of which a third are aborted."""
+    """Sends at a steady rate until it is closed.
 
-    def __init__(self, servers, topic, partitions, rng, ledger, rate, poison_share=0.0, in_transactions=False):
+    `in_transactions`: in short transactions, of which a third are aborted. `keys`: with so many different keys.
+    `may_lose`: how Kafka may lose what it has confirmed, `compacted` or `deleted`, as tests/oracle/check_lake.py says it.
+    """
+
+    def __init__(
+        self, servers, topic, partitions, rng, ledger, rate, poison_share=0.0, in_transactions=False, keys=0, may_lose=None
+    ):
         super().__init__(name="producer", daemon=True)
         self.servers, self.topic, self.partitions, self.rng, self.rate = servers, topic, partitions, rng, rate
         self.library = Library(rng, poison_share)
-        self.in_transactions = in_transactions
+        self.in_transactions, self.keys, self.may_lose = in_transactions, keys, may_lose
+        # What the lake calls the topic: another name when it was deleted and created again.
+        self.lineage = topic
+        # Held for each message, and by whoever must have silence.
+        self.turn = threading.RLock()
+        self.live = None
         self.ledger_file = open(ledger, "a", encoding="utf-8")
         self.sent, self.transactions = [], {}
         self.ended = threading.Event()
@@ -64,24 +75,39 @@ class Producer(threading.Thread):
 
     def run(self):
         try:
-            client = self.client()
             while not self.ended.is_set():
-                if self.in_transactions:
-                    self.send_transaction(client)
-                else:
-                    self.send(client, None)
-                client.poll(0)
+                with self.turn:
+                    self.live = self.live or self.client()
+                    if self.in_transactions:
+                        self.send_transaction(self.live)
+                    else:
+                        self.send(self.live, None)
+                    self.live.poll(0)
                 self.ended.wait(1 / self.rate)
-            left = client.flush(CLOSE_SECONDS)
-            if left:
-                self.fault = f"{left} messages had no answer from Kafka after {CLOSE_SECONDS} s"
+            with self.turn:
+                self.settle_client()
         except (kafka.KafkaException, BufferError) as error:
             self.fault = f"the producer failed: {error}"
+
+    def settle_client(self):
+        """Waits until Kafka has answered for everything, or given up."""
+        left = self.live.flush(CLOSE_SECONDS) if self.live else 0
+        if left:
+            self.fault = f"{left} messages had no answer from Kafka after {CLOSE_SECONDS} s"
+
+    @contextlib.contextmanager
+    def silence(self, lineage):
+        """Nothing is under way within; afterwards a new client goes on, in a topic that the lake calls `lineage`."""
+        with self.turn:
+            self.settle_client()
+            self.live = None
+            yield
+            self.lineage = lineage
 
     def send(self, client, transaction):
         message = self.library.message()
         # Not in order: which version of a book is the newest is for the timestamp to say.
-        sent = Sent(message, int(time.time() * 1000) - self.rng.randrange(3000), transaction)
+        sent = Sent(message, int(time.time() * 1000) - self.rng.randrange(3000), transaction, self.lineage)
         number = len(self.sent)
         self.sent.append(sent)
 
@@ -92,7 +118,7 @@ class Producer(threading.Thread):
 
         client.produce(
             self.topic, value=message.payload, partition=self.rng.randrange(self.partitions), timestamp=sent.timestamp_ms,
-            headers={ID: str(number)}, on_delivery=confirmed,
+            key=str(self.rng.randrange(self.keys)) if self.keys else None, headers={ID: str(number)}, on_delivery=confirmed,
         )
 
     def send_transaction(self, client):
@@ -113,7 +139,7 @@ class Producer(threading.Thread):
 
     def note(self, number, sent, error):
         line = {
-            "id": number, "topic": self.topic, "partition": sent.partition, "offset": sent.offset, "sha256": sent.digest,
+            "id": number, "topic": sent.lineage, "partition": sent.partition, "offset": sent.offset, "sha256": sent.digest,
             "timestamp_ms": sent.timestamp_ms, "outcome": sent.message.outcome, "state": sent.state,
         }
         if error:
@@ -149,26 +175,43 @@ class Producer(threading.Thread):
                     wrong.append(f"{answer.partition()}:{answer.offset()} has other bytes than were sent")
                 if self.is_aborted(sent):
                     wrong.append(f"{answer.partition()}:{answer.offset()} was aborted, and can be read")
-                line = {
-                    "topic": self.topic, "partition": answer.partition(), "offset": answer.offset(),
-                    "timestamp_ms": answer.timestamp()[1], "outcome": sent.message.outcome, "rows": sent.message.rows,
-                }
-                if sent.message.outcome == "quarantined":
-                    line["payload_base64"] = base64.b64encode(sent.message.payload).decode()
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        for number, sent in enumerate(self.sent):
-            is_missing = (number, sent.partition, sent.offset) not in seen
-            if sent.state == "confirmed" and is_missing and not self.is_aborted(sent):
-                wrong.append(f"{sent.partition}:{sent.offset} was confirmed, and is not there")
+                write_expected(file, sent, answer.partition(), answer.offset(), answer.timestamp()[1])
+            gone = 0
+            for number, sent in enumerate(self.sent):
+                is_missing = (number, sent.partition, sent.offset) not in seen
+                if sent.state != "confirmed" or not is_missing or self.is_aborted(sent):
+                    continue
+                how = "deleted" if sent.lineage != self.lineage else self.may_lose
+                if how:
+                    write_expected(file, sent, sent.partition, sent.offset, sent.timestamp_ms, how)
+                    gone += 1
+                else:
+                    wrong.append(f"{sent.partition}:{sent.offset} was confirmed, and is not there")
         unknown = [number for number, sent in enumerate(self.sent) if sent.state == "unknown"]
         arrived = {number for number, _, _ in seen}
+        if gone:
+            # Whether Kafka had them, and where, nobody can say any more.
+            wrong += [f"message {number} has an unknown outcome" for number in unknown if number not in arrived]
         counts = {
-            "sent": len(self.sent), "messages": len(found), "unknown": len(unknown),
+            "sent": len(self.sent), "messages": len(found), "gone": gone, "unknown": len(unknown),
             "unknown_arrived": sum(number in arrived for number in unknown),
             "aborted": sum(map(self.is_aborted, self.sent)),
             "quarantined": sum(self.sent[number].message.outcome == "quarantined" for number in arrived),
         }
         return counts, wrong
+
+
+def write_expected(file, sent, partition, offset, timestamp_ms, gone=None):
+    """One line of what the lake must hold; of a message that is gone from Kafka, only if it was read before."""
+    line = {
+        "topic": sent.lineage, "partition": partition, "offset": offset, "timestamp_ms": timestamp_ms,
+        "outcome": sent.message.outcome, "rows": sent.message.rows,
+    }
+    if gone:
+        line["gone"] = gone
+    if sent.message.outcome == "quarantined":
+        line["payload_base64"] = base64.b64encode(sent.message.payload).decode()
+    file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def read_topic(servers, topic):
@@ -179,7 +222,7 @@ def read_topic(servers, topic):
     })
     try:
         numbers = list(consumer.list_topics(topic, 30).topics[topic].partitions)
-        consumer.assign([kafka.TopicPartition(topic, number, 0) for number in numbers])
+        consumer.assign([kafka.TopicPartition(topic, number, kafka.OFFSET_BEGINNING) for number in numbers])
         left, found, until = set(numbers), [], time.monotonic() + READ_SECONDS
         while left:
             if time.monotonic() > until:

@@ -19,6 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PARTITIONS = 4
 PROMOTE_SECONDS = 2
 SESSION_SECONDS = 6
+# What the clock of a machine shows is nobody's business: everything is UTC.
+TIME_ZONES = ("UTC0", "LINT-14", "NST3:30NDT,M3.2.0,M11.1.0")
 # What all buffers of a daemon may hold, and what the process may have besides.
 MEMORY_MIB, MEMORY_BOUND_MB, DESCRIPTOR_BOUND = 96, 320, 400
 
@@ -56,6 +58,7 @@ name = "books"
 topics = ["{name}"]
 mapping = "{mapping}"
 starting_offsets = "earliest"
+on_offset_out_of_range = "{out_of_range}"
 [table.raw]
 roll_age = "{roll_ms}ms"
 roll_rows = {roll_rows}
@@ -76,6 +79,9 @@ class Run:
         self.folder = work / f"{fault.name}-{seed}-{number}"
         self.lake = self.folder / "lake"
         self.daemons, self.injected = [], {}
+        self.last_daemon = 0
+        # What a fault adds to the result.
+        self.told = {}
         self.keeper = Keeper(self.daemons)
         self.producer = None
         self.committed = 0
@@ -89,6 +95,9 @@ class Run:
 
     def did(self, what, count=1):
         self.injected[what] = self.injected.get(what, 0) + count
+        self.note(what)
+
+    def note(self, what):
         with open(self.folder / "injections.log", "a", encoding="utf-8") as log:
             log.write(f"{datetime.datetime.now(datetime.UTC).isoformat(timespec='milliseconds')} {what}\n")
 
@@ -106,6 +115,7 @@ class Run:
             "lake_settings": ON_HDFS if self.storage == "hdfs" else "",
             "spool": folder / "spool", "memory": MEMORY_MIB, "promote": PROMOTE_SECONDS,
             "mapping": ROOT / "config/tables/books.toml", "roll_ms": self.roll_ms, "roll_rows": self.roll_rows,
+            "out_of_range": "fail",
         }
         path = folder / "forebay.toml"
         path.write_text(CONFIG.format(**{**values, **changes}))
@@ -113,12 +123,24 @@ class Run:
 
     def add_daemon(self, instance=None, **changes):
         """A further daemon of the group, not started yet."""
-        number = len(self.daemons) + 1
+        self.last_daemon += 1
+        number = self.last_daemon
         folder, path = self.config(number, instance or number, **changes)
         daemon = Daemon(self.binary, folder, path)
         daemon.variables.update(self.servers.variables)
+        daemon.variables["TZ"] = self.rng.choice(TIME_ZONES)
         self.daemons.append(daemon)
         return daemon
+
+    def add_daemons(self, total):
+        while len(self.daemons) < total:
+            self.add_daemon()
+
+    def start_daemons(self):
+        """Starts all whose part is not over."""
+        for daemon in self.daemons:
+            if not daemon.is_retired:
+                daemon.start()
 
     def lanes(self):
         """The best that any daemon says of each Kafka partition."""
@@ -159,7 +181,7 @@ class Run:
         try:
             self.set_up()
             self.fault.inject(self)
-            self.did("end of the fault")
+            self.note("end of the fault")
             found.update(self.recover())
             self.stop_all()
             found.update(self.check(why))
@@ -172,37 +194,28 @@ class Run:
             found.update(self.clean_up(why))
         if kind == "good" and why:
             kind = "bad"
-        self.injected.pop("end of the fault", None)
         return {
             "fault": self.fault.name, "run": self.number, "storage": self.storage, "outcome": kind, "why": why,
-            "seconds": round(time.monotonic() - begun, 1), "injected": self.injected, **found,
+            "seconds": round(time.monotonic() - begun, 1), "injected": self.injected, **self.told, **found,
         }
 
     def set_up(self):
-        self.servers.create_topic(self.name, PARTITIONS)
+        self.servers.create_topic(self.name, PARTITIONS, self.fault.topic)
         if self.fault.prepare:
             self.fault.prepare(self)
-        while len(self.daemons) < self.fault.daemons:
-            self.add_daemon()
+        self.add_daemons(self.fault.daemons)
         self.producer = Producer(
             self.servers.kafka, self.name, PARTITIONS, random.Random(self.rng.random()), self.folder / "ledger.jsonl",
             rate=self.rng.uniform(40, 150), **self.fault.load,
         )
         self.producer.start()
-        for daemon in self.daemons:
-            daemon.start()
+        self.start_daemons()
         self.keeper.start()
         self.wait_committed(1)
 
-    def recover(self):
-        """The fault is over and the load ends: all is committed and promoted, by itself; how long that took."""
-        healed = time.monotonic()
-        for daemon in self.daemons:
-            if not daemon.is_retired:
-                daemon.start()
-        self.producer.close()
+    def wait_lag_zero(self, seconds):
+        """Waits until everything that is in the topic now is committed."""
         ends = self.servers.ends(self.name)
-        seconds = self.fault.recovery_seconds
 
         def is_committed():
             lanes = self.lanes()
@@ -212,6 +225,14 @@ class Run:
             until("lag zero", is_committed, seconds)
         except Broken as broken:
             raise Broken(f"{broken}: {self.lanes()} of {ends}") from None
+
+    def recover(self):
+        """The fault is over and the load ends: all is committed and promoted, by itself; how long that took."""
+        healed = time.monotonic()
+        self.start_daemons()
+        self.producer.close()
+        seconds = self.fault.recovery_seconds
+        self.wait_lag_zero(seconds)
         lag_zero, at = time.monotonic(), datetime.datetime.now(datetime.UTC)
         # A promotion that began before may have missed the last commit.
         at += datetime.timedelta(seconds=PROMOTE_SECONDS)

@@ -124,8 +124,9 @@ class Servers:
 
         self.patiently(f"topic {topic}", done)
 
-    def create_topic(self, topic, partitions):
-        self.administer(topic, lambda client: client.create_topics([NewTopic(topic, partitions, 1)]))
+    def create_topic(self, topic, partitions, settings=None):
+        new = NewTopic(topic, partitions, 1, config=settings or {})
+        self.administer(topic, lambda client: client.create_topics([new]))
 
     def add_partitions(self, topic, total):
         self.administer(topic, lambda client: client.create_partitions([NewPartitions(topic, total)]))
@@ -133,16 +134,34 @@ class Servers:
     def delete_topic(self, topic):
         self.administer(topic, lambda client: client.delete_topics([topic]))
 
+    def recreate_topic(self, topic, partitions):
+        """Another topic of the same name; it has another id."""
+        self.delete_topic(topic)
+        client = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
+        # Not like `create_topic`: that the name is taken means that the old topic is not gone yet.
+        new = NewTopic(topic, partitions, 1)
+        self.patiently(f"topic {topic} again", lambda: client.create_topics([new])[topic].result(60))
+
+    def delete_records(self, topic, below):
+        """Deletes what lies below an offset of each Kafka partition that is named."""
+        client = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
+        places = [kafka.TopicPartition(topic, number, offset) for number, offset in below.items()]
+        self.patiently(f"records of {topic}", lambda: [done.result(60) for done in client.delete_records(places).values()])
+
     def ends(self, topic):
         """End of each Kafka partition, markers of transactions included."""
+        return {number: marks[1] for number, marks in self.watermarks(topic).items()}
+
+    def watermarks(self, topic):
+        """First offset and end of each Kafka partition."""
         reader = kafka.Consumer({"bootstrap.servers": self.kafka, "group.id": f"{topic}-ends", "log_level": 0})
 
-        def ends():
+        def marks():
             numbers = reader.list_topics(topic, 30).topics[topic].partitions
-            return {number: reader.get_watermark_offsets(kafka.TopicPartition(topic, number), 30)[1] for number in numbers}
+            return {number: reader.get_watermark_offsets(kafka.TopicPartition(topic, number), 30) for number in numbers}
 
         try:
-            return self.patiently(f"the ends of {topic}", ends)
+            return self.patiently(f"the ends of {topic}", marks)
         finally:
             reader.close()
 

@@ -40,6 +40,8 @@ def write_kafka_conf(stack):
         "log.retention.ms": -1,
         "message.max.bytes": 64 << 20,
         "log.cleaner.dedupe.buffer.size": 16 << 20,
+        # Compaction that a test waits for comes at once.
+        "log.cleaner.backoff.ms": 500,
     }
     if stack.is_secure:
         settings |= secure.kafka_settings(stack)
@@ -91,6 +93,9 @@ def write_hadoop_conf(stack, name):
         "dfs.namenode.avoid.write.stale.datanode": "true",
         "dfs.namenode.avoid.read.stale.datanode": "true",
         "dfs.namenode.safemode.extension": 0,
+        # For each block that is begun its whole room is set aside, ten minutes long if it never comes: with great blocks a small
+        # disk would be taken for a full one after some hundred writes that failed.
+        "dfs.blocksize": 32 << 20,
     }
     web = "https" if stack.is_kerberos else "http"
     if not stack.is_ha:

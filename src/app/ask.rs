@@ -13,8 +13,9 @@ use super::say;
 use crate::cli::{self, Global};
 use crate::config;
 use crate::control::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DriftTable, LaneChoice, Lanes, PromoteRequest, Reloaded,
-    RequeueRequest, Requeued, RewindRequest, RewindTarget, Rewound, Selection, Status, Tables, Time,
+    AcceptLossRequest, AcceptTopicRequest, AcceptedLoss, AcceptedTopic, Change, Daemon, DriftTable, LaneChoice, Lanes,
+    PromoteRequest, Reloaded, RequeueRequest, Requeued, RewindRequest, RewindTarget, Rewound, Selection, Status,
+    Tables, Time,
 };
 use crate::control::client::Client;
 use crate::exit::ExitCode;
@@ -73,6 +74,16 @@ pub(super) fn requeue(order: &cli::Requeue, global: &Global) -> Result<ExitCode,
 pub(super) fn accept_topic(order: &cli::AcceptTopic, global: &Global) -> Result<ExitCode, Fault> {
     let request = AcceptTopicRequest { topic: order.topic.clone(), reason: order.reason.clone() };
     command::<_, AcceptedTopic>(global, "/v1/accept-topic", &request, Look::accepted)
+}
+
+pub(super) fn accept_loss(order: &cli::AcceptLoss, global: &Global) -> Result<ExitCode, Fault> {
+    let request = AcceptLossRequest {
+        topic: order.lane.0.topic.to_string(),
+        partition: order.lane.0.partition,
+        reason: order.reason.clone(),
+        dry_run: order.dry_run,
+    };
+    command::<_, AcceptedLoss>(global, "/v1/accept-loss", &request, Look::loss)
 }
 
 pub(super) fn promote(order: &cli::Promote, global: &Global) -> Result<ExitCode, Fault> {

@@ -1,5 +1,6 @@
-//! `forebay audit`: the promises of both zones, from storage alone.
+//! `forebay audit`: the promises of both zones from storage alone, and how the chains fit what Kafka has.
 
+mod kafka;
 mod memory;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use crate::cli::{self, Global};
 use crate::exit::ExitCode;
 use crate::fault::{Fault, Verdict};
 use crate::flow::promote::audit_processed;
-use crate::lake::audit::{Depth, Invariant, Known, Report, Unread, Violation, audit_raw_since};
+use crate::lake::audit::{Depth, Invariant, Known, NotCompared, Report, Unread, Violation, audit_raw_since};
 use crate::lake::names::processed_dir;
 use crate::model::table::Table;
 use crate::storage::Storage;
@@ -21,13 +22,15 @@ use crate::storage::Storage;
 const MEMORY: u64 = 64 << 20;
 
 /// What each promise says, in the words of a person who reads the verdict.
-const WORDS: [(&str, &str); 6] = [
+const WORDS: [(&str, &str); 8] = [
     ("I1", "the ledger of every Kafka partition is a chain without gap or overlap"),
     ("I2", "every message has one outcome, and what it says is in the files it names"),
+    ("I3", "no chain goes beyond the end of its Kafka partition"),
     ("I5", "processed holds each record id once, in its winning version"),
     ("I6", "every processed row names the message it comes from"),
     ("I7", "the table log names whole promotions only"),
     ("I8", "a reader of directories sees what a reader of the log sees"),
+    ("I9", "Kafka has what comes next in every chain"),
 ];
 
 /// `forebay audit`.
@@ -39,7 +42,13 @@ pub(super) fn run(order: &cli::Audit, global: &Global) -> Result<ExitCode, Fault
     let is_fresh = order.deep || order.afresh;
     let known = memory.as_deref().filter(|_| !is_fresh).map_or_else(Known::nothing, memory::read);
     let depth = if order.deep { Depth::DataBytes } else { Depth::DataFooters };
-    let (report, known) = audit_since(&storage, &settings.tables, &spool, depth, &known);
+    let (report, known) = std::thread::scope(|scope| {
+        // A cluster that is away takes its time to be found so.
+        let cluster = scope.spawn(|| kafka::connect(&settings));
+        let (report, known) = audit_since(&storage, &settings.tables, &spool, depth, &known);
+        let panicked = |_| Err(Fault::internal("audit.kafka", "the look for kafka panicked"));
+        (kafka::compare(&*storage, cluster.join().unwrap_or_else(panicked), report), known)
+    });
     // It holds keys only, and a left one is swept with the temporary folder.
     let _ = std::fs::remove_dir_all(&spool);
     if let (Some(file), Some(known)) = (memory, known) {
@@ -127,14 +136,19 @@ pub fn picture(report: &Report) -> String {
     for lane in &report.partitions {
         let range = lane.from.zip(lane.to).map_or_else(|| "empty".to_owned(), |(from, to)| format!("[{from}, {to})"));
         let (rows, quarantined, tombstones) = (lane.rows, lane.quarantined, lane.tombstones);
+        let in_kafka =
+            lane.low.zip(lane.high).map_or_else(String::new, |(low, high)| format!("; kafka has [{low}, {high})"));
         out.push_str(&format!(
-            "{}:{} {range}: {} messages in {} intervals, {rows} rows, {quarantined} in quarantine, {tombstones} tombstones\n",
+            "{}:{} {range}: {} messages in {} intervals, {rows} rows, {quarantined} in quarantine, {tombstones} tombstones{in_kafka}\n",
             lane.topic, lane.partition, lane.messages, lane.intervals
         ));
     }
     for table in &report.tables {
         let (name, messages, rows, quarantined) = (&table.table, table.messages, table.rows, table.quarantined);
         out.push_str(&format!("{name}: {messages} messages, {rows} rows, {quarantined} in quarantine\n"));
+    }
+    for NotCompared { what, why } in &report.not_compared {
+        out.push_str(&format!("not compared with kafka: {what}: {why}\n"));
     }
     let is_broken = report.invariants.iter().any(|invariant| !invariant.ok);
     out.push_str(match (is_broken, report.unread.is_empty()) {

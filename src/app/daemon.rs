@@ -204,6 +204,8 @@ fn run_tree(
     parts.session.shutdown(TAKE_DOWN);
     drop(system);
     reaper.finish(TAKE_DOWN);
+    // The parts may be held for longer: by the control socket, which still answers, or by a thread that hangs.
+    parts.spool.clear();
     result
 }
 

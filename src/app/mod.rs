@@ -48,6 +48,7 @@ pub fn run(cli: &Cli) -> ExitCode {
         Command::Rewind(order) => ask::rewind(order, global),
         Command::Requeue(order) => ask::requeue(order, global),
         Command::AcceptTopic(order) => ask::accept_topic(order, global),
+        Command::AcceptLoss(order) => ask::accept_loss(order, global),
         Command::Promote(order) => ask::promote(order, global),
         Command::Reload => ask::reload(global),
         Command::Drain => ask::drain(global),

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::grid::{Cell, Paint, painted_grid};
 use crate::control::api::{
-    AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, Reloaded, RequeueElsewhere,
-    Requeued, RequeuedLane, Rewound, Status, TableView, Tables, Time,
+    AcceptedLoss, AcceptedTopic, Change, Daemon, DaemonState, DeadLetters, Lane, LaneState, Lanes, Node, Reloaded,
+    RequeueElsewhere, Requeued, RequeuedLane, Rewound, Status, TableView, Tables, Time,
 };
 use crate::observe::escaped;
 
@@ -228,6 +228,13 @@ impl Look {
         let AcceptedTopic { topic, topic_id, lineage, was_accepted, .. } = accepted;
         let said = if *was_accepted { "was accepted before" } else { "is accepted" };
         format!("{topic} (id {topic_id}) {said}: the lake calls it {lineage}, from its first message on\n")
+    }
+
+    /// What `accept-loss` recorded, or would record.
+    pub fn loss(self, accepted: &AcceptedLoss) -> String {
+        let AcceptedLoss { before, from, to, .. } = accepted;
+        let (lane, said) = (before.name(), if accepted.dry_run { "would be recorded" } else { "are recorded" });
+        format!("offsets {from} to {to} of {lane} {said} as lost: reading goes on at offset {to}\n")
     }
 
     /// What `promote` did.

@@ -13,9 +13,9 @@ use super::reload::{Refused, Reloaded, Reloader};
 use super::requeue;
 use crate::config::Settings;
 use crate::control::api::{
-    self, AcceptTopicRequest, AcceptedTopic, Change, DaemonState, DeadLetters, DriftTables, Lane, LaneState, Lanes,
-    MappingView, Node, PromoteRequest, Promotion, RequeueRequest, Requeued, RewindRequest, Rewound, Selection, Status,
-    TableView, Tables, Time,
+    self, AcceptLossRequest, AcceptTopicRequest, AcceptedLoss, AcceptedTopic, Change, DaemonState, DeadLetters,
+    DriftTables, Lane, LaneState, Lanes, MappingView, Node, PromoteRequest, Promotion, RequeueRequest, Requeued,
+    RewindRequest, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use crate::control::problem::Problem;
 use crate::control::steering::Steering;
@@ -27,7 +27,7 @@ use crate::model::mapping::Mapping;
 use crate::model::offset::TopicPartition;
 use crate::model::table::Table;
 use crate::observe::{events, metrics};
-use crate::supervise::lane::{Direction, MovePlan, RewindOrder, RewindTarget, preview_rewind};
+use crate::supervise::lane::{Direction, LossOrder, MovePlan, RewindOrder, RewindTarget, preview_loss, preview_rewind};
 use crate::supervise::parts::Parts;
 use crate::supervise::promotion::PromoteNow;
 use crate::supervise::root::{self, DrainAll, GetSnapshot, RootSupervisor, SetPaused, Snapshot};
@@ -112,6 +112,14 @@ impl DaemonSteering {
         found.ok_or_else(|| Problem::not_owner(format!("{source} is not assigned to this daemon")))
     }
 
+    /// A lane that a command is for; when it is not ours the refusal says whose.
+    async fn own_lane(&self, source: &TopicPartition) -> Result<Lane, Problem> {
+        match self.lane(source).await {
+            Err(problem) if problem.status == 409 => Err(self.owner_elsewhere(source).await),
+            found => found,
+        }
+    }
+
     /// Who owns a lane that is not ours, as its newest owner file says.
     async fn owner_elsewhere(&self, source: &TopicPartition) -> Problem {
         let (parts, asked) = (Arc::clone(&self.parts), source.clone());
@@ -177,11 +185,7 @@ impl Steering for DaemonSteering {
     async fn rewind(&self, request: RewindRequest) -> Result<Rewound, Problem> {
         let source = TopicPartition::new(request.topic, request.partition);
         let to = direction(request.to, request.undo)?;
-        let before = match self.lane(&source).await {
-            Ok(lane) => lane,
-            Err(problem) if problem.status == 409 => return Err(self.owner_elsewhere(&source).await),
-            Err(problem) => return Err(problem),
-        };
+        let before = self.own_lane(&source).await?;
         let order = RewindOrder { to, expect: request.expect, reason: request.reason.unwrap_or_default() };
         // A rewind that will be refused is refused before the lane is stopped for it.
         let (parts, asked, previewed) = (Arc::clone(&self.parts), source.clone(), order.clone());
@@ -235,6 +239,24 @@ impl Steering for DaemonSteering {
         self.root.send(root::AcceptTopic(topic.clone())).await.map_err(|_| gone())?;
         let after = lanes_of(&self.snapshot().await?);
         Ok(AcceptedTopic { topic, topic_id, lineage, was_accepted, before, after })
+    }
+
+    async fn accept_loss(&self, request: AcceptLossRequest) -> Result<AcceptedLoss, Problem> {
+        let AcceptLossRequest { topic, partition, reason, dry_run } = request;
+        let source = TopicPartition::new(topic, partition);
+        let before = self.own_lane(&source).await?;
+        // A lane that has lost nothing is not stopped for it.
+        let (parts, asked) = (Arc::clone(&self.parts), source.clone());
+        let preview = actix_rt::task::spawn_blocking(move || preview_loss(&parts, &asked)).await;
+        let preview = preview.map_err(|error| Problem::internal(error.to_string()))??;
+        let lost = if dry_run {
+            preview
+        } else {
+            let order = LossOrder { reason: reason.unwrap_or_default() };
+            self.root.send(root::LossRequest { source: source.clone(), order }).await.map_err(|_| gone())??
+        };
+        let after = self.lane(&source).await?;
+        Ok(AcceptedLoss { before, after, dry_run, from: lost.from(), to: lost.to() })
     }
 
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem> {

@@ -54,6 +54,18 @@ fn a_rewind_names_a_partition_and_a_goal() {
 }
 
 #[test]
+fn a_loss_is_accepted_of_one_kafka_partition() {
+    let Command::AcceptLoss(loss) = command("forebay accept-loss library:3 --reason gone --dry-run") else {
+        panic!("not accept-loss")
+    };
+    assert_eq!((&*loss.lane.0.topic, loss.lane.0.partition), ("library", 3));
+    assert!(loss.dry_run && loss.reason.as_deref() == Some("gone"));
+    for wrong in ["forebay accept-loss", "forebay accept-loss library", "forebay accept-loss library:0 library:1"] {
+        assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+    }
+}
+
+#[test]
 fn global_options_stand_before_or_after_the_command() {
     for line in ["forebay --json -vv --socket /s status", "forebay status --json -vv --socket /s"] {
         let cli = parse(line).unwrap();
@@ -90,7 +102,7 @@ fn shares_ages_and_levels_are_checked() {
 
 #[test]
 fn what_is_not_built_is_not_there() {
-    for absent in ["try", "infer", "drift", "top", "tap", "compact", "retain", "requeue", "accept-loss"] {
+    for absent in ["try", "infer", "drift", "top", "tap", "compact", "retain", "requeue"] {
         let error = parse(&format!("forebay {absent}")).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{absent}");
     }

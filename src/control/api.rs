@@ -1,5 +1,6 @@
 //! What goes over the control socket as JSON: the types that server and command line share.
 
+mod accept;
 mod drift;
 mod tables;
 
@@ -11,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use crate::model::status::{LaneState, Node};
+pub use accept::{AcceptLossRequest, AcceptTopicRequest, AcceptedLoss, AcceptedTopic};
 pub use drift::{DriftColumn, DriftTable, DriftTables};
 pub use tables::{MappingView, Promotion, Reloaded, TableView, Tables};
 
@@ -255,34 +257,6 @@ pub struct RewindRequest {
     /// Only say what would happen.
     #[serde(default)]
     pub dry_run: bool,
-}
-
-/// Body of `accept-topic`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AcceptTopicRequest {
-    /// Kafka topic.
-    pub topic: String,
-    /// Why, for the record.
-    #[serde(default)]
-    pub reason: Option<String>,
-}
-
-/// What `accept-topic` decided.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AcceptedTopic {
-    /// Kafka topic.
-    pub topic: String,
-    /// Its id in Kafka.
-    pub topic_id: String,
-    /// What the lake calls it from now on, in `kafka_topic` too.
-    pub lineage: String,
-    /// Whether that was decided before.
-    pub was_accepted: bool,
-    /// The lanes before.
-    pub before: Lanes,
-    /// The lanes after; those that waited for it are starting.
-    pub after: Lanes,
 }
 
 /// Where a rewind goes. `{"offset": 17}` or `{"timestamp": "2026-10-01T00:00:00Z"}`.

@@ -91,6 +91,7 @@ pub fn configure(config: &mut ServiceConfig) {
         .service(post("/v1/rewind", web::post().to(rewind)))
         .service(post("/v1/requeue", web::post().to(requeue)))
         .service(post("/v1/accept-topic", web::post().to(accept_topic)))
+        .service(post("/v1/accept-loss", web::post().to(accept_loss)))
         .service(post("/v1/promote", web::post().to(promote)))
         .service(post("/v1/reload", web::post().to(reload)))
         .service(post("/v1/drain", web::post().to(drain)));
@@ -179,6 +180,11 @@ async fn rewind(control: Data<Control>, request: HttpRequest, body: Payload) -> 
 async fn accept_topic(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {
     let limit = control.limits.change;
     change(control, request, body, limit, |steering, order| async move { steering.accept_topic(order).await }).await
+}
+
+async fn accept_loss(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {
+    let limit = control.limits.change;
+    change(control, request, body, limit, |steering, order| async move { steering.accept_loss(order).await }).await
 }
 
 async fn requeue(control: Data<Control>, request: HttpRequest, body: Payload) -> HttpResponse {

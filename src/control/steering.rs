@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DriftTables, Lanes, Node, PromoteRequest, Reloaded,
-    RequeueRequest, Requeued, RewindRequest, Rewound, Selection, Status, Tables, Time,
+    AcceptLossRequest, AcceptTopicRequest, AcceptedLoss, AcceptedTopic, Change, Daemon, DriftTables, Lanes, Node,
+    PromoteRequest, Reloaded, RequeueRequest, Requeued, RewindRequest, Rewound, Selection, Status, Tables, Time,
 };
 use super::authority::Peer;
 use super::problem::Problem;
@@ -33,6 +33,8 @@ pub trait Steering: Send + Sync + 'static {
     async fn requeue(&self, request: RequeueRequest) -> Result<Requeued, Problem>;
     /// Goes on with a topic that was deleted and created again.
     async fn accept_topic(&self, request: AcceptTopicRequest) -> Result<AcceptedTopic, Problem>;
+    /// Records messages that Kafka has deleted before they were read as lost, and goes on behind them.
+    async fn accept_loss(&self, request: AcceptLossRequest) -> Result<AcceptedLoss, Problem>;
     /// Promotes now; answers when it is done.
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem>;
     /// Reads configuration and mappings again, and goes on with them or, where anything is wrong, as before; answers when

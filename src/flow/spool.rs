@@ -39,7 +39,7 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // What cannot be removed here is removed by the next process: it is no longer locked.
+        // As in `clear`, which nobody need call.
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
@@ -72,6 +72,12 @@ impl Spool {
     /// A directory for files that their user accounts for. It goes away with the process.
     pub fn private_dir(&self, name: &str) -> PathBuf {
         self.shared.dir.join(name)
+    }
+
+    /// Removes the directory of this process with all that is left in it: for the end, when whoever wrote there has ended.
+    pub fn clear(&self) {
+        // What cannot be removed here is removed by the next process: it is no longer locked.
+        let _ = fs::remove_dir_all(&self.shared.dir);
     }
 
     /// Bytes in all files of this process.

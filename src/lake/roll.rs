@@ -156,11 +156,13 @@ impl Holding {
                 }
             }
         }
-        Err(Fault::fenced(
-            "promote.fenced",
+        // Nobody else moves it while this promoter holds the table, and if it does not, that is found out next.
+        Err(Fault::halt(
+            "promote.lost",
             format!(
-                "{} of plan {} is neither in place nor in a stage: another promoter has taken over",
-                file.path, plan.seq
+                "{to} ({} bytes, of promotion {}) is neither in its place nor in a stage: somebody has removed it; put it \
+                 back from a backup, the table waits until then",
+                file.bytes, plan.seq
             ),
         ))
     }

@@ -19,6 +19,7 @@ use super::exit::Exit;
 use super::heartbeat::Heartbeat;
 use super::step::{Progress, Step};
 use crate::failpoint;
+use crate::fault::Fault;
 use crate::observe::{events, panic_text};
 
 /// Called with the role of a stage before each of its steps, inside the same `catch_unwind`: how tests make a stage
@@ -65,8 +66,8 @@ pub struct StageActor<S: Step> {
 
 /// A started stage, as its supervisor holds it.
 pub struct StageHandle<S: Step> {
-    address: Addr<StageActor<S>>,
-    arbiter: Arbiter,
+    /// None: it could not be started.
+    running: Option<(Addr<StageActor<S>>, Arbiter)>,
     /// Signs of life.
     pub heartbeat: Heartbeat,
 }
@@ -74,28 +75,35 @@ pub struct StageHandle<S: Step> {
 impl<S: Step> StageHandle<S> {
     /// Gives the stage a command; it is taken before the next step.
     pub fn tell(&self, command: S::Command) {
-        self.address.do_send(Tell(command));
+        if let Some((address, _)) = &self.running {
+            address.do_send(Tell(command));
+        }
     }
 
     /// Ends the stage at once, without draining it.
     pub fn halt(&self) {
-        self.address.do_send(Halt);
+        if let Some((address, _)) = &self.running {
+            address.do_send(Halt);
+        }
     }
 
     /// Whether the stage is gone: it has reported its exit, and what it owned is dropped.
     pub fn has_ended(&self) -> bool {
-        !self.address.connected()
+        self.running.as_ref().is_none_or(|(address, _)| !address.connected())
     }
 
     /// Waits for the thread of a stage that has ended.
     pub fn join(self) {
-        self.arbiter.stop();
-        // An Arbiter whose thread panicked outside a step has been reported by the exit guard already.
-        let _ = self.arbiter.join();
+        if let Some((_, arbiter)) = self.running {
+            arbiter.stop();
+            // An Arbiter whose thread panicked outside a step has been reported by the exit guard already.
+            let _ = arbiter.join();
+        }
     }
 }
 
-/// Starts `step` on a thread of its own. Its exit is reported to `supervisor` exactly once.
+/// Starts `step` on a thread of its own. Its exit is reported to `supervisor` exactly once, also when there is no thread to
+/// be had.
 pub fn start<S: Step>(
     stage: &'static str,
     generation: u64,
@@ -106,11 +114,17 @@ pub fn start<S: Step>(
 ) -> StageHandle<S> {
     events::stage_started(stage);
     let heartbeat = Heartbeat::new();
-    let arbiter = Arbiter::new();
-    let guard = ExitGuard { supervisor: Some(supervisor), stage, generation, worker };
+    let mut guard = ExitGuard { supervisor: Some(supervisor), stage, generation, worker };
+    let arbiter = match Arbiter::try_new() {
+        Ok(arbiter) => arbiter,
+        Err(error) => {
+            guard.report(Exit::Failed(Fault::retry("process.no-thread", format!("no thread for a {stage}: {error}"))));
+            return StageHandle { running: None, heartbeat };
+        }
+    };
     let actor = StageActor { step, heartbeat: heartbeat.clone(), probe, guard };
     let address = StageActor::start_in_arbiter(&arbiter.handle(), move |_| actor);
-    StageHandle { address, arbiter, heartbeat }
+    StageHandle { running: Some((address, arbiter)), heartbeat }
 }
 
 impl<S: Step> Actor for StageActor<S> {

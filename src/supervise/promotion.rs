@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use actix::prelude::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture};
+use actix::prelude::{Actor, AsyncContext, Context, Handler, Message, ResponseFuture, SpawnHandle};
 use tokio::sync::oneshot;
 
 use super::parts::Parts;
@@ -69,6 +69,8 @@ struct TableState {
     /// Kept between promotions while this daemon has the role and the table is what it was.
     promoter: Option<Kept>,
     policy: RestartPolicy,
+    /// The next try after one that failed. There is never more than one, however many ticks and commands fail meanwhile.
+    retry: Option<SpawnHandle>,
     /// Who asked for the next promotion.
     waiting: Vec<Reply>,
     /// Who is told of the one that runs. Whoever asks while it runs asks for the next: this one may have looked at the
@@ -103,6 +105,7 @@ impl PromotionSupervisor {
             view: view.clone(),
             promoter: None,
             policy: RestartPolicy::new(parts.limits),
+            retry: None,
             waiting: Vec::new(),
             answered: Vec::new(),
         };
@@ -303,6 +306,9 @@ impl Handler<Ended> for PromotionSupervisor {
         let name = self.name(slot);
         let now = self.parts.clock.now();
         let state = &mut self.tables[slot];
+        if let Some(retry) = state.retry.take() {
+            ctx.cancel_future(retry);
+        }
         for reply in state.answered.drain(..) {
             // Whoever asked may have given up waiting.
             let _ = reply.send(ended.result.clone());
@@ -338,11 +344,12 @@ impl Handler<Ended> for PromotionSupervisor {
                     view.last_fault = Some(FaultView::new(&fault, now));
                 });
                 if let Some(delay) = delay {
-                    ctx.run_later(delay, move |supervisor, ctx| {
+                    state.retry = Some(ctx.run_later(delay, move |supervisor, ctx| {
+                        supervisor.tables[slot].retry = None;
                         if supervisor.tables[slot].view.get().is_promoter {
                             supervisor.enqueue(slot, ctx);
                         }
-                    });
+                    }));
                 }
             }
         }

@@ -13,9 +13,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forebay::clock::SystemClock;
 use forebay::control::api::{
-    AcceptTopicRequest, AcceptedTopic, Change, Daemon, DaemonState, DriftTables, Lane, LaneState, Lanes, MappingView,
-    Node, PromoteRequest, Reloaded, RequeueRequest, Requeued, RewindRequest, RewindTarget, Rewound, Selection, Status,
-    TableView, Tables, Time,
+    AcceptLossRequest, AcceptTopicRequest, AcceptedLoss, AcceptedTopic, Change, Daemon, DaemonState, DriftTables, Lane,
+    LaneState, Lanes, MappingView, Node, PromoteRequest, Reloaded, RequeueRequest, Requeued, RewindRequest,
+    RewindTarget, Rewound, Selection, Status, TableView, Tables, Time,
 };
 use forebay::control::authority::Authority;
 use forebay::control::client::{Client, ClientError};
@@ -149,6 +149,14 @@ impl Steering for FakeDaemon {
         let (lineage, topic_id) = (format!("{topic}~2"), "id".to_owned());
         let (before, after) = (self.lanes(), self.lanes());
         Ok(AcceptedTopic { topic, topic_id, lineage, was_accepted: false, before, after })
+    }
+
+    async fn accept_loss(&self, request: AcceptLossRequest) -> Result<AcceptedLoss, Problem> {
+        if request.partition != 0 {
+            return Err(Problem::not_owner("node-2 owns library:1"));
+        }
+        let (before, after) = (self.lane(), self.lane());
+        Ok(AcceptedLoss { before, after, dry_run: request.dry_run, from: 90, to: 100 })
     }
 
     async fn promote(&self, _: PromoteRequest) -> Result<Change<Tables>, Problem> {
@@ -385,6 +393,17 @@ fn the_client_speaks_the_same_types() {
     let refused = client.post::<_, Rewound>("/v1/rewind", &order).unwrap_err();
     let ClientError::Problem(problem) = refused else { panic!("{refused}") };
     assert_eq!((problem.status, problem.detail.as_str()), (409, "node-2 owns library:1"));
+    let mut loss = AcceptLossRequest {
+        topic: "library".to_owned(),
+        partition: 0,
+        reason: Some("a test".to_owned()),
+        dry_run: true,
+    };
+    let lost: AcceptedLoss = client.post("/v1/accept-loss", &loss).unwrap();
+    assert_eq!((lost.from, lost.to, lost.dry_run), (90, 100, true));
+    loss.partition = 1;
+    let refused = client.post::<_, AcceptedLoss>("/v1/accept-loss", &loss).unwrap_err();
+    assert!(matches!(&refused, ClientError::Problem(problem) if problem.status == 409), "{refused:?}");
     assert_eq!(client.get_text("/metrics").unwrap(), "# EOF\n");
     bench.server.stop();
     let gone = client.get::<Status>("/v1/status").unwrap_err();

@@ -82,6 +82,12 @@ fn a_recreated_topic_is_refused_then_accepted_and_nothing_of_either_is_lost_or_d
     send_books(&site, 2, 160..170, "second");
     wait_refused(&site, 3);
     assert_eq!(places(&site, "raw.books").len(), 80, "nothing of it was read");
+    let audited = site.run(&["audit", "--json"]);
+    let document = audited.json();
+    let found = document["invariants"].as_array().unwrap().iter().find(|one| one["id"] == "I3").unwrap();
+    assert_eq!((audited.code, found["violations"].as_array().unwrap().len()), (Some(1), 2), "{document}");
+    let what = found["violations"][0]["what"].as_str().unwrap();
+    assert!(what.contains("deleted and created again") && what.contains("`forebay accept-topic"), "{document}");
 
     let accepted = site.json(&["accept-topic", &topic, "--reason", "moved"]);
     let second = format!("{topic}~2");

@@ -186,9 +186,13 @@ date = "added"
 
     /// Starts the daemon with more arguments.
     pub(crate) fn start_with(&self, arguments: &[&str]) -> Daemon {
+        self.start_as(self.command(&[&["run"], arguments].concat()))
+    }
+
+    /// Starts the daemon by this command.
+    pub(crate) fn start_as(&self, mut command: Command) -> Daemon {
         let log = self.dir.join("daemon.log");
         let file = File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = self.command(&[&["run"], arguments].concat());
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).spawn().unwrap();
         Daemon { child, log }
     }

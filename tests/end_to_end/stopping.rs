@@ -10,6 +10,12 @@ use crate::stack::Stack;
 /// Long intervals: whatever is read stays in flight until the daemon ends.
 const SLOW_ROLL: &str = "roll_age = \"1h\"";
 
+/// Folders of processes in the spool.
+fn left_in_spool(site: &Site) -> Vec<String> {
+    let names = std::fs::read_dir(site.dir.join("spool/lanes")).unwrap().map(|entry| entry.unwrap().file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).filter(|name| name.starts_with("run-")).collect()
+}
+
 #[test]
 fn sigterm_under_load_commits_what_is_in_flight_and_the_rest_comes_with_the_next_run() {
     let Some(stack) = Stack::find("SIGTERM under load on HDFS") else { return };
@@ -45,6 +51,7 @@ fn sigterm_under_load_commits_what_is_in_flight_and_the_rest_comes_with_the_next
     assert_eq!(reasons, ["signal", "asked for"], "both lines are there");
     assert_eq!(site.events("drain.overdue").len(), 0);
     assert_eq!(site.events("daemon.stopped").last().unwrap()["code"], 0);
+    assert_eq!(left_in_spool(&site), [""; 0], "who ends well takes its files along");
 
     let account = production.finish();
     let mut rest = site.start_with(&["--until-caught-up"]);

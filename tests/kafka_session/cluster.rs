@@ -265,7 +265,7 @@ fn the_cluster_answers_questions(cluster: &Cluster) {
     let at = |offset| StartingOffsets::Offsets(BTreeMap::from([(partition.clone(), offset)]));
     assert_eq!(start(at(7)).unwrap(), 7);
     let outside = start(at(11)).unwrap_err();
-    assert_eq!((outside.verdict, outside.event), (Verdict::Halt, faults::OUT_OF_RANGE));
+    assert_eq!((outside.verdict, outside.event), (Verdict::Halt, faults::START_OUT_OF_RANGE));
     assert_eq!(start(StartingOffsets::Offsets(BTreeMap::new())).unwrap(), 0);
     if cluster.is_real() {
         assert_eq!(start(StartingOffsets::Timestamp(0)).unwrap(), 0);

@@ -7,7 +7,10 @@ The lake must be at rest: everything read, committed and promoted. `--expected` 
      "rows": [{"record_id": 42, "title": "…", "price": "17.95", "added": "2026-10-15T18:42:00Z"}]}
 
 A column that a row does not name is null. `row_index` may be given in a row, else it is the place in the list.
-`payload_base64` of a quarantined message is compared with the bytes that were kept. Prints one JSON document; exit code 0
+`payload_base64` of a quarantined message is compared with the bytes that were kept. `gone` is for a message that Kafka has
+no more, so that the lake holds it if it was read before: `compacted` need not be told by anybody; one that was `deleted` (by
+retention, or with its topic) and is not there has to be in an interval that the ledger calls lost, unless it is above the end of its chain.
+Whatever is there has to be what was sent. Prints one JSON document; exit code 0
 when the lake keeps its promises, 1 when not, 2 on wrong usage.
 """
 
@@ -119,7 +122,7 @@ class Checker:
         fields = "".join(f", {name} {sql_type(kind)}" for name, kind in TABLES[self.table].items())
         spec = (
             "{topic: 'VARCHAR', partition: 'INTEGER', \"offset\": 'BIGINT', timestamp_ms: 'BIGINT', outcome: 'VARCHAR', "
-            f"payload_base64: 'VARCHAR', \"rows\": 'STRUCT(row_index INTEGER{fields})[]'}}"
+            f"payload_base64: 'VARCHAR', gone: 'VARCHAR', \"rows\": 'STRUCT(row_index INTEGER{fields})[]'}}"
         )
         self.db.execute(
             f"create table message as select * from read_json('{quoted(file)}', format = 'newline_delimited', columns = {spec}, maximum_object_size = 268435456)"
@@ -183,10 +186,11 @@ class Checker:
             "rows": None,
             "code": pa.string(),
         }
-        parts = []
+        parts, told = [], []
         for interval in living:
             try:
-                part = pq.ParquetFile(interval.path).read()
+                file = pq.ParquetFile(interval.path)
+                part = file.read()
             except (pa.ArrowException, OSError) as error:
                 self.report.violation("I11", f"unreadable: {str(error).splitlines()[0]}", path=interval.path)
                 continue
@@ -198,6 +202,7 @@ class Checker:
             if bad:
                 self.report.violation("I2", f"ledger columns missing or of another type: {', '.join(bad)}", path=interval.path)
                 continue
+            told += [(interval.topic, interval.partition, *span) for span in [lake.lost(file.metadata)] if span]
             part = pa.table({name: part[name].cast(kind or pa.int64()) for name, kind in columns.items()})
             size = part.num_rows
             for name, value, kind in (
@@ -219,6 +224,7 @@ class Checker:
             )
         self.report.checked("ledger files", len(living))
         self.report.checked("ledger rows", self.count("ledger"))
+        self.settle_gone(told, [(*key, chain[-1].end) for key, chain in chains.items() if chain])
         where = ("topic", "partition", "offset")
         self.each(
             "I2",
@@ -279,6 +285,46 @@ class Checker:
             "found",
         )
         return {interval.path.name for interval in living}
+
+    def settle_gone(self, told, ends):
+        """What is gone from Kafka and was never read is not expected any more; if nobody tells of it, that is a violation."""
+        self.db.execute("create table told (topic varchar, partition integer, first bigint, past bigint)")
+        self.db.execute("create table chain_end (topic varchar, partition integer, past bigint)")
+        for table, rows in (("told", told), ("chain_end", ends)):
+            for row in rows:
+                self.db.execute(f"insert into {table} values ({', '.join('?' * len(row))})", row)
+        self.db.execute(
+            """create table never as select * from message m where gone is not null and not exists (
+                from ledger l where l.topic = m.topic and l.partition = m.partition and l.kafka_offset = m."offset")"""
+        )
+        self.report.checked("gone and never read", self.count("never"))
+        self.each(
+            "I12",
+            "a message is gone, was never read, and the ledger does not say so",
+            """select topic, partition, "offset" from never n where gone <> 'compacted'
+                and not exists (from told t where t.topic = n.topic and t.partition = n.partition and n."offset" between t.first and t.past - 1)
+                and exists (from chain_end c where c.topic = n.topic and c.partition = n.partition and n."offset" < c.past)""",
+            "topic",
+            "partition",
+            "offset",
+        )
+        self.each(
+            "I2",
+            "the ledger says that a message is lost, and Kafka has it",
+            """select m.topic, m.partition, m."offset" from message m join told t
+                on t.topic = m.topic and t.partition = m.partition and m."offset" between t.first and t.past - 1
+                where m.gone is distinct from 'deleted'""",
+            "topic",
+            "partition",
+            "offset",
+        )
+        self.db.execute(
+            'delete from message m using never n where m.topic = n.topic and m.partition = n.partition and m."offset" = n."offset"'
+        )
+        self.db.execute(
+            """delete from expected e using never n
+            where e.kafka_topic = n.topic and e.kafka_partition = n.partition and e.kafka_offset = n."offset" """
+        )
 
     def check_names(self, files, living):
         """A data file that no living ledger file stands beside is rows that nobody vouches for."""

@@ -14,6 +14,9 @@ import urllib.request
 
 NAME = re.compile(r"(?P<topic>[^+]+)\+(?P<partition>\d{5})\+(?P<from>\d{20})\+(?P<to>\d{20})\+e(?P<epoch>\d{10})\.parquet")
 
+# Key of what a ledger file says of its interval, in the metadata of the Parquet file.
+FOOTER = b"forebay.interval"
+
 
 class Interval:
     """One ledger file: `[start, end)` of one Kafka partition, written in one epoch."""
@@ -78,6 +81,12 @@ def walk(intervals, report):
         if after.dt < before.dt:
             report.violation("I1", f"an earlier date than the interval before it, {before.dt}", path=after.path)
     return taken
+
+
+def lost(metadata):
+    """The offsets that a ledger file says are lost, as the first and the one after the last; none when it has messages."""
+    told = json.loads((metadata.metadata or {}).get(FOOTER, b"{}")).get("lost")
+    return (told["from"], told["to"]) if told else None
 
 
 def utc_date(microseconds):

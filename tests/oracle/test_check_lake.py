@@ -168,6 +168,17 @@ class TinyLake(unittest.TestCase):
         change(rows)
         write(path, rows, table.schema)
 
+    def expect(self, *messages):
+        """Also these, or the same with something else said of them."""
+        places = [(entry["partition"], entry["offset"]) for entry in messages]
+        kept = [entry for entry in MESSAGES if (entry["partition"], entry["offset"]) not in places]
+        self.expected.write_text("".join(json.dumps(entry) + "\n" for entry in [*kept, *messages]))
+
+    def write_lost(self, partition, start, end, epoch):
+        path = self.path("ledger", partition, start, end, epoch)
+        footer = {"forebay.interval": json.dumps({"lost": {"from": start, "to": end, "reason": "retention"}})}
+        pq.write_table(pa.Table.from_pylist([], LEDGER.with_metadata(footer)), path)
+
     def check(self, **options):
         return check_lake.check(self.root, self.expected, "books", **options)
 
@@ -249,6 +260,45 @@ class TinyLake(unittest.TestCase):
     def test_a_ledger_row_that_nobody_produced(self):
         self.edit(self.path("ledger", 1, 3, 5, 1), lambda rows: rows.append({**rows[0], "kafka_offset": 3}))
         self.assert_found("I3", "was not produced")
+
+    # -------------------------------------------------------------------------------------------- gone from Kafka
+
+    def test_a_message_that_was_compacted_away_may_be_missing(self):
+        self.expect({**message(1, 3, [8]), "gone": "compacted"})
+        document = self.check()
+        self.assertEqual((document["violated"], document["checked"]["gone and never read"]), ([], 1))
+
+    def test_a_message_that_was_read_before_it_was_gone_is_compared_like_any_other(self):
+        for gone in ("compacted", "deleted"):
+            self.expect({**message(0, 2, [3]), "gone": gone})
+            document = self.check()
+            self.assertEqual((document["violated"], document["checked"]["gone and never read"]), ([], 0))
+        self.edit(self.path("raw", 0, 2, 3, 1), lambda rows: rows.clear())
+        self.assert_found("I2", "missing in raw")
+
+    def test_half_of_a_message_that_is_gone(self):
+        self.expect({**message(0, 2, [3]), "gone": "compacted"})
+        self.edit(self.path("ledger", 0, 2, 3, 1), lambda rows: rows.clear())
+        self.assert_found("I3", "not expected in raw")
+
+    def test_a_deleted_message_that_nobody_tells_of(self):
+        self.expect({**message(1, 3, [8]), "gone": "deleted"})
+        self.assert_found("I12", "the ledger does not say so")
+
+    def test_a_deleted_message_in_an_interval_that_is_called_lost(self):
+        self.expect({**message(1, 5, [8]), "gone": "deleted"}, {**message(1, 6, [9]), "gone": "deleted"})
+        self.write_lost(1, 5, 7, 2)
+        self.assertEqual(self.check()["violated"], [])
+
+    def test_a_deleted_message_after_the_end_of_its_chain(self):
+        self.expect({**message(1, 5, [8]), "gone": "deleted"})
+        self.assertEqual(self.check()["violated"], [])
+
+    def test_a_message_that_is_called_lost_and_can_still_be_read(self):
+        self.expect(message(1, 5, [8]))
+        self.write_lost(1, 5, 7, 2)
+        self.assert_found("I2", "lost, and Kafka has it")
+        self.assert_found("I2", "a message without a ledger row")
 
     # -------------------------------------------------------------------------------------------- raw and quarantine
 

@@ -1,4 +1,5 @@
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use forebay::fault::Verdict;
 use forebay::lake::names::{Home, processed_dir};
@@ -158,6 +159,32 @@ fn a_file_that_is_not_ours_in_the_place_of_one_stops_the_promotion() {
     });
     let fault = world.promoter().unwrap().promote().unwrap_err();
     assert_eq!(fault.verdict, Verdict::Halt, "{fault}");
+    assert!(world.memory.list(&processed_dir(TABLE)).unwrap().iter().all(|entry| entry.path.name() != "_delta_log"));
+}
+
+#[test]
+fn a_staged_file_that_is_gone_stops_the_promotion_and_is_named() {
+    let mut world = World::new(true);
+    world.commit(0, 12);
+    let gone = Arc::new(Mutex::new(None));
+    world.faulty.before_each({
+        let (memory, gone) = (Arc::clone(&world.memory), Arc::clone(&gone));
+        let renames = AtomicUsize::new(0);
+        move |call| {
+            let to = call.to.as_ref().filter(|to| to.as_str().starts_with("processed/books/dt="));
+            // The first one is in its place by then.
+            if let Some(to) = to.filter(|_| renames.fetch_add(1, Ordering::SeqCst) == 1) {
+                memory.delete(&call.path).unwrap();
+                *gone.lock().unwrap() = Some(to.to_string());
+            }
+        }
+    });
+    let fault = world.promoter().unwrap().promote().unwrap_err();
+    let gone = gone.lock().unwrap().clone().unwrap();
+    assert!(fault.verdict == Verdict::Halt && fault.message.contains(&gone), "{fault}");
+    // Who comes next does not go past it either, and a reader of the log sees nothing of the half that is there.
+    let again = world.promoter().and_then(|mut promoter| promoter.promote()).unwrap_err();
+    assert!(again.verdict == Verdict::Halt && again.message.contains(&gone), "{again}");
     assert!(world.memory.list(&processed_dir(TABLE)).unwrap().iter().all(|entry| entry.path.name() != "_delta_log"));
 }
 

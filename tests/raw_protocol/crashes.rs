@@ -41,7 +41,7 @@ impl Moment {
     }
 
     /// What tells it from other moments.
-    fn key(&self) -> (State, i64) {
+    pub(crate) fn key(&self) -> (State, i64) {
         (self.world.state(), *self.world.answered.lock().unwrap())
     }
 }

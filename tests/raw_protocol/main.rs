@@ -15,6 +15,7 @@ mod disk;
 mod fsck;
 mod interleavings;
 mod letters;
+mod losses;
 mod revise;
 #[path = "../common/turns.rs"]
 mod turns;
@@ -130,6 +131,16 @@ fn run(name: &str, lake: Lake, prepare: impl FnOnce(&Arc<World>, &Arc<FaultyStor
 
 type Check = Arc<dyn Fn(&Call) + Send + Sync>;
 
+/// The same check from call `at` on, where a story begins to differ from the script without faults: the states up to there
+/// are those that it goes through, and are checked there.
+fn from(at: u64, check: Check) -> impl Fn(&Call) + Send + Sync + 'static {
+    move |call| {
+        if call.number >= at {
+            check(call);
+        }
+    }
+}
+
 /// The calls and mutations of the script: the points at which the tests below let something go wrong. A change of them is a
 /// change of the protocol.
 #[test]
@@ -151,11 +162,13 @@ fn a_lost_answer_or_a_torn_file_or_a_refusal_at_any_call_loses_nothing() {
     let lakes = [Lake::Cold, Lake::Rewound, Lake::Revised];
     for (lake, injected) in lakes.into_iter().flat_map(|lake| injections.map(|i| (lake, i))) {
         for at in 0..calls_of_script(lake).0 {
-            run(&format!("{lake:?}, {injected:?} at call {at}"), lake, |_, faulty, _| {
+            run(&format!("{lake:?}, {injected:?} at call {at}"), lake, |_, faulty, check| {
+                faulty.before_each(from(at, check));
                 faulty.inject_once(injected, move |call| call.number == at);
             });
             // … and again at every later call of the same kind, until the owner gives up.
-            run(&format!("{lake:?}, {injected:?} from call {at} on"), lake, |_, faulty, _| {
+            run(&format!("{lake:?}, {injected:?} from call {at} on"), lake, |_, faulty, check| {
+                faulty.before_each(from(at, check));
                 faulty.inject(injected, move |call| call.number >= at && call.operation.is_mutation());
             });
         }
@@ -167,7 +180,7 @@ fn a_takeover_before_any_call_fences_the_first_owner() {
     for lake in [Lake::Cold, Lake::Rewound, Lake::Revised] {
         for at in 0..calls_of_script(lake).0 {
             run(&format!("{lake:?}, takeover before call {at}"), lake, |world, faulty, check| {
-                let world = Arc::clone(world);
+                let (world, check) = (Arc::clone(world), from(at, check));
                 faulty.before_each(move |call| {
                     check(call);
                     if call.number == at {
@@ -232,7 +245,7 @@ fn a_takeover_that_crashes_anywhere_leaves_a_good_lake() {
             for crash in (at % step..mutations).step_by(step as usize) {
                 let name = format!("{lake:?}, takeover before call {at} that dies at mutation {crash}");
                 run(&name, lake, |world, first, check| {
-                    let world = Arc::clone(world);
+                    let (world, check) = (Arc::clone(world), from(at, check));
                     first.before_each(move |call| {
                         check(call);
                         if call.number == at {
@@ -272,7 +285,9 @@ fn a_request_that_is_carried_out_late_does_no_harm() {
                     let world = Arc::clone(world);
                     let is_taken = AtomicBool::new(!with_takeover);
                     faulty.before_each(move |call| {
-                        check(call);
+                        if call.mutations >= late {
+                            check(call);
+                        }
                         let mut held = held.lock().unwrap();
                         let Some((_, request)) = held.take_if(|(number, _)| call.number >= *number + delay) else {
                             return;

@@ -168,3 +168,59 @@ fn a_message_of_very_many_rows_comes_again_whole_and_its_neighbours_beside_it() 
     let places = world.places();
     assert!(places.is_sorted() && places.len() == 60_004);
 }
+
+#[test]
+fn child_rows_that_are_good_today_come_though_the_reasons_that_are_kept_are_the_same() {
+    let keep = |mut mapping: Mapping, is_strict: bool| {
+        mapping.on_bad_message = OnBadMessage::KeepGoodRows;
+        for child in &mut mapping.children {
+            child.columns[0].kind = Kind::Int64;
+            child.columns[0].rules.max = is_strict.then(|| "9".to_owned());
+        }
+        mapping
+    };
+    let shelves = |is_strict| [of_root("shelves", "shelf", keep(shelves(false), is_strict)), table(strict())];
+    let world = World::new();
+    // Beyond the violations that are kept there are notes that only the strict mapping refuses.
+    let notes: Vec<&str> = [&["1"][..], &["x"; 120], &["50"; 30]].concat();
+    let notes: String = notes.iter().map(|note| format!("<note>{note}</note>")).collect();
+    let message = shelf(&[&format!("<id>1</id>{notes}"), "<id>2</id><note>2</note>"]);
+    world.commit(&shelves(true), &[message, shelf(&["<id>3</id>"])]);
+    assert_eq!(world.ledger(), ["0 partial 2 type.int", "1 rows 1"]);
+    assert_eq!(world.rows_in(Zone::Raw, "shelf_notes").len(), 2);
+    let done = world.requeue(&shelves(false), &in_quarantine_of("shelves"));
+    assert_eq!((done.tally.partial, done.tally.rows["shelf_notes"]), (1, 32));
+    assert_eq!(world.ledger(), ["0 partial 2 type.int", "1 rows 1"]);
+    assert_eq!((world.rows_in(Zone::Raw, "shelf_notes").len(), world.rows_in(Zone::Raw, "shelves").len()), (32, 3));
+    // Neither a second time nor for a stricter mapping: what was taken is not taken away.
+    for is_strict in [false, true] {
+        let again = world.requeue(&shelves(is_strict), &in_quarantine_of("shelves"));
+        assert_eq!((again.intervals, again.tally.unchanged), (0, 1));
+    }
+}
+
+#[test]
+fn rows_of_a_child_table_that_is_new_today_come_though_the_reasons_are_the_same() {
+    let keep = |mapping: Mapping| Mapping { on_bad_message: OnBadMessage::KeepGoodRows, ..mapping };
+    let plain = Mapping { children: Vec::new(), ..keep(shelves(true)) };
+    let (before, now) = ([of_root("shelves", "shelf", plain), table(strict())], keep(shelves(true)));
+    let now = [of_root("shelves", "shelf", now), table(strict())];
+    let world = World::new();
+    world.commit(&before, &[shelf(&["<id>1</id><price>1.00</price><note>a</note>", NO_PRICE])]);
+    assert_eq!(world.ledger(), ["0 partial 1 rule.required"]);
+    let done = world.requeue(&now, &in_quarantine_of("shelves"));
+    assert_eq!((done.tally.partial, done.tally.rows["shelf_notes"]), (1, 1));
+    assert_eq!(world.requeue(&now, &in_quarantine_of("shelves")).intervals, 0);
+}
+
+#[test]
+fn of_many_messages_that_are_as_they_were_none_comes_again() {
+    let keep = Mapping { on_bad_message: OnBadMessage::KeepGoodRows, ..shelves(true) };
+    let world = World::new();
+    let body = "<id>1</id><price>1.00</price><note>a</note><note>b</note>";
+    // Several slices of quarantine, and several of each file that has their rows.
+    let messages: Vec<String> = (0..3000).map(|_| library(&[body, NO_PRICE, body])).collect();
+    world.commit(&keep, &messages);
+    let done = world.requeue(&keep, &everything());
+    assert_eq!((done.intervals, done.tally.unchanged), (0, 3000));
+}

@@ -11,10 +11,12 @@ mod common;
 
 mod clocks;
 mod commands;
+mod descriptors;
 mod groups;
 mod hangs;
 mod lake;
 mod letters;
+mod losses;
 mod outages;
 mod panics;
 mod pieces;

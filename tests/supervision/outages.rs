@@ -1,13 +1,14 @@
 //! The outside world is away for a while: the daemon waits, says so, goes on by itself, and loses nothing.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread::ThreadId;
+use std::time::{Duration, Instant};
 
 use forebay::app::daemon::{Daemon, Options, open_storage};
 use forebay::exit::ExitCode;
 use forebay::model::status::LaneState;
 use forebay::storage::Kind;
-use forebay::storage::faulty::{Call, FaultyStorage, Injected};
+use forebay::storage::faulty::{Call, FaultyStorage, Injected, Operation};
 
 use crate::common::eventually;
 use crate::world::{Fate, World, drain, end_of, in_state, lane, snapshot};
@@ -142,4 +143,39 @@ fn drain_when_caught_up(world: &World) {
     let daemon = world.start(&Options::default());
     world.caught_up(&daemon);
     drain(daemon).unwrap();
+}
+
+#[test]
+fn a_promotion_that_fails_is_tried_again_once_however_often_it_was_asked_for() {
+    let world = World::new(1);
+    let (faulty, options) = on_faulty(&world);
+    let mut settings = world.settings();
+    let backoff = Duration::from_secs(1);
+    (settings.supervise.backoff, settings.supervise.backoff_max) = (backoff, backoff);
+    let daemon = world.sandbox.start(&settings, &options);
+    world.send(50);
+    world.caught_up(&daemon);
+    // Each on a thread of its own, which may ask more than once which epochs there were.
+    let tries: Arc<Mutex<Vec<(ThreadId, Instant)>>> = Arc::default();
+    let seen = Arc::clone(&tries);
+    let begins =
+        |call: &Call| call.operation == Operation::List && call.path.as_str().ends_with("processed/books/owner");
+    faulty.before_each(move |call| {
+        let (mut seen, thread) = (seen.lock().unwrap(), std::thread::current().id());
+        if begins(call) && seen.last().is_none_or(|(last, _)| *last != thread) {
+            seen.push((thread, Instant::now()));
+        }
+    });
+    faulty.inject(Injected::Fail(Kind::Unavailable), begins);
+    for _ in 0..20 {
+        daemon.promote().unwrap_err();
+    }
+    let asked = tries.lock().unwrap().len();
+    eventually("it is tried again by itself", || tries.lock().unwrap().len() >= asked + 3);
+    let unasked = tries.lock().unwrap().split_off(asked);
+    // Half of the delay may be left to chance.
+    let least = unasked.windows(2).map(|pair| pair[1].1 - pair[0].1).min().unwrap();
+    assert!(least > backoff.mul_f64(0.45), "{least:?} between two tries");
+    faulty.heal();
+    world.finish(daemon);
 }

@@ -82,7 +82,16 @@ impl Broker {
     ///
     /// Retry when the cluster does not answer, halt when it does not let us in.
     pub fn cluster_id(&self) -> Result<String, Fault> {
-        let until = Instant::now() + TIMEOUT;
+        self.cluster_id_within(TIMEOUT)
+    }
+
+    /// The cluster's id, for somebody who waits no longer than that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Broker::cluster_id`].
+    pub fn cluster_id_within(&self, patience: Duration) -> Result<String, Fault> {
+        let until = Instant::now() + patience;
         let consumer = self.link.consumer();
         consumer.context().forget();
         loop {
@@ -201,7 +210,7 @@ impl Broker {
                 None => Ok(low),
                 Some(offset) if (low..=high).contains(offset) => Ok(*offset),
                 Some(offset) => Err(Fault::halt(
-                    faults::OUT_OF_RANGE,
+                    faults::START_OUT_OF_RANGE,
                     format!("starting_offsets says {offset} for {partition}, and the broker has [{low}, {high})"),
                 )),
             },

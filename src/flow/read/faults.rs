@@ -10,6 +10,8 @@ use crate::model::secret::is_secret;
 pub const DENIED: &str = "kafka.denied";
 /// Event of a position that the broker does not have (any more).
 pub const OUT_OF_RANGE: &str = "kafka.offset-out-of-range";
+/// Event of a configured start that the broker does not have.
+pub const START_OUT_OF_RANGE: &str = "kafka.start-out-of-range";
 /// The cluster has no topic of that name.
 pub const UNKNOWN_TOPIC: &str = "kafka.unknown-topic";
 /// Event of a message that is larger than its topic, or the client, takes.

@@ -116,14 +116,19 @@ impl Order {
         Self { offset: Arc::clone(&lineage.names[2]), within }
     }
 
+    /// All of them.
+    pub(super) fn columns(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.offset).chain(&self.within)
+    }
+
     /// The offset of each row.
-    fn offsets<'r>(&self, rows: &'r RecordBatch) -> Result<&'r [i64], Fault> {
+    pub(super) fn offsets<'r>(&self, rows: &'r RecordBatch) -> Result<&'r [i64], Fault> {
         let unfit = || unfit(&self.offset);
         let offsets = rows.column_by_name(&self.offset).ok_or_else(unfit)?;
         Ok(offsets.as_primitive_opt::<Int64Type>().ok_or_else(unfit)?.values())
     }
 
-    fn last(&self, rows: &RecordBatch) -> Result<Option<i64>, Fault> {
+    pub(super) fn last(&self, rows: &RecordBatch) -> Result<Option<i64>, Fault> {
         Ok(self.offsets(rows)?.last().copied())
     }
 
@@ -144,8 +149,7 @@ impl Order {
     /// The rows of several batches in one, in order.
     pub(super) fn sort(&self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch, Fault> {
         let rows = concat_batches(schema, batches).map_err(|error| internal(&error))?;
-        let names = std::iter::once(&self.offset).chain(&self.within);
-        let keys = names.filter_map(|name| rows.column_by_name(name));
+        let keys = self.columns().filter_map(|name| rows.column_by_name(name));
         let keys: Vec<SortColumn> =
             keys.map(|values| SortColumn { values: Arc::clone(values), options: None }).collect();
         let order = lexsort_to_indices(&keys, None).and_then(|order| take_record_batch(&rows, &order));
@@ -163,9 +167,13 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    /// All rows of `file`, in the columns of `schema`, which [`unite`] has made of its own.
+    /// All rows of `file`, in the columns of `schema`, which [`unite`] has made of its own, or which are some of its own.
     pub(super) fn open(file: &ParquetFile, schema: SchemaRef, order: Order) -> Result<Self, Fault> {
-        let columns: Vec<usize> = (0..file.schema().fields().len()).collect();
+        let fields = file.schema().fields().iter().enumerate();
+        let columns: Vec<usize> = fields
+            .filter(|(_, field)| schema.column_with_name(field.name()).is_some())
+            .map(|(column, _)| column)
+            .collect();
         let batches = file.read(&columns, slice_rows(file))?;
         Ok(Self { batches: Box::new(batches), ahead: None, schema, order })
     }
@@ -183,6 +191,14 @@ impl Carried {
         Ok(None)
     }
 
+    /// Some of the rows that are left up to an offset, the first ones; none when there are no more of them.
+    pub(super) fn take_upto(&mut self, until: i64) -> Result<Option<RecordBatch>, Fault> {
+        let Some(old) = self.next()? else { return Ok(None) };
+        let (low, high) = self.order.split(&old, until)?;
+        self.ahead = (high.num_rows() > 0).then_some(high);
+        Ok((low.num_rows() > 0).then_some(low))
+    }
+
     /// Gives `new` rows to `append`, which are by ascending offset too, with the old rows up to their last one in between;
     /// those of `gone` messages are left out. Memory: one batch of old rows beside the new ones.
     pub(super) fn merge(
@@ -193,9 +209,7 @@ impl Carried {
     ) -> Result<(), Fault> {
         let mut new = new;
         while let Some(until) = self.order.last(&new)? {
-            let Some(old) = self.next()? else { break };
-            let (low, high) = self.order.split(&old, until)?;
-            self.ahead = (high.num_rows() > 0).then_some(high);
+            let Some(low) = self.take_upto(until)? else { break };
             let Some(upto) = self.order.last(&low)? else { break };
             // With old rows left ahead, everything new is below them.
             let upto = if self.ahead.is_some() { until } else { upto };

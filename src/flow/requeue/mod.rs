@@ -22,8 +22,10 @@
 //! file, and the offsets of changed messages that had rows before. Files are in the spool. Cost: the intervals that have
 //! quarantined messages of the table; others are not read.
 
+mod alike;
 mod carry;
 mod interval;
+mod ledger;
 mod message;
 mod revision;
 mod select;

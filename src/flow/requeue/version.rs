@@ -8,18 +8,18 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::SchemaRef;
 use jiff::Timestamp;
 
+use super::alike::{OldPlaces, with_same_violations};
 use super::carry::{Carried, Order, copy, fit, internal, path_of, unite};
 use super::interval::{Kept, Requeuer, Revised, Tally};
-use super::select::{column, name_of};
+use super::ledger::Merge;
+use super::select::name_of;
 use crate::fault::Fault;
 use crate::flow::buffer::file::{FileSpec, OpenFile};
 use crate::flow::buffer::lake_committer::spooled;
-use crate::flow::buffer::ledger_file::LedgerFile as LedgerOut;
 use crate::flow::buffer::pressure::LaneMemory;
 use crate::flow::buffer::quarantine::quarantine_rows;
 use crate::lake::chain::LedgerFile;
 use crate::lake::footer::{DataFile, IntervalFooter, MappingUsed, Zone};
-use crate::lake::ledger::OldRows;
 use crate::lake::names::UNROUTED;
 use crate::lake::parquet_reader::ParquetFile;
 use crate::lake::{PendingInterval, SpooledData};
@@ -27,8 +27,6 @@ use crate::model::batch::{DeadLetter, LedgerRow, Outcome, TableIndex, ValidBatch
 use crate::model::offset::OffsetRange;
 use crate::model::table::{RowTable, unrouted_payload};
 
-/// Ledger rows gathered before they are written.
-const LEDGER_ROWS: usize = 4096;
 /// New rows that are written at once.
 const CHUNK_ROWS: usize = 4096;
 
@@ -80,6 +78,7 @@ pub(super) struct Version<'r> {
     quarantine: SchemaRef,
     parts: BTreeMap<(Zone, String), Part>,
     ledger: Merge,
+    places: OldPlaces,
     memory: LaneMemory,
     /// Offsets of changed messages that had rows before.
     gone: HashSet<i64>,
@@ -114,6 +113,7 @@ impl<'r> Version<'r> {
             quarantine,
             parts: BTreeMap::new(),
             ledger,
+            places: OldPlaces::default(),
             memory: requeuer.encoders.share(),
             gone: HashSet::new(),
             is_changed: false,
@@ -130,7 +130,11 @@ impl<'r> Version<'r> {
     /// Takes some rows of quarantine, and what the messages in `of_message` (for each its row) have become.
     pub(super) fn take(&mut self, rows: &RecordBatch, of_message: &[usize], valid: ValidBatch) -> Result<(), Stop> {
         let letters = self.letters(&valid)?;
-        let alike = self.with_same_violations(rows, of_message, &letters)?;
+        let alike = match letters.get(self.table) {
+            Some((letters, again)) => with_same_violations(rows, of_message, letters, again)?,
+            None => BTreeSet::new(),
+        };
+        let alike = self.without_new_rows(alike, &valid)?;
         let unchanged = self.renew(&valid.ledger, &alike)?;
         let is_changed = |message: u32| !unchanged.contains(&message);
         let gone: HashSet<usize> =
@@ -235,10 +239,8 @@ impl<'r> Version<'r> {
         let mut unchanged = BTreeSet::new();
         for (message, row) in (0_u32..).zip(ledger) {
             let old = self.ledger.find(row.offset)?;
-            // Of very many violations only the first are kept, and a mapping may take good rows that the one before left:
-            // the rows tell. No good row is taken away for reasons that were there when it was taken.
-            let is_as_it_was =
-                row.outcome == Outcome::Quarantined || (row.outcome, row.rows) == (old.outcome, old.rows);
+            // No good row is taken away for reasons that were there when it was taken.
+            let is_as_it_was = row.outcome == Outcome::Quarantined || row.outcome == old.outcome;
             let is_changed = !(alike.contains(&message) && is_as_it_was);
             self.count(row.outcome, is_changed);
             if is_changed {
@@ -255,20 +257,30 @@ impl<'r> Version<'r> {
         Ok(unchanged)
     }
 
-    /// Messages that are in quarantine for the very reasons for which they are there already.
-    fn with_same_violations(
-        &self,
-        rows: &RecordBatch,
-        of_message: &[usize],
-        letters: &BTreeMap<String, (Vec<&DeadLetter>, RecordBatch)>,
-    ) -> Result<BTreeSet<u32>, Fault> {
-        let Some((letters, again)) = letters.get(self.table) else { return Ok(BTreeSet::new()) };
-        let (before, now) = (column(rows, "violations")?, column(again, "violations")?);
-        let is_same = |(index, letter): &(usize, &&DeadLetter)| {
-            let row = of_message.get(letter.message as usize);
-            row.is_some_and(|row| before.slice(*row, 1).as_ref() == now.slice(*index, 1).as_ref())
-        };
-        Ok(letters.iter().enumerate().filter(is_same).map(|(_, letter)| letter.message).collect())
+    /// Of the messages that are in quarantine for the same reasons as before those whose good rows were there before too.
+    fn without_new_rows(&mut self, mut alike: BTreeSet<u32>, valid: &ValidBatch) -> Result<BTreeSet<u32>, Fault> {
+        let offset_of = |message: u32| valid.ledger.get(message as usize).map(|row| row.offset);
+        for part in &valid.tables {
+            let meant: BooleanArray = part.message.iter().map(|message| Some(alike.contains(message))).collect();
+            if meant.true_count() == 0 {
+                continue;
+            }
+            let (table, order) = (self.name(Some(part.table)), self.order(part.table));
+            let columns = order.columns().filter_map(|name| part.rows.schema_ref().index_of(name).ok());
+            let rows = part.rows.project(&columns.collect::<Vec<_>>()).map_err(|error| internal(&error))?;
+            let old = self.old(Zone::Raw, &table).cloned();
+            let new =
+                self.places.lack(&self.requeuer.storage, &table, old.as_ref(), &order, &filter(&rows, &meant)?)?;
+            alike.retain(|message| offset_of(*message).is_some_and(|offset| !new.contains(&offset)));
+        }
+        Ok(alike)
+    }
+
+    /// The order of the rows of a table in RAW.
+    fn order(&self, table: TableIndex) -> Order {
+        let catalog = &self.requeuer.catalog;
+        let top = catalog.get(table).and_then(|table| catalog.tables().get(usize::from(table.top)));
+        Order::of_rows(&top.map(|top| top.mapping.lineage.clone()).unwrap_or_default())
     }
 
     fn named(&self, name: &str) -> Option<&'r RowTable> {
@@ -405,61 +417,4 @@ impl<'r> Version<'r> {
 
 fn filter(rows: &RecordBatch, keep: &BooleanArray) -> Result<RecordBatch, Fault> {
     filter_record_batch(rows, keep).map_err(|error| internal(&error))
-}
-
-/// The old ledger, row by row, with some rows replaced.
-struct Merge {
-    path: String,
-    old: OldRows,
-    out: LedgerOut,
-    gathered: Vec<LedgerRow>,
-}
-
-impl Merge {
-    fn new(requeuer: &Requeuer, old: &LedgerFile, names: Arc<[Arc<str>]>) -> Result<Self, Fault> {
-        let content = requeuer.storage.read(&old.path, 0, old.bytes)?;
-        let path = old.path.to_string();
-        let rows = OldRows::new(content, Arc::clone(&names)).map_err(|detail| damaged(&path, &detail))?;
-        let out = LedgerOut::create(&requeuer.spool, names)?;
-        Ok(Self { path, old: rows, out, gathered: Vec::with_capacity(LEDGER_ROWS) })
-    }
-
-    /// Takes out the row of an offset: what is to stand there is pushed next. By ascending offset.
-    fn find(&mut self, offset: i64) -> Result<LedgerRow, Fault> {
-        loop {
-            match self.next()? {
-                Some(old) if old.offset < offset => self.push(old)?,
-                Some(old) if old.offset == offset => return Ok(old),
-                _ => {
-                    let missing = format!("offset {offset} is in quarantine, and it has no row");
-                    return Err(damaged(&self.path, &missing));
-                }
-            }
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<LedgerRow>, Fault> {
-        self.old.next_row().map_err(|detail| damaged(&self.path, &detail))
-    }
-
-    fn push(&mut self, row: LedgerRow) -> Result<(), Fault> {
-        self.gathered.push(row);
-        if self.gathered.len() == LEDGER_ROWS {
-            self.out.append(&self.gathered)?;
-            self.gathered.clear();
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<LedgerOut, Fault> {
-        while let Some(row) = self.next()? {
-            self.push(row)?;
-        }
-        self.out.append(&self.gathered)?;
-        Ok(self.out)
-    }
-}
-
-fn damaged(path: &str, detail: &str) -> Fault {
-    Fault::halt("requeue.ledger", format!("{path} is damaged: {detail}; see `forebay audit`"))
 }

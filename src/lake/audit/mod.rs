@@ -16,4 +16,4 @@ mod verdict;
 pub use known::Known;
 pub(super) use present::files_below;
 pub use raw::{Depth, RawAudit, audit_raw, audit_raw_since};
-pub use report::{Flaw, Invariant, LaneSummary, Report, TableSummary, Unread, Violation};
+pub use report::{Flaw, Invariant, LaneSummary, NotCompared, Report, TableSummary, Unread, Violation};

@@ -20,6 +20,8 @@ pub struct Report {
     pub partitions: Vec<LaneSummary>,
     /// What could not be looked at, so that nothing is proved of it.
     pub unread: Vec<Unread>,
+    /// What was not compared with Kafka, which is no part of the lake: it speaks neither for it nor against it.
+    pub not_compared: Vec<NotCompared>,
 }
 
 impl Report {
@@ -52,6 +54,15 @@ impl Unread {
     pub fn new(what: impl Into<String>, fault: Fault) -> Self {
         Self { what: what.into(), why: fault.message.clone(), fault }
     }
+}
+
+/// Something that Kafka was not asked about, or did not answer for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotCompared {
+    /// `kafka`, or a topic.
+    pub what: String,
+    /// Why not.
+    pub why: String,
 }
 
 /// One named promise and what speaks against it.
@@ -188,6 +199,10 @@ pub struct LaneSummary {
     pub quarantined: u64,
     /// Messages without a payload.
     pub tombstones: u64,
+    /// First offset that Kafka has; none when it was not compared.
+    pub low: Option<i64>,
+    /// End of the Kafka partition; none when it was not compared.
+    pub high: Option<i64>,
 }
 
 impl LaneSummary {

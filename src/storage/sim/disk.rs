@@ -16,7 +16,8 @@ use crate::storage::{Entry, Kind, LakePath};
 
 /// A file or directory, whatever it is called.
 pub(super) type Id = u64;
-type Names = BTreeMap<Arc<str>, Id>;
+/// Each with the hash of its name, for fingerprints.
+type Names = BTreeMap<Arc<str>, (Id, u64)>;
 
 const ROOT: Id = 0;
 
@@ -64,7 +65,7 @@ impl Change {
         }
         if let Some((dir, name, id)) = &self.added {
             names(*dir, &mut |names| {
-                names.insert(Arc::clone(name), *id);
+                names.insert(Arc::clone(name), (*id, hash_of(&without_uuid(name))));
             });
         }
     }
@@ -139,7 +140,7 @@ impl Disk {
     pub(super) fn find(&self, path: &LakePath) -> Option<Id> {
         let mut at = ROOT;
         for segment in path.as_str().split('/').filter(|segment| !segment.is_empty()) {
-            at = *self.names(at)?.get(segment)?;
+            at = self.names(at)?.get(segment)?.0;
         }
         Some(at)
     }
@@ -177,12 +178,12 @@ impl Disk {
     }
 
     pub(super) fn children(&self, id: Id) -> Option<Vec<(Arc<str>, Id)>> {
-        Some(self.names(id)?.iter().map(|(name, id)| (Arc::clone(name), *id)).collect())
+        Some(self.names(id)?.iter().map(|(name, (id, _))| (Arc::clone(name), *id)).collect())
     }
 
     /// Every file below `id` with its path, as `path` begins it.
     pub(super) fn files_below(&self, id: Id, path: &LakePath, found: &mut BTreeMap<String, Bytes>) {
-        for (name, child) in self.names(id).into_iter().flatten() {
+        for (name, (child, _)) in self.names(id).into_iter().flatten() {
             let path = path.join(name);
             match self.content(*child) {
                 Some(content) => drop(found.insert(path.as_str().to_owned(), content)),
@@ -267,7 +268,7 @@ impl Disk {
         self.change(Change { removed: Some((dir, Arc::from(path.name()))), added: None });
         let mut gone = vec![id];
         while let Some(id) = gone.pop() {
-            gone.extend(self.names(id).into_iter().flatten().map(|(_, child)| *child));
+            gone.extend(self.names(id).into_iter().flatten().map(|(_, (child, _))| *child));
             self.nodes.remove(&id);
         }
         Ok(())
@@ -326,18 +327,24 @@ impl Disk {
     fn tree(&self, id: Id, is_cut: bool) -> u64 {
         match self.nodes.get(&id).map(|node| &node.what) {
             Some(What::File { content, hash, is_synced }) => {
-                hash_of(&(hash.get_or_init(|| hash_of(content)), is_cut && !is_synced))
+                mixed(*hash.get_or_init(|| hash_of(content)), u64::from(is_cut && !is_synced))
             }
             Some(What::Dir(names)) => {
                 let names = if is_cut { self.durable.get(&id).map(Arc::as_ref) } else { Some(names) };
-                let children = names.into_iter().flatten();
+                let children = names.into_iter().flat_map(BTreeMap::values);
                 // In no order: that of the names is that of their UUIDs too.
-                let children = children.map(|(name, child)| hash_of(&(without_uuid(name), self.tree(*child, is_cut))));
-                hash_of(&children.fold(0, u64::wrapping_add))
+                let children = children.map(|(child, name)| mixed(*name, self.tree(*child, is_cut)));
+                children.fold(1, u64::wrapping_add)
             }
             None => 0,
         }
     }
+}
+
+/// A hash of two hashes, cheap in a build that is not optimised: a fingerprint takes one for each entry.
+fn mixed(one: u64, other: u64) -> u64 {
+    let mixed = (one.rotate_left(23) ^ other).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
 fn hash_of(value: &impl Hash) -> u64 {

@@ -1,4 +1,4 @@
-//! How a generation begins, on a storage thread: take the lane in storage, rewind or requeue if asked, find its place, open
+//! How a generation begins, on a storage thread: take the lane in storage, carry out what was ordered, find its place, open
 //! it.
 
 use std::sync::Arc;
@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 
+use super::loss::{LOSS_REFUSED, LossOrder, accept_loss};
 use super::requeue::apply_requeue;
 use super::stages::Opened;
 use crate::fault::{Fault, Verdict};
+use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::flow::requeue::{LaneRequeue, Selection};
 use crate::lake::fence::Owner;
 use crate::lake::ledger::LedgerWriter;
@@ -20,6 +22,9 @@ use crate::model::table::{OnOutOfRange, StartingOffsets};
 use crate::observe::events;
 use crate::supervise::parts::Parts;
 use crate::supervise::tables::TableSet;
+
+/// Event of messages that Kafka has deleted while they were to be read again after a rewind.
+pub(in crate::supervise) const REWOUND_RANGE_LOST: &str = "kafka.rewound-range-lost";
 
 /// Where a rewind goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +71,8 @@ pub enum LaneOrder {
     Rewind(RewindOrder),
     /// Revise intervals.
     Requeue(RequeueOrder),
+    /// Go on behind messages that Kafka has no more.
+    AcceptLoss(LossOrder),
 }
 
 /// What came of an order.
@@ -75,6 +82,8 @@ pub enum Done {
     Moved(Moved),
     /// Of a requeue.
     Requeued(LaneRequeue),
+    /// Offsets that are recorded as lost.
+    Lost(OffsetRange),
 }
 
 impl Done {
@@ -86,7 +95,7 @@ impl Done {
     pub fn moved(self) -> Result<Moved, Fault> {
         match self {
             Self::Moved(moved) => Ok(moved),
-            Self::Requeued(_) => Err(Fault::internal("lane.other-answer", "the answer is that of a requeue")),
+            other => Err(other.misplaced()),
         }
     }
 
@@ -98,8 +107,24 @@ impl Done {
     pub fn requeued(self) -> Result<LaneRequeue, Fault> {
         match self {
             Self::Requeued(requeued) => Ok(requeued),
-            Self::Moved(_) => Err(Fault::internal("lane.other-answer", "the answer is that of a rewind")),
+            other => Err(other.misplaced()),
         }
+    }
+
+    /// The offsets that are recorded as lost.
+    ///
+    /// # Errors
+    ///
+    /// It was another order.
+    pub fn lost(self) -> Result<OffsetRange, Fault> {
+        match self {
+            Self::Lost(range) => Ok(range),
+            other => Err(other.misplaced()),
+        }
+    }
+
+    fn misplaced(&self) -> Fault {
+        Fault::internal("lane.other-answer", format!("the answer is that of another order: {self:?}"))
     }
 }
 
@@ -219,10 +244,11 @@ fn in_range(
     }
     if let Some(until) = ledger.rewound_until() {
         return Err(Fault::halt(
-            "kafka.rewound-range-lost",
+            REWOUND_RANGE_LOST,
             format!(
                 "{source}: offsets {head} to {} are no longer on the broker, and they are being read again after a \
-                 rewind (old end: {until})",
+                 rewind (old end: {until}); `forebay rewind {source} --undo` brings them back (where it cannot: \
+                 `forebay accept-loss {source}`)",
                 marks.0
             ),
         ));
@@ -234,10 +260,11 @@ fn in_range(
         OnOutOfRange::Latest => marks.1,
         OnOutOfRange::Fail => {
             return Err(Fault::halt(
-                "kafka.offset-out-of-range",
+                OUT_OF_RANGE,
                 format!(
-                    "{source}: offsets {head} to {} are no longer on the broker (retention passed us); set \
-                     on_offset_out_of_range = \"earliest\" to go on and record the loss",
+                    "{source}: offsets {head} to {} are no longer on the broker (retention passed us); \
+                     `forebay accept-loss {source}` records them as lost and goes on, as on_offset_out_of_range = \
+                     \"earliest\" does by itself",
                     marks.0
                 ),
             ));
@@ -249,7 +276,7 @@ fn in_range(
 }
 
 /// Closes the hole by an interval without rows, whose footer says what was lost and why.
-fn record_loss(
+pub(super) fn record_loss(
     parts: &Parts,
     source: &TopicPartition,
     from: i64,
@@ -333,6 +360,16 @@ impl StartJob {
                     Verdict::Halt => Fault { verdict: Verdict::Retry, ..fault },
                     Verdict::Retry | Verdict::Fenced => fault,
                 })?;
+            }
+            Some(LaneOrder::AcceptLoss(order)) => {
+                let lost = accept_loss(parts, source, order, marks, &mut ledger);
+                *done = Some(lost.clone().map(Done::Lost));
+                // A refusal leaves the chain as it is; a commit that was cut short takes a new epoch.
+                if let Err(fault) = lost.map(drop)
+                    && fault.event != LOSS_REFUSED
+                {
+                    return Err(fault);
+                }
             }
             None => {}
         }

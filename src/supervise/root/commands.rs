@@ -8,10 +8,11 @@ use super::actor::{Mode, RootSupervisor};
 use super::tree;
 use crate::fault::Fault;
 use crate::flow::requeue::LaneRequeue;
-use crate::model::offset::TopicPartition;
+use crate::model::offset::{OffsetRange, TopicPartition};
 use crate::model::status::Node;
 use crate::supervise::lane::{
-    Done, LaneOrder, Moved, OrderLane, PauseLane, RenewLane, RequeueOrder, ResumeLane, RewindOrder, TopicAccepted,
+    Done, LaneOrder, LossOrder, Moved, OrderLane, PauseLane, RenewLane, RequeueOrder, ResumeLane, RewindOrder,
+    TopicAccepted,
 };
 use crate::supervise::promotion::{PromoteNow, PromotionSupervisor};
 use crate::supervise::tables::TableSet;
@@ -91,6 +92,16 @@ pub struct RequeueRequest {
     pub source: TopicPartition,
     /// What is ordered.
     pub order: RequeueOrder,
+}
+
+/// Records what Kafka has no more of a lane as lost; answers with those offsets.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "Result<OffsetRange, Fault>")]
+pub struct LossRequest {
+    /// Which lane.
+    pub source: TopicPartition,
+    /// What is ordered.
+    pub order: LossOrder,
 }
 
 /// Says that a topic which was created again is accepted: its lanes here that wait for that start. Answers when they
@@ -218,6 +229,15 @@ impl Handler<RequeueRequest> for RootSupervisor {
     fn handle(&mut self, request: RequeueRequest, _: &mut Context<Self>) -> Self::Result {
         let answer = self.order(&request.source, LaneOrder::Requeue(request.order));
         Box::pin(async move { answer.await?.requeued() })
+    }
+}
+
+impl Handler<LossRequest> for RootSupervisor {
+    type Result = ResponseFuture<Result<OffsetRange, Fault>>;
+
+    fn handle(&mut self, request: LossRequest, _: &mut Context<Self>) -> Self::Result {
+        let answer = self.order(&request.source, LaneOrder::AcceptLoss(request.order));
+        Box::pin(async move { answer.await?.lost() })
     }
 }
 

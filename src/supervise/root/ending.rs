@@ -7,10 +7,11 @@ use actix::prelude::{AsyncContext, Context, Handler, WrapFuture};
 
 use super::actor::{DrainAll, Mode, RootSupervisor};
 use crate::fault::Fault;
+use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::lake::{CLOCKS_APART, TOPIC_RECREATED};
 use crate::model::status::LaneState;
 use crate::observe::events;
-use crate::supervise::lane::{DrainLane, StopLane};
+use crate::supervise::lane::{DrainLane, REWOUND_RANGE_LOST, StopLane};
 use crate::supervise::promotion::{EndPromotions, PromoteNow};
 use crate::supervise::view::LaneView;
 
@@ -100,9 +101,9 @@ impl RootSupervisor {
             return self.end(Err(Fault::internal("root.every-lane-parked", message)));
         }
         // What keeps every lane from starting at all is no matter of lanes: whoever has started us shall hear of it.
-        // But a topic that was created again waits for a command, and that needs somebody to give it to; and a machine that
-        // has just booted may not have heard from its time server yet.
-        let is_stuck = |view: &LaneView| view.state == LaneState::Halted && !goes_on(view);
+        // But a topic that was created again, or messages that are lost, wait for a command, and that needs somebody to
+        // give it to; and a machine that has just booted may not have heard from its time server yet.
+        let is_stuck = |view: &LaneView| view.state == LaneState::Halted && !waits(view);
         if is_alive && !self.has_worked && live.all(is_stuck) {
             let fault = first_fault(&views, LaneState::Halted);
             return fault.map_or((), |fault| self.end(Err(fault)));
@@ -191,9 +192,11 @@ impl RootSupervisor {
     }
 }
 
-/// Whether a lane that halts goes on when its topic is accepted, or a clock is put right.
-fn goes_on(view: &LaneView) -> bool {
-    view.last_fault.as_ref().is_some_and(|fault| [TOPIC_RECREATED, CLOCKS_APART].contains(&fault.event))
+/// Whether a lane halts because of what a command decides (`accept-topic`, `accept-loss`, `rewind --undo`), or until a clock is
+/// put right.
+fn waits(view: &LaneView) -> bool {
+    let decided = [TOPIC_RECREATED, OUT_OF_RANGE, REWOUND_RANGE_LOST, CLOCKS_APART];
+    view.last_fault.as_ref().is_some_and(|fault| decided.contains(&fault.event))
 }
 
 /// Why the first lane that is in this state is in it.

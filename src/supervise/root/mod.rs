@@ -9,5 +9,6 @@ mod tree;
 
 pub use actor::{DrainAll, FromSession, RootSettings, RootSupervisor, TakeDown};
 pub use commands::{
-    AcceptTopic, GetSnapshot, RenewLanes, ReplaceTables, RequeueRequest, RewindRequest, Selection, SetPaused, Snapshot,
+    AcceptTopic, GetSnapshot, LossRequest, RenewLanes, ReplaceTables, RequeueRequest, RewindRequest, Selection,
+    SetPaused, Snapshot,
 };
