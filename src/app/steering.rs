@@ -42,6 +42,8 @@ pub struct DaemonSteering {
     root: Addr<RootSupervisor>,
     parts: Arc<Parts>,
     started_at: Timestamp,
+    /// The same by a clock that nobody sets.
+    started: std::time::Instant,
     group: String,
     lake: String,
     reloader: Reloader,
@@ -55,6 +57,7 @@ impl DaemonSteering {
         Self {
             root: daemon.root().clone(),
             started_at: parts.clock.now(),
+            started: parts.clock.instant(),
             pulse: std::sync::Mutex::new((parts.session.beats(), parts.clock.instant())),
             parts,
             group: settings.kafka.group().to_owned(),
@@ -142,12 +145,12 @@ impl DaemonSteering {
 impl Steering for DaemonSteering {
     async fn status(&self) -> Result<Status, Problem> {
         let snapshot = self.snapshot().await?;
-        let uptime = self.parts.clock.now().duration_since(self.started_at);
+        let uptime = self.parts.clock.instant().duration_since(self.started);
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: state_of(&snapshot),
             started_at: Time(self.started_at),
-            uptime_seconds: uptime.as_secs().max(0).unsigned_abs(),
+            uptime_seconds: uptime.as_secs(),
             host: self.parts.owner.host.clone(),
             pid: std::process::id(),
             group: self.group.clone(),

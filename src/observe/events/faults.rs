@@ -71,7 +71,7 @@ pub fn fault(stage: &'static str, generation: u64, trouble: &Trouble) {
     }
 }
 
-/// A lane stopped and waits for a person.
+/// A lane stopped, and waits for a person or looks again by itself: `does` says which.
 pub fn lane_halted(generation: u64, why: &Trouble) {
     let Told { topic, partition, since, times, does, again_in_s, help, .. } = &Told::of(why);
     let (cause, error) = (why.fault.event, why.fault.message.as_str());
@@ -88,7 +88,7 @@ pub fn lane_halted(generation: u64, why: &Trouble) {
         does,
         again_in_s,
         help,
-        "lane halted: only a person can decide"
+        "lane halted"
     );
 }
 
