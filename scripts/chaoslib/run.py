@@ -128,6 +128,8 @@ class Run:
         folder, path = self.config(number, instance or number, **changes)
         daemon = Daemon(self.binary, folder, path)
         daemon.variables.update(self.servers.variables)
+        # What an audit remembers of the lake goes with it.
+        daemon.variables["XDG_CACHE_HOME"] = str(folder / "cache")
         daemon.variables["TZ"] = self.rng.choice(TIME_ZONES)
         self.daemons.append(daemon)
         return daemon

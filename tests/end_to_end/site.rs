@@ -156,6 +156,8 @@ date = "added"
     /// A command of `forebay` with this site's configuration.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+        // What an audit remembers of the lake goes with it.
+        command.env("XDG_CACHE_HOME", self.dir.join("cache"));
         command.current_dir(&self.dir).stdin(Stdio::null()).arg("--config").arg(self.config()).args(arguments);
         command
     }

@@ -78,17 +78,7 @@ pub fn lane_halted(generation: u64, why: &Trouble) {
     count(cause);
     error!(
         event = "lane.halted",
-        topic,
-        partition,
-        generation,
-        cause,
-        error,
-        since,
-        times,
-        does,
-        again_in_s,
-        help,
-        "lane halted"
+        topic, partition, generation, cause, error, since, times, does, again_in_s, help, "lane halted"
     );
 }
 
