@@ -112,18 +112,18 @@ int timespec_get(struct timespec *at, int base)
 }
 
 /* A wait until a time is over when the clock that the caller sees says so, however that is set meanwhile: so the kernel does
- * it, and here it is waited for in pieces. This is how librdkafka waits; Rust waits by monotonic time. */
+ * it. Here the wait ends after a piece of it, as waits may end for no reason at all: the caller looks whether what it waits
+ * for is there, and waits on. (To wait on in here would miss who has told meanwhile that it is.) This is how librdkafka
+ * waits; Rust waits by monotonic time. */
 int cnd_timedwait(cnd_t *condition, mtx_t *lock, const struct timespec *until)
 {
-    for (;;) {
-        struct timespec now;
-        REAL(clock_gettime)(CLOCK_REALTIME, &now);
-        int64_t left = (until->tv_sec - now.tv_sec) * SECOND_NS + until->tv_nsec - now.tv_nsec - control->clock_offset_ns;
-        int is_last = left < PIECE_NS;
-        add(&now, is_last ? left : PIECE_NS);
-        int result = REAL(cnd_timedwait)(condition, lock, &now);
-        if (result != thrd_timedout || is_last) return result;
-    }
+    struct timespec now;
+    REAL(clock_gettime)(CLOCK_REALTIME, &now);
+    int64_t left = (until->tv_sec - now.tv_sec) * SECOND_NS + until->tv_nsec - now.tv_nsec - control->clock_offset_ns;
+    int is_last = left < PIECE_NS;
+    add(&now, is_last ? left : PIECE_NS);
+    int result = REAL(cnd_timedwait)(condition, lock, &now);
+    return result == thrd_timedout && !is_last ? thrd_success : result;
 }
 
 /* ---------------------------------------------------------------------------------------------- files */
