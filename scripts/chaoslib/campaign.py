@@ -1,5 +1,6 @@
 """A campaign: the runs one after the other, and what is told of them."""
 
+import fcntl
 import os
 import random
 import shutil
@@ -123,6 +124,13 @@ def main(args):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     work = (args.dir or cache_home() / "chaos").absolute()
     work.mkdir(parents=True, exist_ok=True)
+    # Held until the process ends. Two campaigns would break each other's stack, and share the folders of their runs.
+    lock = open(work / "lock", "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say(f"another campaign works in {work}: wait for its end, or take another --dir")
+        return EXIT_USAGE
     results = Results(work / "results.jsonl", args.resume or args.self_test)
     seed = args.seed or results.seed or f"{random.randrange(16**6):06x}"
     say(f"seed {seed}, results in {results.path}")
