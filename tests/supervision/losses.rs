@@ -40,17 +40,11 @@ fn told(world: &World) -> Vec<Lost> {
     live.iter().filter_map(|file| read_footer(&*storage, &file.path, file.bytes).unwrap().lost).collect()
 }
 
-fn drain_when_caught_up(world: &World) {
-    let daemon = world.start(&Options::default());
-    world.caught_up(&daemon);
-    drain(daemon).unwrap();
-}
-
 #[test]
 fn a_loss_is_recorded_when_an_operator_accepts_it_and_the_lane_goes_on() {
     let world = World::new(2);
     world.send(20);
-    drain_when_caught_up(&world);
+    world.drain_when_caught_up();
     lose_the_position(&world);
     let daemon = world.start(&Options::default());
     let halted = in_state(&daemon, 0, LaneState::Halted);
@@ -115,7 +109,7 @@ fn what_was_read_before_a_rewind_is_not_lost() {
 fn a_daemon_of_which_every_lane_has_lost_messages_waits_for_the_decision() {
     let world = World::new(1);
     world.send(20);
-    drain_when_caught_up(&world);
+    world.drain_when_caught_up();
     lose_the_position(&world);
     let daemon = world.start(&Options::default());
     in_state(&daemon, 0, LaneState::Halted);

@@ -110,7 +110,7 @@ fn a_broker_that_is_away_is_waited_for() {
 fn a_lane_whose_position_is_lost_halts_and_the_others_go_on() {
     let world = World::new(2);
     world.send(20);
-    drain_when_caught_up(&world);
+    world.drain_when_caught_up();
     lose_the_position(&world);
     let daemon = world.start(&Options::default());
     let halted = in_state(&daemon, 0, LaneState::Halted);
@@ -137,12 +137,6 @@ pub(crate) fn lose_the_position(world: &World) {
         let (payload, fate) = crate::world::titled(number, &format!("{number}{noise}"), "2026-10-15");
         world.send_these(vec![(payload, fate), (None, Fate::Tombstone)]);
     }
-}
-
-fn drain_when_caught_up(world: &World) {
-    let daemon = world.start(&Options::default());
-    world.caught_up(&daemon);
-    drain(daemon).unwrap();
 }
 
 #[test]

@@ -144,6 +144,13 @@ impl World {
         sent.range((partition, 0)..(partition + 1, 0)).next_back().map_or(0, |((_, offset), _)| offset + 1)
     }
 
+    /// Starts a daemon, and drains it when it has caught up.
+    pub(crate) fn drain_when_caught_up(&self) {
+        let daemon = self.start(&Options::default());
+        self.caught_up(&daemon);
+        drain(daemon).unwrap();
+    }
+
     /// Waits until the daemon has committed all that was sent.
     pub(crate) fn caught_up(&self, daemon: &Daemon) {
         eventually("everything is committed", || {

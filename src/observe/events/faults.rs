@@ -16,58 +16,18 @@ pub fn fault(stage: &'static str, generation: u64, trouble: &Trouble) {
     let Told { topic, partition, table, since, times, does, again_in_s, help } = &Told::of(trouble);
     let (event, error) = (trouble.fault.event, trouble.fault.message.as_str());
     count(event);
+    // The level of a line is fixed where it stands.
+    macro_rules! line {
+        ($level:ident, $text:literal) => {
+            $level!(
+                event, stage, topic, partition, table, generation, error, since, times, does, again_in_s, help, $text
+            )
+        };
+    }
     match (trouble.fault.verdict, trouble.fault.domain) {
-        (Verdict::Halt, _) | (_, Domain::Internal) => {
-            error!(
-                event,
-                stage,
-                topic,
-                partition,
-                table,
-                generation,
-                error,
-                since,
-                times,
-                does,
-                again_in_s,
-                help,
-                "a fault that somebody must look at"
-            );
-        }
-        (Verdict::Fenced, _) => {
-            warn!(
-                event,
-                stage,
-                topic,
-                partition,
-                table,
-                generation,
-                error,
-                since,
-                times,
-                does,
-                again_in_s,
-                help,
-                "somebody else owns this now"
-            );
-        }
-        (Verdict::Retry, _) => {
-            warn!(
-                event,
-                stage,
-                topic,
-                partition,
-                table,
-                generation,
-                error,
-                since,
-                times,
-                does,
-                again_in_s,
-                help,
-                "a fault that may pass"
-            );
-        }
+        (Verdict::Halt, _) | (_, Domain::Internal) => line!(error, "a fault that somebody must look at"),
+        (Verdict::Fenced, _) => line!(warn, "somebody else owns this now"),
+        (Verdict::Retry, _) => line!(warn, "a fault that may pass"),
     }
 }
 

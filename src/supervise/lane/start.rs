@@ -124,7 +124,12 @@ impl Done {
     }
 
     fn misplaced(&self) -> Fault {
-        Fault::internal("lane.other-answer", format!("the answer is that of another order: {self:?}"))
+        let what = match self {
+            Self::Moved(_) => "rewind",
+            Self::Requeued(_) => "requeue",
+            Self::Lost(_) => "accept-loss",
+        };
+        Fault::internal("lane.other-answer", format!("the answer is that of another order ({what})"))
     }
 }
 
