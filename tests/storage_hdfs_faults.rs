@@ -40,7 +40,7 @@ const SLACK: Duration = Duration::from_secs(3);
 impl Bench {
     fn open(made: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        run(dir.path(), &[&["up", "--ports", "auto"], made].concat());
+        run(dir.path(), &[&["up", "--quick", "--ports", "auto"], made].concat());
         let env = run(dir.path(), &["env"]);
         let variable = |name: &str| env.lines().find_map(|line| line.strip_prefix(&format!("export {name}=")));
         let conf = variable("HADOOP_CONF_DIR").map(|dir| ("hadoop.conf.dir".to_owned(), dir.to_owned()));

@@ -35,8 +35,10 @@ def namenode_settings(stack, name):
     return {
         "dfs.ha.namenode.id": name,
         "dfs.namenode.shared.edits.dir": f"qjournal://{journals}/{NAMESERVICE}",
-        # A standby is at most so far behind, so that a failover does not begin with minutes of reading.
+        # A standby is at most so far behind, so that a failover does not begin with minutes of reading. It reads only parts of
+        # the journal that are ended: one that was started anew would stay in safe mode until then.
         "dfs.ha.tail-edits.period": "1s",
+        "dfs.ha.log-roll.period": "5s",
     }
 
 

@@ -8,7 +8,7 @@ from .common import EXIT_USAGE, StackError
 from .probe import is_free, pick_port
 
 # What is decided when a stack is made, and cannot be had later.
-FEATURES = ("ha", "secure", "kerberos")
+FEATURES = ("ha", "secure", "kerberos", "quick")
 
 
 def settle(stack, args):

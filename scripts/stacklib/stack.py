@@ -54,6 +54,10 @@ class Stack:
     def is_kerberos(self):
         return self.settings.get("kerberos", False)
 
+    @property
+    def is_quick(self):
+        return self.settings.get("quick", False)
+
     def namenodes(self):
         return ha.NAMENODES if self.is_ha else ["namenode"]
 
@@ -126,10 +130,15 @@ class Stack:
             return self.hadoop_java("-Xmx256m", conf) + ["org.apache.hadoop.hdfs.server.datanode.DataNode"]
         return self.hadoop_java("-Xmx128m", conf) + ["org.apache.hadoop.hdfs.qjournal.server.JournalNode"]
 
+    def java(self):
+        """The program, and what all of its kind are told."""
+        # What the second compiler saves, a server that is soon killed and started again never earns.
+        return [find_java(), *(["-XX:TieredStopAtLevel=1"] if self.is_quick else [])]
+
     def kafka_java(self, heap, log_level="INFO"):
         """The start of a command line for one of Kafka's programs."""
         return [
-            find_java(),
+            *self.java(),
             heap,
             f"-Dstack.log.level={log_level}",
             f"-Dlog4j2.configurationFile={self.dir}/kafka/log4j2.properties",
@@ -145,7 +154,7 @@ class Stack:
     def hadoop_java(self, heap, conf, log_level="INFO"):
         """The start of a command line for one of Hadoop's programs, with the configuration in the folder `conf`."""
         return [
-            find_java(),
+            *self.java(),
             heap,
             f"-Dstack.log.level={log_level}",
             "-XX:+UseSerialGC",

@@ -54,7 +54,7 @@ impl OwnStack {
     /// Starts one on free ports, with more arguments.
     pub(crate) fn up_with(arguments: &[&str]) -> Self {
         let dir = tempfile::Builder::new().prefix("forebay-stack-").tempdir().unwrap();
-        script(dir.path(), &[&["up", "--ports", "auto", "--datanodes", "1"], arguments].concat());
+        script(dir.path(), &[&["up", "--quick", "--ports", "auto", "--datanodes", "1"], arguments].concat());
         let env = script(dir.path(), &["env"]);
         let at = Stack {
             kafka: value(&env, "FOREBAY_STACK_KAFKA"),
