@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::fields::{Fields, escaped_json};
 use super::metrics::metrics;
+use super::repeats::Repeats;
 use super::rotate::{RotatingFile, Sizes};
 use super::terminal::Shown;
 use crate::model::level::LogLevel;
@@ -86,11 +87,11 @@ pub fn start(options: LogOptions) -> io::Result<LogGuard> {
         Some(files) => {
             let (lines, handle) = start_writer(&files)?;
             writer = Some((lines.clone(), handle));
-            Some(Chosen { wanted: wanted(files.level), sink: Queue { lines } })
+            Some(Chosen::new(files.level, Queue { lines }))
         }
         None => None,
     };
-    let terminal = options.terminal.map(|terminal| Chosen { wanted: wanted(terminal.level), sink: terminal });
+    let terminal = options.terminal.map(|terminal| Chosen::new(terminal.level, terminal));
     let subscriber = tracing_subscriber::registry().with(wanted(most)).with(files).with(terminal);
     subscriber.try_init().map_err(io::Error::other)?;
     std::panic::set_hook(Box::new(|panic| {
@@ -219,7 +220,14 @@ fn level_name(level: Level) -> &'static str {
 /// would be lost with it.
 struct Chosen<W> {
     wanted: Targets,
+    repeats: Repeats,
     sink: W,
+}
+
+impl<W> Chosen<W> {
+    fn new(level: LogLevel, sink: W) -> Self {
+        Self { wanted: wanted(level), repeats: Repeats::default(), sink }
+    }
 }
 
 trait Sink: 'static {
@@ -237,6 +245,14 @@ impl<S: Subscriber, W: Sink> Layer<S> for Chosen<W> {
             return;
         }
         if fields.event.is_empty() {
+            // It comes unasked: a library that tells each attempt in vain would bury what the operator has to read.
+            if is_important(metadata) {
+                match self.repeats.admit(target, Instant::now()) {
+                    None => return,
+                    Some(0) => (),
+                    Some(lines) => drop(fields.rest.insert("left_out".to_owned(), lines.into())),
+                }
+            }
             // A line of a library gets a name, and says where it is from.
             FOREIGN.clone_into(&mut fields.event);
             fields.rest.insert("target".to_owned(), target.into());
@@ -299,8 +315,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (sender, handle) = start_writer(&files(dir.path())).unwrap();
         let guard = LogGuard { writer: Some((sender.clone(), handle)) };
-        let subscriber = tracing_subscriber::registry()
-            .with(Chosen { wanted: wanted(LogLevel::Info), sink: Queue { lines: sender } });
+        let subscriber = tracing_subscriber::registry().with(Chosen::new(LogLevel::Info, Queue { lines: sender }));
         tracing::subscriber::with_default(subscriber, || {
             for offset in 0..1000 {
                 tracing::warn!(event = "test.line", topic = "library", offset, error = "a \"b\"\n", "one line");
@@ -322,8 +337,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (sender, handle) = start_writer(&files(dir.path())).unwrap();
         let guard = LogGuard { writer: Some((sender.clone(), handle)) };
-        let subscriber = tracing_subscriber::registry()
-            .with(Chosen { wanted: wanted(LogLevel::Info), sink: Queue { lines: sender } });
+        let subscriber = tracing_subscriber::registry().with(Chosen::new(LogLevel::Info, Queue { lines: sender }));
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(event = "test.evil", topic = evil, debug = ?evil, display = %evil, "{evil}");
         });
@@ -344,8 +358,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (sender, handle) = start_writer(&files(dir.path())).unwrap();
         let guard = LogGuard { writer: Some((sender.clone(), handle)) };
-        let subscriber = tracing_subscriber::registry()
-            .with(Chosen { wanted: wanted(LogLevel::Info), sink: Queue { lines: sender } });
+        let subscriber = tracing_subscriber::registry().with(Chosen::new(LogLevel::Info, Queue { lines: sender }));
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(target: "hdfs_native", "too talkative");
             tracing::warn!(target: "hdfs_native::hdfs::proxy", "connection refused");
@@ -356,5 +369,23 @@ mod tests {
         let lines = lines(dir.path());
         assert_eq!(lines.len(), 1);
         assert_eq!((lines[0]["event"].as_str(), lines[0]["target"].as_str()), (Some("log"), Some("hdfs_native")));
+    }
+
+    #[test]
+    fn a_library_that_repeats_itself_does_not_bury_what_we_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, handle) = start_writer(&files(dir.path())).unwrap();
+        let guard = LogGuard { writer: Some((sender.clone(), handle)) };
+        let subscriber = tracing_subscriber::registry().with(Chosen::new(LogLevel::Info, Queue { lines: sender }));
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..500 {
+                tracing::warn!(target: "hdfs_native::hdfs::block_writer", "Failed to read ack from DataNode");
+                tracing::warn!(event = "test.ours", "ours");
+            }
+        });
+        drop(guard);
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            lines(dir.path()).into_iter().partition(|line| line["event"] == "test.ours");
+        assert_eq!((ours.len(), theirs.len()), (500, 10));
     }
 }

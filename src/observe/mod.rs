@@ -18,6 +18,7 @@ pub mod logs;
 pub mod metrics;
 mod panics;
 pub mod read;
+mod repeats;
 mod rotate;
 mod terminal;
 mod totals;
