@@ -134,6 +134,9 @@ impl Look {
                 let promotion = table.last_promotion.as_ref();
                 out.push_str(&self.course(promotion.and_then(|promotion| promotion.trouble.as_ref())));
             }
+            for left_out in table.last_promotion.iter().flat_map(|promotion| &promotion.left_out) {
+                out.push_str(&format!("{} promotion left out {}\n", table.name, escaped(left_out)));
+            }
         }
         out
     }

@@ -294,6 +294,24 @@ fn a_promotion_says_what_it_did_or_why_it_did_not() {
 }
 
 #[test]
+fn the_status_names_what_the_last_promotion_left_out() {
+    let mut status = status();
+    status.tables[0].last_promotion = Some(Promotion {
+        at: time("2026-10-01T01:00:00Z"),
+        sequence: None,
+        rows: 0,
+        left_out: vec!["library:1: it was rewound and is not read again up to 30 yet".to_owned()],
+        files_added: 0,
+        files_removed: 0,
+        fault: None,
+        trouble: None,
+    });
+    let said = look().status(&status);
+    let expected = "books promotion left out library:1: it was rewound and is not read again up to 30 yet";
+    assert!(said.lines().any(|line| line == expected), "{said}");
+}
+
+#[test]
 fn a_fault_does_nothing_to_the_terminal() {
     let look = Look { colours: false, now: Timestamp::UNIX_EPOCH };
     assert_eq!(look.paint(Paint::Bad, "broker \u{1b}[2J\nlied\u{9b}"), "broker \\u{1b}[2J\\nlied\\u{9b}");
