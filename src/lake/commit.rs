@@ -278,6 +278,7 @@ impl LaneLedger {
             software: self.owner.software.clone(),
             files,
             lost: pending.lost.clone(),
+            last: None,
         }
     }
 

@@ -12,7 +12,7 @@ use super::mutate;
 use super::names::{IntervalName, UNROUTED};
 use super::rfc3339;
 use crate::model::batch::Outcome;
-use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
+use crate::model::offset::{Epoch, LastMessage, OffsetRange, TopicPartition};
 use crate::storage::{Kind, LakePath, Storage};
 
 /// Key of the footer in the Parquet file's metadata.
@@ -184,6 +184,9 @@ pub struct IntervalFooter {
     pub files: Vec<DataFile>,
     /// Set when the interval stands for messages that are gone.
     pub lost: Option<Lost>,
+    /// Its last message; none when there is none, or the file is older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<LastMessage>,
 }
 
 impl IntervalFooter {

@@ -15,7 +15,7 @@ use super::footer::{IntervalFooter, Zone};
 use super::names::{self, IntervalName, RevisionName};
 use super::recover::Leftovers;
 use crate::clock::Clock;
-use crate::model::offset::{Epoch, TopicPartition};
+use crate::model::offset::{Epoch, LastMessage, TopicPartition};
 use crate::storage::{LakePath, Storage};
 
 /// Storage's clock and this machine's may be this far apart, in seconds; beyond, dates would be wrong.
@@ -40,6 +40,8 @@ pub struct LaneLedger {
     pub(super) is_over: bool,
     /// Where the newest interval lies; the next one never lies earlier.
     pub(super) newest: Option<Placement>,
+    /// The last message of the newest interval, as its footer tells it.
+    pub(super) last: Option<LastMessage>,
     /// Date that the last hint names.
     pub(super) hinted: Option<Date>,
     /// Directories that were there when last used.
@@ -106,6 +108,7 @@ impl LaneLedger {
             revision: None,
             is_over: false,
             newest: None,
+            last: None,
             hinted: None,
             known_dirs: HashSet::new(),
             leftovers: settled.leftovers,
@@ -127,6 +130,7 @@ impl LaneLedger {
         self.in_flight = None;
         self.revision = None;
         self.hinted = None;
+        self.last = settled.footer.as_ref().and_then(|footer| footer.last);
         self.newest = match (settled.newest, settled.footer) {
             (Some(file), Some(footer)) => Some(Placement::of_interval(file.date, &footer)),
             _ => None,
@@ -134,6 +138,11 @@ impl LaneLedger {
         self.set_storage_time(self.tenure.storage_time)?;
         self.is_over = false;
         Ok(())
+    }
+
+    /// The last message of the newest interval of the chain when this hold began, where its ledger file tells it.
+    pub fn last(&self) -> Option<LastMessage> {
+        self.last
     }
 
     /// The Kafka partition.

@@ -23,6 +23,7 @@ use parquet::schema::types::ColumnPath;
 use super::LakeError;
 use super::footer::{FOOTER_KEY, IntervalFooter, Sums};
 use crate::model::batch::{LedgerRow, Outcome};
+use crate::model::offset::LastMessage;
 use crate::model::violation::Code;
 
 /// Rows gathered before they are encoded.
@@ -94,6 +95,7 @@ pub struct LedgerWriter {
     pending: Vec<LedgerRow>,
     rows: u64,
     offsets: Option<(i64, i64)>,
+    last: Option<LastMessage>,
     sums: Sums,
 }
 
@@ -125,7 +127,7 @@ impl LedgerWriter {
         };
         let pending = Vec::with_capacity(ROWS_PER_BATCH);
         let sums = Sums::default();
-        Ok(Self { path, tables, writer, schema, names, pending, rows: 0, offsets: None, sums })
+        Ok(Self { path, tables, writer, schema, names, pending, rows: 0, offsets: None, last: None, sums })
     }
 
     /// Adds rows, by ascending offset.
@@ -143,6 +145,7 @@ impl LedgerWriter {
                 return Err(LakeError::Internal(format!("ledger row for offset {} names no table", row.offset)));
             }
             self.offsets = Some((self.offsets.map_or(row.offset, |(first, _)| first), row.offset));
+            self.last = Some(LastMessage { offset: row.offset, timestamp_us: row.timestamp_us });
             self.pending.push(row.clone());
             if self.pending.len() == ROWS_PER_BATCH {
                 self.encode()?;
@@ -187,7 +190,7 @@ impl LedgerWriter {
         self.writer.flush().map_err(|error| spool(&self.path, &error))
     }
 
-    /// Closes the file with `footer`, whose sums are those of the rows written and of the files it names.
+    /// Closes the file with `footer`, whose sums and last message are those of the rows written and of the files it names.
     ///
     /// # Errors
     ///
@@ -196,6 +199,7 @@ impl LedgerWriter {
         self.encode()?;
         footer.sums = self.sums;
         footer.sums.add_children(&footer.files);
+        footer.last = self.last;
         let json = serde_json::to_string(&footer).map_err(|error| LakeError::Internal(error.to_string()))?;
         self.writer.append_key_value_metadata(KeyValue::new(FOOTER_KEY.to_owned(), json));
         let file = self.writer.into_inner().map_err(|error| spool(&self.path, &error))?;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::topic;
 
 /// One Kafka partition. ("Partition" alone could also be a path partition of the lake: we never say it alone.)
@@ -31,6 +33,16 @@ impl TopicPartition {
     pub fn incarnation(&self) -> u64 {
         self.topic.split_once('~').and_then(|(_, number)| number.parse().ok()).unwrap_or(1)
     }
+}
+
+/// The last message below a position, as it was when it was read. A broker that has lost it, and has taken new messages since,
+/// shows another one in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastMessage {
+    /// Its offset.
+    pub offset: i64,
+    /// Its Kafka timestamp in microseconds since 1970, UTC; none where the broker gave none.
+    pub timestamp_us: Option<i64>,
 }
 
 impl fmt::Display for TopicPartition {

@@ -126,6 +126,9 @@ impl Trouble {
             (Course::Halt(_), Subject::Lane(lane)) if self.fault.event.ends_with(".offset-out-of-range") => {
                 format!("`forebay accept-loss {lane}`, if what is gone from the broker cannot come back")
             }
+            (Course::Halt(_), Subject::Lane(lane)) if self.fault.event.ends_with(".offsets-went-back") => {
+                format!("`forebay rewind {lane}` as it says, if what the broker has lost cannot come back")
+            }
             (Course::Halt(_), Subject::Lane(lane)) if self.fault.event.ends_with(".rewound-range-lost") => {
                 format!("`forebay rewind {lane} --undo`, or `forebay accept-loss {lane}` if it cannot be taken back")
             }
@@ -180,6 +183,8 @@ mod tests {
         assert!(help(lane(), &recreated, Course::Halt(None)).starts_with("`forebay accept-topic library`"));
         let passed = Fault::halt("kafka.offset-out-of-range", "x");
         assert!(help(lane(), &passed, Course::Halt(None)).starts_with("`forebay accept-loss library:3`"));
+        let back = Fault::halt("kafka.offsets-went-back", "x");
+        assert!(help(lane(), &back, Course::Halt(None)).starts_with("`forebay rewind library:3`"));
         let denied = Fault::halt("storage.denied", "x");
         assert!(help(lane(), &denied, Course::Halt(None)).starts_with("give the right"));
         let bug = Fault::internal("parser.failed", "x");

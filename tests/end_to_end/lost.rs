@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::bad_input::send;
 use crate::lake::audit;
 use crate::site::{Recipe, Site, until};
-use crate::stack::Stack;
+use crate::stack::{OwnStack, Stack};
 
 /// One message for each id, with one book.
 fn send_books(site: &Site, ids: std::ops::Range<i64>) {
@@ -23,6 +23,15 @@ fn send_books(site: &Site, ids: std::ops::Range<i64>) {
     let books: Vec<String> = ids.map(book).collect();
     let payloads: Vec<Option<&[u8]>> = books.iter().map(|book| Some(book.as_bytes())).collect();
     send(site, &site.topic, 0, &payloads);
+}
+
+/// The broker dies, and comes back with half of what it had: it had written no more to disk.
+fn lose_half(stack: &OwnStack, topic: &str) {
+    stack.order(&["kill", "kafka"]);
+    let log = stack.folder().join(format!("kafka/data/{topic}-0/00000000000000000000.log"));
+    let log = std::fs::File::options().write(true).open(log).unwrap();
+    log.set_len(log.metadata().unwrap().len() / 2).unwrap();
+    stack.order(&["start", "kafka"]);
 }
 
 fn delete_below(site: &Site, offset: i64) {
@@ -98,6 +107,73 @@ fn messages_that_kafka_has_deleted_are_waited_for_until_an_operator_accepts_the_
     let accepts: Vec<&Value> = orders.iter().filter(|order| order["command"] == "accept-loss").collect();
     assert!(accepts.iter().take(2).all(|order| order["refused"].is_string()), "{control}");
     assert_eq!(accepts.last().unwrap()["arguments"]["reason"], "retention was short", "{control}");
+    daemon.stop();
+}
+
+#[test]
+fn what_the_broker_has_lost_stays_in_the_lake_until_an_operator_rewinds() {
+    if Stack::find("a broker that loses the end of its log").is_none() {
+        return;
+    }
+    let stack = OwnStack::up();
+    let mut site =
+        Site::new(&stack.at, &Recipe { sections: "[supervise]\nparked_retry = \"1s\"", ..Recipe::default() });
+    let topic = site.topic.clone();
+    site.create_topic(&topic, 1);
+    for id in 0..30 {
+        send_books(&site, id..id + 1);
+    }
+    let daemon = site.start();
+    site.wait_committed(&[30]);
+    site.ok(&["promote"]);
+
+    lose_half(&stack, &topic);
+    let halted = |site: &Site, words: &str| {
+        site.lane(0).is_some_and(|lane| {
+            let fault = lane["last_fault"].as_str().unwrap_or_default();
+            let command = format!("`forebay rewind {topic}:0 --to ");
+            lane["state"] == "halted" && fault.contains(words) && fault.contains(&command)
+        })
+    };
+    until("the lane halts and says what to do", || halted(&site, "the chain ends at offset 30"));
+    daemon.stop();
+    // A daemon that has never worked stays as well: somebody has to give the command to it.
+    let daemon = site.start();
+    until("the lane halts again", || halted(&site, "the chain ends at offset 30"));
+    let end = site.json(&["audit"]).pointer("/partitions/0/high").and_then(Value::as_i64).unwrap();
+    assert!(0 < end && end < 30, "{end}");
+    assert_eq!(ids(&site), (0..30).collect::<Vec<_>>());
+
+    site.ok(&["rewind", &format!("{topic}:0"), "--to", &end.to_string(), "--reason", "the broker lost data"]);
+    site.wait_committed(&[end]);
+    let left_out = || site.ok(&["promote"]).out;
+    assert!(left_out().contains("is not read again up to 30 yet"), "{}", left_out());
+    assert_eq!(ids(&site), (0..30).collect::<Vec<_>>(), "until as much is read again");
+    assert!(site.ok(&["status"]).out.contains("is not read again up to 30 yet"));
+    send_books(&site, 100..130);
+    site.wait_committed(&[end + 30]);
+    site.ok(&["promote"]);
+    assert_eq!(ids(&site), (0..end).chain(100..130).collect::<Vec<_>>());
+    audit(&site);
+    daemon.stop();
+
+    // And with new messages where the lake has others: no offset tells.
+    let head = end + 30;
+    lose_half(&stack, &topic);
+    for id in 200..260 {
+        send_books(&site, id..id + 1);
+    }
+    let daemon = site.start();
+    let words = format!("the broker has another message at offset {}", head - 1);
+    until("the lane halts and says what to do", || halted(&site, &words));
+    assert_eq!(site.lane(0).unwrap()["committed"], head, "nothing was taken");
+    site.ok(&["rewind", &format!("{topic}:0"), "--to", "0"]);
+    until("all is read again", || site.lane(0).is_some_and(|lane| lane["lag"] == 0));
+    site.ok(&["promote"]);
+    let high = site.json(&["audit"]).pointer("/partitions/0/high").and_then(Value::as_i64).unwrap();
+    let kept = high - 60 - end;
+    assert_eq!(ids(&site), (0..end).chain(100..100 + kept).chain(200..260).collect::<Vec<_>>());
+    audit(&site);
     daemon.stop();
 }
 

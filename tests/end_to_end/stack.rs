@@ -69,6 +69,11 @@ impl OwnStack {
         value(&self.env, name)
     }
 
+    /// Where everything of it lies.
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// `kill`, `start`, `stop` or `cont`, and the names of processes.
     pub(crate) fn order(&self, arguments: &[&str]) {
         script(self.dir.path(), arguments);

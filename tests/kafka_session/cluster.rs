@@ -357,7 +357,14 @@ fn generated_messages_are_read_in_a_bounded_run(cluster: &Cluster) {
         let source = member.session.open(&partition, 0).unwrap();
         let (sender, batches) = bounded(2);
         let limits = BatchLimits::default();
-        let spec = ReaderSpec { source: partition.clone(), generation: 0, position: 0, stop_at: Some(end), limits };
+        let spec = ReaderSpec {
+            source: partition.clone(),
+            generation: 0,
+            position: 0,
+            known: None,
+            stop_at: Some(end),
+            limits,
+        };
         let mut reader = KafkaReaderStep::new(spec, source, Pipe(sender), budget.clone(), Arc::default());
         let worker = std::thread::spawn(move || {
             loop {

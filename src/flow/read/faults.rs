@@ -30,6 +30,8 @@ pub const UNAVAILABLE: &str = "kafka.unavailable";
 pub const TLS: &str = "kafka.tls";
 /// Event of a source that was closed because its Kafka partition was revoked or opened again.
 pub const NOT_ASSIGNED: &str = "kafka.not-assigned";
+/// Event of a broker that has lost what the lake holds.
+pub const OFFSETS_WENT_BACK: &str = "kafka.offsets-went-back";
 /// Event of a message that reached the common queue, where no lane reads. The lane starts again from its chain.
 pub const LEAKED: &str = "kafka.leaked-message";
 
@@ -128,11 +130,17 @@ fn classify(code: Code) -> (Domain, Verdict, &'static str, &'static str) {
             "ssl.ca.location must hold the authority of the broker's certificate, which must be for the host that \
              bootstrap.servers names",
         ),
-        Code::UnknownTopicOrPartition
-        | Code::UnknownTopic
-        | Code::UnknownPartition
-        | Code::UnknownTopicId
-        | Code::InvalidTopic => (User, Retry, UNKNOWN_TOPIC, "create the topic or correct topics"),
+        // The group's assignment is older than the topic, and a member that comes back under its old name gets it as it was.
+        Code::UnknownPartition => (
+            User,
+            Retry,
+            UNKNOWN_TOPIC,
+            "if the topic was created again with fewer partitions, stop the daemons of the group for longer than \
+             session.timeout.ms, so that Kafka gives out those that there are",
+        ),
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownTopicId | Code::InvalidTopic => {
+            (User, Retry, UNKNOWN_TOPIC, "create the topic or correct topics")
+        }
         Code::BadMessage | Code::InvalidMessage | Code::BadCompression | Code::UnsupportedCompressionType => {
             (External, Retry, "kafka.corrupt-message", "nothing was skipped; check the broker's disk")
         }
@@ -166,6 +174,14 @@ mod tests {
         let away = from_code(Code::AllBrokersDown, "1/1 brokers are down");
         assert_eq!((away.verdict, away.event), (Verdict::Retry, UNAVAILABLE));
         assert_eq!(away.message, "1/1 brokers are down");
+    }
+
+    #[test]
+    fn a_partition_that_is_gone_is_not_a_topic_that_is_missing() {
+        let gone = from_code(Code::UnknownPartition, "asking for the watermarks of books:4");
+        assert_eq!((gone.verdict, gone.event), (Verdict::Retry, UNKNOWN_TOPIC));
+        assert!(gone.message.contains("with fewer partitions"), "{}", gone.message);
+        assert!(from_code(Code::UnknownTopic, "").message.contains("create the topic"));
     }
 
     #[test]

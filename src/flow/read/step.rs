@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::faults;
 use super::fetch::{Fetch, Fetched, MessageView};
 use crate::fault::Fault;
 use crate::model::batch::{Piece, RawBatch, RawMessage, Span};
 use crate::model::budget::{MemoryBudget, MemoryPermit};
-use crate::model::offset::{OffsetRange, TopicPartition};
+use crate::model::offset::{LastMessage, OffsetRange, TopicPartition};
 use crate::observe::events;
 use crate::stage::exit::Exit;
 use crate::stage::step::{Progress, Step, WAIT};
@@ -95,6 +96,8 @@ pub struct ReaderSpec {
     pub generation: u64,
     /// Consumer position at which the source was opened.
     pub position: i64,
+    /// A message below the position at which the source was opened: another one in its place ends the reader.
+    pub known: Option<LastMessage>,
     /// End with [`Exit::Drained`] when every position below this one is handed on.
     pub stop_at: Option<i64>,
     /// When a batch is closed.
@@ -213,7 +216,13 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
             match self.fetch.poll(wait) {
                 Fetched::Message(message) => {
                     if message.offset < self.position {
-                        self.counters.stale.fetch_add(1, Ordering::Relaxed);
+                        match self.spec.known.filter(|known| known.offset == message.offset) {
+                            Some(known) if known.timestamp_us != message.timestamp_us => {
+                                return Err(Exit::Failed(replaced(&self.spec.source, known.offset)));
+                            }
+                            Some(_) => {}
+                            None => drop(self.counters.stale.fetch_add(1, Ordering::Relaxed)),
+                        }
                         continue;
                     }
                     if let Some(stop) = self.spec.stop_at.filter(|stop| message.offset >= *stop) {
@@ -297,6 +306,18 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
         self.seq += 1;
         self.hand_on()
     }
+}
+
+/// The broker has another message where the lake has one from there already.
+fn replaced(source: &TopicPartition, offset: i64) -> Fault {
+    let lane = source.in_kafka();
+    let message = format!(
+        "{lane}: the broker has another message at offset {offset} than the one that was read there: it has lost what the lake \
+         holds, and has taken new messages since; nothing was read or written; `forebay rewind {lane} --to {offset}` takes \
+         out of the lake what is lost and goes on with what the broker has (if it says so again, for the offset it names \
+         then)"
+    );
+    Fault::halt(faults::OFFSETS_WENT_BACK, message)
 }
 
 impl Filling {

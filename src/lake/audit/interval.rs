@@ -101,6 +101,9 @@ impl Looker<'_> {
                 if reading.offsets.is_some_and(|(first, last)| !range.contains(first) || !range.contains(last)) {
                     wrong.push(format!("there are rows outside {range}"));
                 }
+                if footer.last.is_some() && footer.last != reading.last {
+                    wrong.push("the last message in the footer is not that of the rows".to_owned());
+                }
                 let mut sums = reading.sums;
                 sums.add_children(&footer.files);
                 if sums != footer.sums {

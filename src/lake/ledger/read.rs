@@ -14,6 +14,7 @@ use parquet::file::metadata::KeyValue;
 use super::{ROWS_PER_BATCH, properties};
 use crate::lake::footer::{FOOTER_KEY, IntervalFooter, Sums};
 use crate::model::batch::{LedgerRow, Outcome, TableIndex};
+use crate::model::offset::LastMessage;
 use crate::model::violation::Code;
 
 /// What the rows of a ledger file add up to, read again from the file.
@@ -23,6 +24,8 @@ pub struct Reading {
     pub sums: Sums,
     /// Offset of the first and of the last row.
     pub offsets: Option<(i64, i64)>,
+    /// The last row.
+    pub last: Option<LastMessage>,
     /// First offset that does not ascend: a message with two rows.
     pub repeated: Option<i64>,
 }
@@ -44,6 +47,7 @@ pub fn read_rows(file: Bytes) -> Result<Reading, String> {
                 Some((_, last)) if offset > *last => *last = offset,
                 Some(_) => reading.repeated = reading.repeated.or(Some(offset)),
             }
+            reading.last = Some(LastMessage { offset, timestamp_us: columns.time(row) });
             let rows = u64::from(columns.rows.value(row).unsigned_abs());
             reading.sums.add(columns.time(row), columns.outcome(row)?, columns.table(row), rows);
         }

@@ -20,6 +20,7 @@ fn footer(files: Vec<DataFile>) -> IntervalFooter {
         software: "0.1.0".into(),
         files,
         lost: None,
+        last: None,
     }
 }
 
@@ -62,6 +63,8 @@ proptest! {
         prop_assert_eq!(spooled.rows, rows.len() as u64);
         let reading = read_rows(bytes).unwrap();
         prop_assert_eq!(&reading.sums, &footer.sums);
+        prop_assert_eq!(reading.last, footer.last);
+        prop_assert_eq!(footer.last, rows.last().map(|last| LastMessage { offset: last.offset, timestamp_us: last.timestamp_us }));
         prop_assert_eq!(reading.repeated, None);
         prop_assert_eq!(reading.offsets, rows.first().map(|first| (first.offset, rows[rows.len() - 1].offset)));
         prop_assert_eq!(footer.sums.messages, rows.len() as u64);
@@ -77,7 +80,8 @@ fn more_rows_than_one_batch_stay_small() {
     assert_eq!(spooled.rows, 20_000);
     assert_eq!(footer.sums.tables["books"], TableSum { messages: 20_000, rows: 60_000, quarantined: 0 });
     assert!(bytes.len() < 4_000, "{} bytes for 20,000 messages", bytes.len());
-    assert_eq!(read_rows(bytes).unwrap().sums, footer.sums);
+    let reading = read_rows(bytes).unwrap();
+    assert_eq!((reading.sums, reading.last), (footer.sums, footer.last));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::flow::read::source::PartitionSource;
 use crate::flow::read::step::{BatchLimits, Command, KafkaReaderStep, ReadCounters, ReaderSpec};
 use crate::flow::validate::{StopRules, Validator, ValidatorStep};
 use crate::lake::LaneLedger;
-use crate::model::offset::TopicPartition;
+use crate::model::offset::{LastMessage, TopicPartition};
 use crate::model::slots::LaneSlots;
 use crate::stage::host::{self, Probe, StageExited, StageHandle};
 use crate::stage::step::Step;
@@ -34,6 +34,8 @@ use crate::supervise::view::{LaneView, Shared, StageView};
 pub(super) struct Opened {
     pub(super) ledger: LaneLedger,
     pub(super) fetch: PartitionSource,
+    /// The message at which it was opened, when that is below the head of the chain.
+    pub(super) known: Option<LastMessage>,
     pub(super) stop_at: Option<i64>,
     /// High watermark when it was opened.
     pub(super) end: i64,
@@ -125,6 +127,7 @@ impl Stages {
             source: lineage,
             generation,
             position: head,
+            known: opened.known,
             stop_at: opened.stop_at,
             limits: BatchLimits::default(),
         };

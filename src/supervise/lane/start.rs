@@ -10,7 +10,7 @@ use super::loss::{LOSS_REFUSED, LossOrder, accept_loss};
 use super::requeue::apply_requeue;
 use super::stages::Opened;
 use crate::fault::{Fault, Verdict};
-use crate::flow::read::faults::OUT_OF_RANGE;
+use crate::flow::read::faults::{OFFSETS_WENT_BACK, OUT_OF_RANGE};
 use crate::flow::requeue::{LaneRequeue, Selection};
 use crate::lake::fence::Owner;
 use crate::lake::ledger::LedgerWriter;
@@ -236,11 +236,12 @@ fn in_range(
     let head = ledger.head();
     if head > marks.1 {
         return Err(Fault::halt(
-            "kafka.offsets-went-back",
+            OFFSETS_WENT_BACK,
             format!(
-                "{source}: the chain ends at offset {head} but the broker's end is {}: the topic was recreated or the \
-                 broker lost data; nothing was read or written",
-                marks.1
+                "{source}: the chain ends at offset {head} but the broker's end is {end}: the broker has lost what the \
+                 lake holds; nothing was read or written; `forebay rewind {source} --to {end}` takes it out of the lake \
+                 too and goes on with what the broker still has",
+                end = marks.1
             ),
         ));
     }
@@ -383,10 +384,12 @@ impl StartJob {
         let head = in_range((parts, tables), source, marks, &mut ledger)?;
         // While a partition is being revoked the consumer answers nobody, and the revoke waits for this lane.
         self.still_ours()?;
-        let fetch = parts.session.open(source, head)?;
+        // One message early: the reader sees whether Kafka still has there what the lake has.
+        let known = ledger.last().filter(|known| marks.0 <= known.offset && known.offset < head);
+        let fetch = parts.session.open(source, known.map_or(head, |known| known.offset))?;
         let stop_at = parts.until_caught_up.then(|| self.stop_at.unwrap_or(marks.1));
         let tables = Arc::clone(&self.tables);
-        Ok(Opened { ledger, fetch, stop_at, end: marks.1, topic_id: owner.topic_id, tables })
+        Ok(Opened { ledger, fetch, known, stop_at, end: marks.1, topic_id: owner.topic_id, tables })
     }
 
     fn still_ours(&self) -> Result<(), Fault> {

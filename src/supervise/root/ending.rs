@@ -7,7 +7,7 @@ use actix::prelude::{AsyncContext, Context, Handler, WrapFuture};
 
 use super::actor::{DrainAll, Mode, RootSupervisor};
 use crate::fault::Fault;
-use crate::flow::read::faults::OUT_OF_RANGE;
+use crate::flow::read::faults::{OFFSETS_WENT_BACK, OUT_OF_RANGE};
 use crate::lake::{CLOCKS_APART, TOPIC_RECREATED};
 use crate::model::status::LaneState;
 use crate::observe::events;
@@ -208,7 +208,7 @@ impl RootSupervisor {
 /// Whether a lane that halts goes on by what a command decides (`accept-topic`, `accept-loss`, `rewind --undo`), or when a
 /// clock is put right.
 fn goes_on(view: &LaneView) -> bool {
-    let decided = [TOPIC_RECREATED, OUT_OF_RANGE, REWOUND_RANGE_LOST, CLOCKS_APART];
+    let decided = [TOPIC_RECREATED, OUT_OF_RANGE, OFFSETS_WENT_BACK, REWOUND_RANGE_LOST, CLOCKS_APART];
     view.last_fault.as_ref().is_some_and(|last| decided.contains(&last.fault.event))
 }
 

@@ -3,7 +3,9 @@ use std::sync::Mutex;
 
 use proptest::prelude::*;
 
+use super::faults::OFFSETS_WENT_BACK;
 use super::*;
+use crate::fault::Verdict;
 
 /// What a scripted source answers, in order; then nothing.
 #[derive(Debug, Clone)]
@@ -69,7 +71,7 @@ fn message(offset: i64) -> Answer {
 
 fn spec(position: i64, stop_at: Option<i64>) -> ReaderSpec {
     let limits = BatchLimits { bytes: 100, messages: 4, linger: Duration::ZERO, weight: 2 };
-    ReaderSpec { source: TopicPartition::new("t", 0), generation: 7, position, stop_at, limits }
+    ReaderSpec { source: TopicPartition::new("t", 0), generation: 7, position, known: None, stop_at, limits }
 }
 
 fn reader(spec: ReaderSpec, script: Script, budget: &MemoryBudget) -> (KafkaReaderStep<Script, Sink>, Sink) {
@@ -118,6 +120,25 @@ fn a_batch_holds_what_was_sent_in_one_buffer() {
     assert_eq!((batch.slice(name), part(value).unwrap().as_slice()), (b"h".as_slice(), b"k".as_slice()));
     assert_eq!(part(&batch.messages[1].payload), None, "a tombstone has no payload");
     assert_eq!(part(&batch.messages[2].payload), Some(Vec::new()), "an empty payload is not a tombstone");
+}
+
+#[test]
+fn another_message_in_the_place_of_the_last_one_that_was_read_ends_the_reader() {
+    let known = |offset, timestamp_us| Some(LastMessage { offset, timestamp_us });
+    let read = |known, answers: &[i64]| {
+        let script = Script::of(answers.iter().map(|offset| message(*offset)));
+        let (mut reader, sink) = reader(ReaderSpec { known, ..spec(10, None) }, script, &budget());
+        (run(&mut reader), ranges(&sink).len(), reader.counters.stale.load(Ordering::Relaxed))
+    };
+    let (ended, batches, stale) = read(known(8, Some(8000)), &[8, 10]);
+    assert!(ended.is_ok() && (batches, stale) == (1, 0), "it is the same, and was to be expected: {ended:?}");
+    let (ended, batches, _) = read(known(8, Some(7000)), &[8, 10]);
+    let Err(Exit::Failed(fault)) = ended else { panic!("{ended:?}") };
+    assert_eq!((fault.event, fault.verdict, batches), (OFFSETS_WENT_BACK, Verdict::Halt, 0));
+    assert!(fault.message.contains("`forebay rewind t:0 --to 8`"), "{fault}");
+    let (ended, batches, _) = read(known(8, Some(7000)), &[10]);
+    assert!(ended.is_ok() && batches == 1, "compacted away: nothing can be said");
+    assert!(read(known(8, None), &[8, 10]).0.is_err());
 }
 
 #[test]

@@ -110,6 +110,7 @@ fn footer(interval: &ClosedInterval) -> IntervalFooter {
         software: String::new(),
         files: Vec::new(),
         lost: None,
+        last: None,
     }
 }
 
