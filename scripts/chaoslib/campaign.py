@@ -39,8 +39,8 @@ class OwnStack:
     def __enter__(self):
         if self.is_own:
             say("starting a stack")
-            order = [ROOT / "scripts/stack", "up", "--dir", self.folder, "--ports", "auto", "--datanodes", "2", *self.kind]
-            if subprocess.run(order, stdout=sys.stderr, check=False).returncode != 0:
+            order = [ROOT / "scripts/stack", "up", "--dir", self.folder, "--ports", "auto", "--datanodes", "2", "--quick"]
+            if subprocess.run([*order, *self.kind], stdout=sys.stderr, check=False).returncode != 0:
                 raise ChaosError("the stack does not start")
         return Servers(Stack(self.folder.absolute()))
 

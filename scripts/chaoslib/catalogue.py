@@ -30,6 +30,8 @@ class Fault:
     needs_one_namenode: bool = False
     # It is about the place where the lake lies.
     needs_own_lake: bool = False
+    # What was in the topic before cannot be read again, so that nobody knows what had arrived of what is unknown.
+    needs_own_topic: bool = False
     needs_root: bool = False
     # Settings of the topic.
     topic: dict = dataclasses.field(default_factory=dict)

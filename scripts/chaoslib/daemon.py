@@ -19,6 +19,8 @@ KEEPER_SECONDS = 0.25
 # As in the unit file: what a person has to put right is not started again.
 NOT_AGAIN = (77, 78)
 RESTART_SECONDS = 1.0
+# The process has given itself up.
+ABORTED = -6
 # Variables by which a fault reaches into the daemon.
 TROUBLE = ("FAILPOINTS", "LD_PRELOAD")
 
@@ -122,6 +124,13 @@ class Daemon:
         if self.is_running:
             self.process.send_signal(signal.SIGCONT)
 
+    @property
+    def is_frozen(self):
+        """Whether it stands still by SIGSTOP."""
+        with contextlib.suppress(OSError):
+            return pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return False
+
     def limit_descriptors(self, most):
         """How many the process may have from now on; how many it could have until now. One that has ended has no limits."""
         with contextlib.suppress(ProcessLookupError):
@@ -130,10 +139,16 @@ class Daemon:
             return before
         return most
 
-    def ends_within(self, seconds):
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(seconds)
-        return not self.is_running
+    def limit_memory(self, more):
+        """How many bytes the process may take besides those that it has; none: any. One that has ended has no limits."""
+        with contextlib.suppress(ProcessLookupError, OSError, KeyError):
+            most = resource.RLIM_INFINITY if more is None else self.field("VmData") * 1024 + more
+            resource.prlimit(self.process.pid, resource.RLIMIT_DATA, (most, resource.RLIM_INFINITY))
+
+    def field(self, name):
+        """A number of `/proc/PID/status`."""
+        lines = pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return int(dict(line.split(":", 1) for line in lines)[name].split()[0])
 
     def wait_end(self, codes, seconds):
         """Its end by itself, with one of these exit codes. The keeper leaves it alone meanwhile."""
@@ -183,10 +198,8 @@ class Daemon:
     def sample(self):
         """Notes how much memory and how many descriptors the process has."""
         try:
-            proc = pathlib.Path(f"/proc/{self.process.pid}")
-            fields = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
-            memory = int(fields["RssAnon"].split()[0]) * 1024 / 1e6
-            self.now = {"memory_mb": round(memory, 1), "descriptors": len(os.listdir(proc / "fd"))}
+            memory = self.field("RssAnon") * 1024 / 1e6
+            self.now = {"memory_mb": round(memory, 1), "descriptors": len(os.listdir(f"/proc/{self.process.pid}/fd"))}
             self.peak = {name: max(self.peak[name], now) for name, now in self.now.items()}
         except (OSError, KeyError, ValueError):
             pass  # it is just ending

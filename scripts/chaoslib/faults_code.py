@@ -1,13 +1,15 @@
-"""Faults at named places of the code itself (`failpoint::reach` in src/): the daemon dies there, or a stage panics or dawdles."""
+"""Faults at named places of the code itself (`failpoint::reach` in src/): the daemon dies or stands still there, or a stage
+panics or dawdles."""
 
 import mmap
 import re
+import time
 
 from .catalogue import fault
 from .common import ChaosError
-from .run import PARTITIONS, ROOT
+from .daemon import ABORTED
+from .run import ROOT, SESSION_SECONDS
 
-ABORTED = -6
 WAIT_SECONDS = 15
 STAGES = ("KafkaReader", "Parser", "Validator", "ParquetBufferer")
 
@@ -41,42 +43,80 @@ def provoke(run, daemon):
     return daemon.begin(*run.rng.choice(orders))
 
 
-def die_at(run, daemon, place, which):
-    """Starts the daemon so that it dies when it comes by `place` for the time after `which`; whether it did."""
+def come_by(run, daemon, place, which, deed, is_done):
+    """Starts the daemon anew; it does `deed` when it comes by `place` for the time after `which`. Whether it came by."""
     daemon.kill()
-    daemon.variables["FAILPOINTS"] = f"{place}={which}*off->1*return"
+    daemon.variables["FAILPOINTS"] = f"{place}={which}*off->1*{deed}"
     daemon.start()
     daemon.is_wanted = False
-    asked = []
-    try:
-        for _ in range(WAIT_SECONDS):
-            if daemon.ends_within(1):
-                return daemon.process.returncode == ABORTED
+    del daemon.variables["FAILPOINTS"]
+    end, asked = time.monotonic() + WAIT_SECONDS, []
+    while not (done := is_done()) and time.monotonic() < end:
+        if all(process.poll() is not None for process in asked):
             asked.append(provoke(run, daemon))
-        return False
-    finally:
-        del daemon.variables["FAILPOINTS"]
-        for process in asked:
-            process.wait(60)
-        daemon.kill()
-        daemon.start()
+        time.sleep(0.1)
+    return done, asked
+
+
+def die_at(run, daemon, place, which):
+    """The daemon dies there and stays dead; whether it came by."""
+    reached, asked = come_by(run, daemon, place, which, "return", lambda: not daemon.is_running)
+    reached = reached and daemon.process.returncode == ABORTED
+    daemon.kill()
+    for process in asked:
+        process.wait(60)
+    run.did(f"died at {place}" if reached else f"did not come by {place}")
+    return reached
+
+
+def places_in_turn(run, count):
+    """So many places: over a campaign with many runs each has its turn."""
+    all_places, first = places(), run.turn * count
+    return [all_places[number % len(all_places)] for number in range(first, first + count)]
 
 
 @fault(
-    "failpoint-kill", "the daemon dies at eight named places of its code, between two steps of a protocol",
+    "failpoint-kill", "the daemon dies at eight named places of its code, between two steps of a protocol, and in its recovery",
     prepare=with_places,
 )
 def failpoint_kill(run):
     (daemon,) = run.daemons
-    all_places = places()
-    # Of campaigns with many runs each place has its turn.
-    first, deaths = run.number * 8, 0
-    for place in [all_places[number % len(all_places)] for number in range(first, first + 8)]:
+    deaths = 0
+    for place in places_in_turn(run, 8):
         run.wait_progress()
         reached = die_at(run, daemon, place, run.rng.choice((0, 0, 1, 3, 9)))
         deaths += reached
-        run.did(f"died at {place}" if reached else f"did not come by {place}")
+        if reached and run.rng.random() < 0.5:
+            protocol = place.split(".")[0]
+            deaths += die_at(run, daemon, run.rng.choice([name for name in places() if name.startswith(protocol)]), 0)
+        daemon.start()
     need(deaths)
+
+
+@fault(
+    "failpoint-freeze", "the daemon stands still at three named places, between two steps, until another has taken over",
+    prepare=with_places,
+)
+def failpoint_freeze(run):
+    (victim,) = run.daemons
+    other = run.add_daemon()
+    other.start()
+    frozen = 0
+    for place in places_in_turn(run, 3):
+        run.wait_progress()
+        reached, asked = come_by(run, victim, place, run.rng.choice((0, 0, 1, 3)), "return(freeze)", lambda: victim.is_frozen)
+        if reached:
+            frozen += 1
+            run.did(f"frozen at {place}")
+            run.pause(SESSION_SECONDS + 1, SESSION_SECONDS + 6)
+            victim.thaw()
+        else:
+            run.did(f"did not come by {place}")
+        for process in asked:
+            process.wait(60)
+        # As it is, if it still runs: what it was about to do comes now.
+        victim.start()
+    need(frozen)
 
 
 @fault(

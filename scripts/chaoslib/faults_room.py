@@ -1,7 +1,11 @@
-"""HDFS has no more room for the lake: by a quota of its folder, or because the DataNodes have none. Then there is some again."""
+"""HDFS has no more room for the lake, by a quota of its folder or because the DataNodes have none; or the daemon has no more
+memory. Then there is some again."""
+
+import resource
 
 from .catalogue import fault
 from .common import until
+from .daemon import ABORTED
 
 HDFS = {"storages": ("hdfs",), "recovery_seconds": 180}
 TOLD_SECONDS = 60
@@ -42,3 +46,36 @@ def cluster_full(run):
     run.did("cluster full")
     run.pause(2, 10)
     run.servers.reserve(0)
+
+
+def writes_failed(run):
+    return sum(len(daemon.events("storage.unavailable")) for daemon in run.daemons)
+
+
+@fault("datanode-full", "the DataNodes run out of room in the middle of a block, for 2 to 10 s, twice", **HDFS)
+def datanode_full(run):
+    nothing = resource.RLIM_INFINITY
+    run.undo.callback(run.servers.limit_files, nothing)
+    for _ in range(2):
+        run.wait_progress()
+        run.pause(0, 2)
+        before = writes_failed(run)
+        # Their own limit makes their calls fail as a full disk does, and not before the first byte.
+        run.servers.limit_files(run.rng.choice((512, 1024, 2048)))
+        until("a write fails", lambda: writes_failed(run) > before, TOLD_SECONDS)
+        run.did("DataNodes full")
+        run.pause(2, 10)
+        run.servers.limit_files(nothing)
+
+
+@fault("memory-limit", "the daemon gets no more memory than it has, for 2 to 8 s, twice", may_end=(ABORTED,), may_panic=True)
+def memory_limit(run):
+    (daemon,) = run.daemons
+    for _ in range(2):
+        run.wait_progress()
+        run.pause(0, 2)
+        daemon.limit_memory(run.rng.randrange(4 << 20))
+        run.did("memory limited")
+        run.pause(2, 8)
+        daemon.limit_memory(None)
+    run.did("end for want of memory", daemon.unasked.count(ABORTED))

@@ -1,7 +1,7 @@
 """Faults of the topics: Kafka loses under us what it has confirmed, by compaction, by retention, or with the whole topic."""
 
 from .catalogue import fault
-from .common import Broken, until
+from .common import Broken, ChaosError, until
 from .producer import read_topic
 from .run import PARTITIONS
 
@@ -149,6 +149,53 @@ def retention_earliest(run):
         until("every hole is told", lambda: len(daemon.events("offsets.lost")) >= told + len(victims), 60)
 
 
+# ------------------------------------------------------------------------------------------ the end of the log
+
+
+@fault(
+    "broker-loss",
+    "the broker comes back without the end of its log: while the daemon runs, while it is down, and with new messages in "
+    "its place; the lanes halt until `forebay rewind`",
+    load={"may_lose": "rewound"},
+    needs_own_topic=True,
+)
+def broker_loss(run):
+    (daemon,) = run.daemons
+    for when in run.rng.sample(("running", "down", "replaced"), 3):
+        run.wait_progress()
+        run.pause(0, 2)
+        since = halts(run)
+        with run.producer.silence(run.producer.lineage):
+            run.wait_lag_zero(60)
+            heads = run.lanes()
+            if when != "running":
+                daemon.kill()
+            victims = run.rng.sample(range(PARTITIONS), run.rng.randint(1, PARTITIONS))
+            run.servers.lose_end(run.name, {number: run.rng.uniform(0.3, 0.95) for number in victims})
+            ends = run.servers.ends(run.name)
+            lost = {number: head - ends[number] for number, head in heads.items() if ends[number] < head}
+            if not lost:
+                raise ChaosError("the broker has lost nothing")
+            run.did(f"message lost by the broker, {when}", sum(lost.values()))
+            refuse = lambda: until("lanes halt", lambda: halted(run, "kafka.offsets-went-back", since) == set(lost), 90)
+            if when != "replaced":
+                daemon.start()
+                refuse()
+        if when == "replaced":
+            is_beyond = lambda: all(end > heads[number] for number, end in run.servers.ends(run.name).items() if number in lost)
+            until("there is more in the topic than the lake has", is_beyond, 60)
+            daemon.start()
+            refuse()
+        run.pause(0, 2)
+        for number in lost:
+            answer = daemon.ask("rewind", f"{run.name}:{number}", "--to", str(ends[number]), "--reason", "chaos")
+            if answer.returncode != 0:
+                raise Broken(f"rewind of {number}: {answer.returncode}, {answer.stderr.strip()}")
+            run.did("rewind")
+        # What is rewound is promoted again when as much is read again as there was before.
+        until("all lanes are beyond", lambda: all(run.lanes().get(number, 0) >= heads[number] for number in lost), 120)
+
+
 # ------------------------------------------------------------------------------------------ another topic
 
 
@@ -156,6 +203,7 @@ def retention_earliest(run):
     "topic-recreated",
     "the topic is deleted and created again, while the daemon runs, and while it is down: its lanes halt until "
     "`forebay accept-topic`",
+    needs_own_topic=True,
 )
 def topic_recreated(run):
     (daemon,) = run.daemons

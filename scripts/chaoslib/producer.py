@@ -33,7 +33,8 @@ class Producer(threading.Thread):
     """Sends at a steady rate until it is closed.
 
     `in_transactions`: in short transactions, of which a third are aborted. `keys`: with so many different keys.
-    `may_lose`: how Kafka may lose what it has confirmed, `compacted` or `deleted`, as tests/oracle/check_lake.py says it.
+    `may_lose`: how Kafka may lose what it has confirmed, `compacted` or `deleted`, as tests/oracle/check_lake.py says it;
+    `rewound`: so that it has to be gone from the lake as well.
     """
 
     def __init__(
@@ -176,20 +177,24 @@ class Producer(threading.Thread):
                 if self.is_aborted(sent):
                     wrong.append(f"{answer.partition()}:{answer.offset()} was aborted, and can be read")
                 write_expected(file, sent, answer.partition(), answer.offset(), answer.timestamp()[1])
-            gone = 0
+            arrived, gone = {number for number, _, _ in seen}, 0
             for number, sent in enumerate(self.sent):
-                is_missing = (number, sent.partition, sent.offset) not in seen
+                # Of what Kafka has had already when it was sent again it does not say where it lies.
+                has_place = sent.offset is not None
+                is_missing = (number, sent.partition, sent.offset) not in seen if has_place else number not in arrived
                 if sent.state != "confirmed" or not is_missing or self.is_aborted(sent):
                     continue
                 how = "deleted" if sent.lineage != self.lineage else self.may_lose
-                if how:
+                if how == "rewound":
+                    # Gone from the lake too, by the operator's order.
+                    gone += 1
+                elif how:
                     write_expected(file, sent, sent.partition, sent.offset, sent.timestamp_ms, how)
                     gone += 1
                 else:
                     wrong.append(f"{sent.partition}:{sent.offset} was confirmed, and is not there")
         unknown = [number for number, sent in enumerate(self.sent) if sent.state == "unknown"]
-        arrived = {number for number, _, _ in seen}
-        if gone:
+        if gone and self.may_lose != "rewound":
             # Whether Kafka had them, and where, nobody can say any more.
             wrong += [f"message {number} has an unknown outcome" for number in unknown if number not in arrived]
         counts = {

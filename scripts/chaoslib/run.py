@@ -80,6 +80,8 @@ class Run:
         self.lake = self.folder / "lake"
         self.daemons, self.injected = [], {}
         self.last_daemon = 0
+        # For what has its turn from run to run.
+        self.turn = number
         # What a fault adds to the result.
         self.told = {}
         self.keeper = Keeper(self.daemons)
@@ -165,6 +167,8 @@ class Run:
         """Waits until so many messages are committed: a fault that came earlier would find nothing to harm."""
 
         def is_committed():
+            if self.producer.fault:
+                raise ChaosError(self.producer.fault)
             self.committed = max(self.committed, sum(self.lanes().values()))
             return self.committed >= least
 

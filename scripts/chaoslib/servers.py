@@ -3,7 +3,9 @@
 import contextlib
 import getpass
 import json
+import os
 import pathlib
+import resource
 import signal
 import time
 import urllib.parse
@@ -91,6 +93,11 @@ class Servers:
             self.kill(name)
             self.start(name)
 
+    def limit_files(self, size):
+        """No file of a DataNode gets longer than so many bytes."""
+        for name in self.datanodes:
+            resource.prlimit(self.stack.pid(name)[0], resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
     def heal(self):
         """Everything runs and serves again, whatever the last fault has left behind."""
         self.thaw(*self.stack.names())
@@ -147,6 +154,14 @@ class Servers:
         client = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
         places = [kafka.TopicPartition(topic, number, offset) for number, offset in below.items()]
         self.patiently(f"records of {topic}", lambda: [done.result(60) for done in client.delete_records(places).values()])
+
+    def lose_end(self, topic, kept):
+        """The broker dies and comes back with a share of the bytes of Kafka partitions: it had written no more to disk."""
+        self.kill("kafka")
+        for number, share in kept.items():
+            log = self.stack.dir / f"kafka/data/{topic}-{number}/00000000000000000000.log"
+            os.truncate(log, int(log.stat().st_size * share))
+        self.start("kafka")
 
     def ends(self, topic):
         """End of each Kafka partition, markers of transactions included."""

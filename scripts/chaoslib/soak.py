@@ -8,7 +8,7 @@ import contextlib
 import time
 
 from .catalogue import Fault
-from .common import Broken, say
+from .common import Broken, ChaosError, say
 
 # So that the lake of some hours can still be read in minutes by readers that are not made for speed.
 ROLL_MS, MESSAGES_A_SECOND = 3000, 30
@@ -17,7 +17,7 @@ LOAD = {"poison_share": 0.0005}
 
 def suits(fault, storage):
     """Whether a fault can be made again and again in one lake."""
-    return storage in fault.storages and not fault.needs_own_lake and not fault.load
+    return storage in fault.storages and not (fault.needs_own_lake or fault.needs_own_topic or fault.load)
 
 
 def unhurried(run):
@@ -35,11 +35,13 @@ def soak(minutes, faults):
         (resident,), former = run.daemons, []
         while time.monotonic() < end:
             turn = turn or run.rng.sample(faults, len(faults))
+            run.turn += 1
             former += step(run, resident, turn.pop())
         run.daemons[1:] = former
 
     text = f"faults in random turn for {minutes:g} minutes"
-    return Fault("soak", text, inject, prepare=unhurried, load=LOAD, may_panic=True, recovery_seconds=300)
+    codes = tuple({code for fault in faults for code in fault.may_end})
+    return Fault("soak", text, inject, prepare=unhurried, load=LOAD, may_end=codes, may_panic=True, recovery_seconds=300)
 
 
 def step(run, resident, fault):
@@ -49,6 +51,8 @@ def step(run, resident, fault):
     with contextlib.ExitStack() as undo:
         outer, run.undo = run.undo, undo
         undo.callback(setattr, run, "undo", outer)
+        # Those of the fault before are gone.
+        run.proxies, run.disk = [], None
         if fault.prepare:
             resident.terminate(codes=(0, 75))
             run.daemons.clear()
@@ -56,8 +60,15 @@ def step(run, resident, fault):
         run.add_daemons(fault.daemons)
         run.start_daemons()
         run.wait_progress()
-        panics = count_panics(run)
-        fault.inject(run)
+        panics, void = count_panics(run), None
+        try:
+            fault.inject(run)
+        except ChaosError as error:
+            # The next one is made all the same. Without a producer there is no soak.
+            void = str(error)
+            if run.producer.fault:
+                raise
+            run.servers.heal()
         healed = time.monotonic()
         run.start_daemons()
         run.wait_lag_zero(fault.recovery_seconds)
@@ -73,6 +84,8 @@ def step(run, resident, fault):
     told = {"fault": fault.name, "lag_zero": round(lag_zero - healed, 1), "seconds": round(time.monotonic() - begun, 1)}
     told["memory_mb"], told["descriptors"] = resident.now["memory_mb"], resident.now["descriptors"]
     told["messages"] = len(run.producer.sent)
+    if void:
+        told["void"] = void[:200]
     run.told["steps"].append(told)
     say(f"soak: {told}")
     return brought
