@@ -140,7 +140,9 @@ fn what_the_broker_has_lost_stays_in_the_lake_until_an_operator_rewinds() {
     // A daemon that has never worked stays as well: somebody has to give the command to it.
     let daemon = site.start();
     until("the lane halts again", || halted(&site, "the chain ends at offset 30"));
-    let end = site.json(&["audit"]).pointer("/partitions/0/high").and_then(Value::as_i64).unwrap();
+    let audited = site.run(&["--json", "audit"]);
+    assert_eq!((audited.code, &invariant(&audited.json(), "I3")["ok"]), (Some(1), &json!(false)), "{audited:?}");
+    let end = audited.json().pointer("/partitions/0/high").and_then(Value::as_i64).unwrap();
     assert!(0 < end && end < 30, "{end}");
     assert_eq!(ids(&site), (0..30).collect::<Vec<_>>());
 

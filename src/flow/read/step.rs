@@ -216,12 +216,8 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
             match self.fetch.poll(wait) {
                 Fetched::Message(message) => {
                     if message.offset < self.position {
-                        match self.spec.known.filter(|known| known.offset == message.offset) {
-                            Some(known) if known.timestamp_us != message.timestamp_us => {
-                                return Err(Exit::Failed(replaced(&self.spec.source, known.offset)));
-                            }
-                            Some(_) => {}
-                            None => drop(self.counters.stale.fetch_add(1, Ordering::Relaxed)),
+                        if !self.spec.is_known(&message)? {
+                            self.counters.stale.fetch_add(1, Ordering::Relaxed);
                         }
                         continue;
                     }
@@ -308,16 +304,26 @@ impl<F: Fetch, S: RawSink> KafkaReaderStep<F, S> {
     }
 }
 
-/// The broker has another message where the lake has one from there already.
-fn replaced(source: &TopicPartition, offset: i64) -> Fault {
-    let lane = source.in_kafka();
-    let message = format!(
-        "{lane}: the broker has another message at offset {offset} than the one that was read there: it has lost what the lake \
-         holds, and has taken new messages since; nothing was read or written; `forebay rewind {lane} --to {offset}` takes \
-         out of the lake what is lost and goes on with what the broker has (if it says so again, for the offset it names \
-         then)"
-    );
-    Fault::halt(faults::OFFSETS_WENT_BACK, message)
+impl ReaderSpec {
+    /// Whether a message below the position is the known one.
+    ///
+    /// # Errors
+    ///
+    /// It is another one in the place of that.
+    fn is_known(&self, message: &MessageView<'_>) -> Result<bool, Fault> {
+        let Some(known) = self.known.filter(|known| known.offset == message.offset) else { return Ok(false) };
+        if known.timestamp_us == message.timestamp_us {
+            return Ok(true);
+        }
+        let (lane, offset) = (self.source.in_kafka(), known.offset);
+        let message = format!(
+            "{lane}: the broker has another message at offset {offset} than the one that was read there: it has lost what \
+             the lake holds, and has taken new messages since; nothing was read or written; `forebay rewind {lane} --to \
+             {offset}` takes out of the lake what is lost and goes on with what the broker has (if it says so again, for \
+             the offset it names then)"
+        );
+        Err(Fault::halt(faults::OFFSETS_WENT_BACK, message))
+    }
 }
 
 impl Filling {
