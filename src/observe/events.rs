@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 pub use self::faults::*;
 use super::metrics::{Code, Command, Stage, Table, Topic, TopicOutcome, Zone, add_time, metrics};
+use super::sampler::Sampler;
 use crate::model::batch::Outcome;
 use crate::model::offset::{Epoch, OffsetRange, TopicPartition};
 use crate::model::violation::{Code as ViolationCode, Violation};
@@ -270,48 +271,9 @@ fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Lets a number of lines pass in each window of time, and counts the others.
-#[derive(Debug)]
-struct Sampler {
-    most: u32,
-    window: Duration,
-    begun: Option<Instant>,
-    passed: u32,
-    unsaid: u64,
-}
-
-impl Sampler {
-    const fn new(most: u32, window: Duration) -> Self {
-        Self { most, window, begun: None, passed: 0, unsaid: 0 }
-    }
-
-    /// How many were held back since the last that passed; `None`: this one is held back too.
-    fn admit(&mut self, now: Instant) -> Option<u64> {
-        if self.begun.is_none_or(|begun| now.duration_since(begun) >= self.window) {
-            self.begun = Some(now);
-            self.passed = 0;
-        }
-        if self.passed >= self.most {
-            self.unsaid += 1;
-            return None;
-        }
-        self.passed += 1;
-        Some(std::mem::take(&mut self.unsaid))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_flood_of_one_event_is_sampled_and_what_is_unsaid_is_counted() {
-        let mut sampler = Sampler::new(2, Duration::from_secs(10));
-        let now = Instant::now();
-        let answers: Vec<_> = (0..5).map(|_| sampler.admit(now)).collect();
-        assert_eq!(answers, [Some(0), Some(0), None, None, None]);
-        assert_eq!(sampler.admit(now + Duration::from_secs(10)), Some(3));
-    }
 
     #[test]
     fn a_commit_is_counted_by_outcome_table_and_zone() {

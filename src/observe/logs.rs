@@ -4,8 +4,10 @@
 //! for room for up to a second and any other is dropped; dropped lines are counted, and the log says how many.
 //! [`LogGuard`] writes what is still queued when it is dropped.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,8 +21,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::fields::{Fields, escaped_json};
 use super::metrics::metrics;
-use super::repeats::Repeats;
 use super::rotate::{RotatingFile, Sizes};
+use super::sampler::Sampler;
 use super::terminal::Shown;
 use crate::model::level::LogLevel;
 
@@ -32,6 +34,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long the guard waits for what is queued to be written.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// So many warnings of a module of a library are written in each [`WINDOW`].
+const ENOUGH: u32 = 10;
+
+/// For so long.
+const WINDOW: Duration = Duration::from_secs(10);
 
 /// The name that events of libraries have.
 const FOREIGN: &str = "log";
@@ -220,13 +228,21 @@ fn level_name(level: Level) -> &'static str {
 /// would be lost with it.
 struct Chosen<W> {
     wanted: Targets,
-    repeats: Repeats,
+    /// Of each module of a library.
+    samplers: Mutex<HashMap<String, Sampler>>,
     sink: W,
 }
 
 impl<W> Chosen<W> {
     fn new(level: LogLevel, sink: W) -> Self {
-        Self { wanted: wanted(level), repeats: Repeats::default(), sink }
+        Self { wanted: wanted(level), samplers: Mutex::default(), sink }
+    }
+
+    /// Whether a warning of a library is written, and how many were not since the last that was.
+    fn admit(&self, module: &str) -> Option<u64> {
+        let mut samplers = self.samplers.lock().unwrap_or_else(PoisonError::into_inner);
+        let sampler = samplers.entry(module.to_owned()).or_insert_with(|| Sampler::new(ENOUGH, WINDOW));
+        sampler.admit(Instant::now())
     }
 }
 
@@ -247,10 +263,10 @@ impl<S: Subscriber, W: Sink> Layer<S> for Chosen<W> {
         if fields.event.is_empty() {
             // It comes unasked: a library that tells each attempt in vain would bury what the operator has to read.
             if is_important(metadata) {
-                match self.repeats.admit(target, Instant::now()) {
+                match self.admit(target) {
                     None => return,
                     Some(0) => (),
-                    Some(lines) => drop(fields.rest.insert("left_out".to_owned(), lines.into())),
+                    Some(lines) => drop(fields.rest.insert("unsaid".to_owned(), lines.into())),
                 }
             }
             // A line of a library gets a name, and says where it is from.
