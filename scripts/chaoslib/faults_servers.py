@@ -64,7 +64,7 @@ def namenode_freeze(run):
     run.servers.thaw("namenode")
 
 
-@fault("namenode-kill", "kill -9 of the NameNode, and its start into safe mode", storages=HDFS)
+@fault("namenode-kill", "kill -9 of the NameNode, and its start into safe mode", storages=HDFS, needs_one_namenode=True)
 def namenode_kill(run):
     run.pause(1, 4)
     run.servers.kill("namenode")

@@ -10,6 +10,7 @@ mod stats;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::{io, thread};
 
 use arrow::array::{Array, StringArray};
 use delta_kernel::committer::FileSystemCommitter;
@@ -24,7 +25,7 @@ use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::parquet::DataFileMetadata;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder, build_add_file_metadata};
 use jiff::civil::Date;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use url::Url;
 
 use self::schema::Readiness;
@@ -34,7 +35,7 @@ use super::names::{Home, processed_dir};
 use super::object_adapter::LakeStore;
 use super::plan::{Census, Plan, PlannedFile};
 use crate::fault::{Fault, Verdict};
-use crate::storage::{LakePath, Storage};
+use crate::storage::{LakePath, Storage, runtime};
 
 /// Who the log's commits name.
 const ENGINE: &str = concat!("forebay/", env!("CARGO_PKG_VERSION"));
@@ -95,16 +96,10 @@ impl TableLog {
     ///
     /// # Errors
     ///
-    /// No threads could be started.
+    /// No thread could be started.
     pub fn open(storage: &Arc<dyn Storage>, table: &str, root: LakePath, stage: LakePath) -> Result<Self, Fault> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("table-log")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Fault::internal("promote.log", format!("cannot start the threads of the table log: {error}"))
-            })?;
+        let runtime =
+            runtime::start(Builder::new_multi_thread().thread_name("table-log")).map_err(|error| no_thread(&error))?;
         let store = LakeStore::new(Arc::clone(storage), stage);
         let executor = Arc::new(TokioMultiThreadExecutor::new(runtime.handle().clone()));
         let engine = Arc::new(DefaultEngineBuilder::new(Arc::new(store.clone())).with_task_executor(executor).build());
@@ -127,7 +122,7 @@ impl TableLog {
     ///
     /// # Errors
     ///
-    /// No threads could be started.
+    /// No thread could be started.
     pub fn look(storage: &Arc<dyn Storage>, table: &str) -> Result<Self, Fault> {
         // Nobody has this stage, so nothing can be written.
         let stage = Home::processed(table).stages().join("none");
@@ -185,9 +180,11 @@ impl TableLog {
 
     /// Runs library code on a thread of its own: it must not wait inside the runtime of whoever calls.
     fn apart<T: Send>(&self, work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
-        std::thread::scope(|scope| match scope.spawn(work).join() {
-            Ok(answer) => answer,
-            Err(_) => Err(Fault::internal("promote.log", format!("the table log of {} broke off", self.table))),
+        thread::scope(|scope| {
+            let thread = thread::Builder::new().spawn_scoped(scope, work).map_err(|error| no_thread(&error))?;
+            let broken_off =
+                |_| Err(Fault::internal("promote.log", format!("the table log of {} broke off", self.table)));
+            thread.join().unwrap_or_else(broken_off)
         })
     }
 
@@ -467,6 +464,10 @@ pub fn check_census(table: &str, root: &LakePath, state: &LogState, expected: Ce
     }
     let what = format!("{} files are in the log, {} are expected", found.files, expected.files);
     Err(foreign(table, root, &what))
+}
+
+fn no_thread(error: &io::Error) -> Fault {
+    Fault::retry("process.no-thread", format!("no thread for the table log: {error}"))
 }
 
 fn foreign(table: &str, root: &LakePath, what: &str) -> Fault {

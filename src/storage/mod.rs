@@ -20,6 +20,7 @@ pub mod faulty;
 pub mod hdfs;
 pub mod local;
 mod open;
+pub(crate) mod runtime;
 pub mod sim;
 
 pub use deadline::{Deadlines, Punctual};

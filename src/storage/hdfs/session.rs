@@ -20,10 +20,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::classify::Answer;
 use super::namenodes::{NameNodes, prove_by_root};
-use crate::storage::Kind;
+use crate::storage::{Kind, runtime};
 
-/// Threads that drive the sockets; what takes CPU here is checksums.
-const WORKERS: usize = 2;
 /// Threads that read spool files.
 const SPOOL_READERS: usize = 8;
 
@@ -79,13 +77,11 @@ impl Session {
         namenodes: &NameNodes,
         purpose: Use,
     ) -> Result<Self, Answer> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(WORKERS)
-            .max_blocking_threads(SPOOL_READERS)
-            .thread_name("hdfs")
-            .enable_all()
-            .build()
-            .map_err(|error| Answer::new(Kind::Unavailable, format!("cannot start the client's threads: {error}")))?;
+        let runtime =
+            runtime::start(Builder::new_multi_thread().thread_name("hdfs").max_blocking_threads(SPOOL_READERS))
+                .map_err(|error| {
+                    Answer::new(Kind::Unavailable, format!("cannot start the client's threads: {error}"))
+                })?;
         let mut builder = ClientBuilder::new().with_url(authority).with_io_runtime(runtime.handle().clone());
         let mut properties = BTreeMap::from(DEFAULTS.map(|(key, value)| (key.to_owned(), value.to_owned())));
         // Never an observer: what it shows may be older than an answer that was lost, and we decide by looking.
