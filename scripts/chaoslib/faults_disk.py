@@ -3,8 +3,10 @@
 import contextlib
 import errno
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 
 from .catalogue import fault
 from .common import ChaosError
@@ -22,14 +24,13 @@ def order(*command):
         raise ChaosError(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
 
 
-def mount(run, name, mebibytes=64):
+def mount(run, mebibytes=64):
     """A small disk in the folder of the run; gone at its end, what lay on it is kept."""
-    disk = run.folder / name
-    disk.mkdir()
+    disk = pathlib.Path(tempfile.mkdtemp(prefix="disk-", dir=run.folder))
     order("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", disk)
 
     def unmount():
-        kept = run.folder / f"{name}-kept"
+        kept = disk.with_suffix(".kept")
         with contextlib.suppress(shutil.Error):  # single files that are gone
             shutil.copytree(disk, kept)
         order("umount", disk)
@@ -41,12 +42,12 @@ def mount(run, name, mebibytes=64):
 
 
 def lake_on_small_disk(run):
-    run.disk = mount(run, "disk")
+    run.disk = mount(run)
     run.lake = run.disk / "lake"
 
 
 def spool_on_small_disk(run):
-    run.disk = mount(run, "disk")
+    run.disk = mount(run)
     run.add_daemon(spool=run.disk)
 
 
