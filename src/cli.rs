@@ -204,8 +204,9 @@ pub struct Infer {
     /// XML Schema that gives the types; what it includes and imports is read from its folder, never from the network
     #[arg(long, value_name = "FILE")]
     pub xsd: Option<PathBuf>,
-    /// The element that is a row, by steps from the root, with the prefixes of the first sample's root (without samples: of the schema) or as {uri}name;
-    /// . is the root itself [default: the repeated child that holds most of the content]
+    /// The element that is a row, by steps from the root, with the prefixes of the first sample's root (without
+    /// samples: of the schema) or as {uri}name; . is the root itself [default: the repeated child that holds most of
+    /// the content]
     #[arg(long, value_name = "PATH")]
     pub row: Option<String>,
     /// Take the newest messages of this topic
@@ -290,7 +291,8 @@ pub struct Requeue {
     /// Only messages with such a violation, e.g. type.decimal
     #[arg(long, value_name = "CODE", value_parser = values::parse_code)]
     pub code: Option<Code>,
-    /// Only messages with this Kafka timestamp or a later one: an age such as 1h, or a time such as 2026-10-01T00:00:00Z
+    /// Only messages with this Kafka timestamp or a later one: an age such as 1h, or a time such as
+    /// 2026-10-01T00:00:00Z
     #[arg(long, value_name = "AGE|TIMESTAMP")]
     pub from: Option<Since>,
     /// Why, for the record

@@ -1,10 +1,10 @@
-//! Named places in the code where a run can be made to die, panic or wait: how `scripts/chaos` reaches between two steps of
-//! a protocol. Without the feature `failpoints`, and so in every release, they are nothing at all.
+//! Named places in the code where a run can be made to die, panic or wait: how `scripts/chaos` reaches between two
+//! steps of a protocol. Without the feature `failpoints`, and so in every release, they are nothing at all.
 //!
-//! `FAILPOINTS="raw.commit.staged=3*off->1*return"` is the language of the crate `fail`. `return` ends the process on the
-//! spot, as kill -9 would: nothing is dropped, flushed or said; `return(freeze)` stops it until it gets SIGCONT. Each stage
-//! has a place of its own before every step, by its role (`Parser`, …), where `panic` and `sleep(ms)` do what a fault of that
-//! stage would.
+//! `FAILPOINTS="raw.commit.staged=3*off->1*return"` is the language of the crate `fail`. `return` ends the process on
+//! the spot, as kill -9 would: nothing is dropped, flushed or said; `return(freeze)` stops it until it gets SIGCONT.
+//! Each stage has a place of its own before every step, by its role (`Parser`, …), where `panic` and `sleep(ms)` do
+//! what a fault of that stage would.
 
 /// Does here what the environment asks for.
 #[cfg(feature = "failpoints")]

@@ -14,11 +14,11 @@ fn main() -> ExitCode {
 /// Caps the arenas of the system's allocator at one a core: every lane has threads of its own, and what one thread
 /// frees in its arena the others cannot use. Measured with 24 lanes on two cores: 380 MB instead of 760, and less CPU.
 ///
-/// What is larger than two megabytes goes back to the system as soon as it is freed: left to itself, the allocator keeps
-/// larger and larger pieces in an arena, and the columns of a message with very many rows stay there after they are gone.
-/// Measured with messages of 250,000 rows of 200 columns: 303 MB, and up to 524 MB without, since each parser's arena kept
-/// its own. Half a megabyte is less than a batch of Kafka: a million messages then cost 12 CPU seconds instead of 8, all of
-/// it for pages that the system takes and gives.
+/// What is larger than two megabytes goes back to the system as soon as it is freed: left to itself, the allocator
+/// keeps larger and larger pieces in an arena, and the columns of a message with very many rows stay there after they
+/// are gone. Measured with messages of 250,000 rows of 200 columns: 303 MB, and up to 524 MB without, since each
+/// parser's arena kept its own. Half a megabyte is less than a batch of Kafka: a million messages then cost 12 CPU
+/// seconds instead of 8, all of it for pages that the system takes and gives.
 ///
 /// The allocator reads its environment before the first line of ours, so the program starts itself again, in the same
 /// process, unless the environment has the setting. Where that cannot be done, it goes on with more memory.

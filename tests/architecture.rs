@@ -1,11 +1,13 @@
-//! Holds the shape of `src/`: who may import whom, where a library may be named, how long a file may be.
+//! Holds the shape of `src/`: who may import whom, where a library may be named, how long a file and how wide a comment
+//! may be.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// What a folder (or file) directly below `src/` may import of ours. The arrows point one way, with the flow of control.
+/// What a folder (or file) directly below `src/` may import of ours. The arrows point one way, with the flow of
+/// control.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &["app", "cli", "exit"]),
     (
@@ -72,6 +74,10 @@ const CONFINED: &[(&str, &[&str])] = &[
 
 const LONGEST_FILE: usize = 500;
 
+/// Of a line of a comment, in characters: code is kept there by rustfmt. Tables and pictures are as wide as they must
+/// be.
+const WIDEST_COMMENT: usize = 120;
+
 /// Every breach in one source file. `path` is relative to `src/`, with slashes.
 fn breaches(path: &str, text: &str) -> Vec<String> {
     let part = path.split(['/', '.']).next().unwrap();
@@ -91,6 +97,13 @@ fn breaches(path: &str, text: &str) -> Vec<String> {
             if is_named && !places.iter().any(|place| path.starts_with(place)) {
                 found.push(format!("{path}:{number}: {library} is confined to {places:?}"));
             }
+        }
+    }
+    for (number, line) in text.lines().enumerate() {
+        let comment = line.trim_start();
+        let is_prose = comment.starts_with("//") && !comment.contains(" | ") && !comment.contains("──");
+        if is_prose && line.chars().count() > WIDEST_COMMENT {
+            found.push(format!("{path}:{}: a comment is wider than {WIDEST_COMMENT} characters", number + 1));
         }
     }
     let lines = text.lines().count();
@@ -170,5 +183,6 @@ fn a_wrong_import_is_found() {
         breaches("lake/commit.rs", "// use crate::flow::buffer::Spool;\nuse crate::storage::Storage;\n").is_empty()
     );
     assert_eq!(breaches("lake/commit.rs", &"\n".repeat(501)).len(), 1);
+    assert_eq!(breaches("lake/commit.rs", &format!("// {}", "wide ".repeat(24))).len(), 1);
     assert_eq!(breaches("extra/mod.rs", "").len(), 1);
 }

@@ -1,6 +1,6 @@
-//! The contract of `forebay::storage`, line by line, on every backend: local disk, local disk with deadlines, local disk
-//! behind a `FaultyStorage` without faults, both in memory, and a real HDFS when `FOREBAY_STACK_HDFS` holds its URL. What
-//! the lakes in memory allow and the real ones refuse, or the other way round, is a bug of theirs.
+//! The contract of `forebay::storage`, line by line, on every backend: local disk, local disk with deadlines, local
+//! disk behind a `FaultyStorage` without faults, both in memory, and a real HDFS when `FOREBAY_STACK_HDFS` holds its
+//! URL. What the lakes in memory allow and the real ones refuse, or the other way round, is a bug of theirs.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -1,6 +1,6 @@
-//! What becomes of calls when parts of a real HDFS hang or die, or one NameNode takes over from another. They break what
-//! they run on, so each test starts a stack of its own, beside the one that `FOREBAY_STACK_HDFS` says is there (which shows
-//! that one can be).
+//! What becomes of calls when parts of a real HDFS hang or die, or one NameNode takes over from another. They break
+//! what they run on, so each test starts a stack of its own, beside the one that `FOREBAY_STACK_HDFS` says is there
+//! (which shows that one can be).
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 

@@ -60,8 +60,8 @@ pub(super) fn run(order: &cli::Audit, global: &Global) -> Result<ExitCode, Fault
     Ok(verdict(&report))
 }
 
-/// How the command ends. What was found speaks against the lake whatever else there may be; only where nothing was found does
-/// it matter that something could not be looked at.
+/// How the command ends. What was found speaks against the lake whatever else there may be; only where nothing was
+/// found does it matter that something could not be looked at.
 pub fn verdict(report: &Report) -> ExitCode {
     match report.unread.first() {
         _ if report.invariants.iter().any(|invariant| !invariant.ok) => ExitCode::No,
@@ -75,8 +75,8 @@ pub fn audit(storage: &Arc<dyn Storage>, tables: &[Table], spool: &Path) -> Repo
     audit_since(storage, tables, spool, Depth::DataFooters, &Known::nothing()).0
 }
 
-/// The same from where the chains are `known` to be right; gives also up to where they are known now. What cannot be looked
-/// at hides nothing of what was found elsewhere.
+/// The same from where the chains are `known` to be right; gives also up to where they are known now. What cannot be
+/// looked at hides nothing of what was found elsewhere.
 fn audit_since(
     storage: &Arc<dyn Storage>,
     tables: &[Table],

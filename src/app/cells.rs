@@ -1,6 +1,7 @@
 //! Values of a table as JSON, and as text for people.
 //!
-//! Decimals are strings, timestamps RFC 3339, those without a zone ISO 8601, dates ISO, binary base64: what JSON could hold only with a loss is text.
+//! Decimals are strings, timestamps RFC 3339, those without a zone ISO 8601, dates ISO, binary base64: what JSON could
+//! hold only with a loss is text.
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{

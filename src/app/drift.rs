@@ -25,7 +25,8 @@ pub fn answer(catalog: &Catalog, drift: &Drift) -> DriftTables {
     DriftTables { tables: tables.collect() }
 }
 
-/// What no column of a table takes that is so many child tables deep; `names` are those of its columns, in small letters.
+/// What no column of a table takes that is so many child tables deep; `names` are those of its columns, in small
+/// letters.
 fn of_table(
     table: &str,
     depth: usize,
@@ -52,8 +53,8 @@ fn of_table(
     DriftTable { table: table.to_owned(), block, namespaces, total, columns }
 }
 
-/// The path with a prefix in place of each `{namespace}`, which a mapping does not write: one that is not `known`, and that
-/// `new` says from then on.
+/// The path with a prefix in place of each `{namespace}`, which a mapping does not write: one that is not `known`, and
+/// that `new` says from then on.
 fn with_prefixes(path: &str, known: &BTreeMap<String, String>, new: &mut BTreeMap<String, String>) -> String {
     let (mut out, mut rest) = (String::with_capacity(path.len()), path);
     while let Some((before, (namespace, after))) =

@@ -2,8 +2,9 @@
 
 use unicode_width::UnicodeWidthChar;
 
-/// How many columns of a terminal a character takes: two for the wide ones of East Asia and for pictures, none for marks
-/// that go onto the character before (Unicode Standard Annex 11). One that steers is shown by [`tame`], in one column.
+/// How many columns of a terminal a character takes: two for the wide ones of East Asia and for pictures, none for
+/// marks that go onto the character before (Unicode Standard Annex 11). One that steers is shown by [`tame`], in one
+/// column.
 pub(super) fn width(character: char) -> usize {
     UnicodeWidthChar::width(character).unwrap_or(1)
 }

@@ -3,7 +3,8 @@
 use crate::clock::{Clock, SystemClock};
 use crate::lake::fence::Owner;
 
-/// The owner that this process is, in the consumer group `group`. `takes_over`: chains of another group are its own too.
+/// The owner that this process is, in the consumer group `group`. `takes_over`: chains of another group are its own
+/// too.
 pub(super) fn owner(group: &str, takes_over: bool) -> Owner {
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     Owner {

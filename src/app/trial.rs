@@ -4,8 +4,8 @@
 //! input ─▶ Batch (messages, at most a few MB) ─▶ stages (parser, rules) ─▶ Answer ─▶ json, or people + excerpt
 //! ```
 //!
-//! Answers come in the order of the inputs. What has been read is answered before more is waited for. Memory: a batch of
-//! messages with its rows, and one message as long as the mapping allows; what is longer is counted and not kept.
+//! Answers come in the order of the inputs. What has been read is answered before more is waited for. Memory: a batch
+//! of messages with its rows, and one message as long as the mapping allows; what is longer is counted and not kept.
 
 mod answer;
 mod excerpt;

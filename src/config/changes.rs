@@ -1,8 +1,8 @@
 //! What may change under a running daemon, and what it has to be started again for.
 //!
 //! A reload takes a configuration whole or not at all. It may change the mappings, and of a table `when`,
-//! `starting_offsets`, `on_offset_out_of_range`, `stop_when` and `[table.raw]`: a lane takes all of that up when it begins
-//! a generation, and a generation ends with what it began with. Everything else is built once.
+//! `starting_offsets`, `on_offset_out_of_range`, `stop_when` and `[table.raw]`: a lane takes all of that up when it
+//! begins a generation, and a generation ends with what it began with. Everything else is built once.
 
 use std::collections::BTreeSet;
 

@@ -60,7 +60,8 @@ pub fn load_kafka(path: &Path, env: impl Iterator<Item = (String, String)>) -> R
     if problems.is_empty() { Ok(kafka) } else { Err(problems) }
 }
 
-/// Reads `[control]` alone: for whoever talks to a daemon, which may run with another configuration than that of the file.
+/// Reads `[control]` alone: for whoever talks to a daemon, which may run with another configuration than that of the
+/// file.
 ///
 /// # Errors
 ///

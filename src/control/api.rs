@@ -116,7 +116,8 @@ pub struct Lane {
     /// The same with all that is known of it.
     #[serde(default)]
     pub trouble: Option<Trouble>,
-    /// How far its dead letters have been sent, for each of its tables that has a dead-letter topic; absent when none has.
+    /// How far its dead letters have been sent, for each of its tables that has a dead-letter topic; absent when none
+    /// has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dead_letters: Vec<DeadLetters>,
 }

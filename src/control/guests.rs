@@ -1,8 +1,8 @@
 //! Who is connected, and who makes room when too many are: so that nobody shuts others out by holding connections.
 //!
 //! A connection costs a descriptor and some memory, whether anything is said over it or not. At the limit the oldest
-//! one that waits for no command is shut down for the new one: one that says nothing, sends its request byte by byte, or
-//! does not read its answer. The others do not notice.
+//! one that waits for no command is shut down for the new one: one that says nothing, sends its request byte by byte,
+//! or does not read its answer. The others do not notice.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -37,8 +37,8 @@ pub trait Steering: Send + Sync + 'static {
     async fn accept_loss(&self, request: AcceptLossRequest) -> Result<AcceptedLoss, Problem>;
     /// Promotes now; answers when it is done.
     async fn promote(&self, request: PromoteRequest) -> Result<Change<Tables>, Problem>;
-    /// Reads configuration and mappings again, and goes on with them or, where anything is wrong, as before; answers when
-    /// every lane that is concerned has gone over.
+    /// Reads configuration and mappings again, and goes on with them or, where anything is wrong, as before; answers
+    /// when every lane that is concerned has gone over.
     async fn reload(&self) -> Result<Reloaded, Problem>;
     /// Begins to drain; answers at once.
     async fn drain(&self) -> Result<Change<Daemon>, Problem>;

@@ -75,7 +75,8 @@ impl Spool {
         self.shared.dir.join(name)
     }
 
-    /// Removes the directory of this process with all that is left in it: for the end, when whoever wrote there has ended.
+    /// Removes the directory of this process with all that is left in it: for the end, when whoever wrote there has
+    /// ended.
     pub fn clear(&self) {
         // What cannot be removed here is removed by the next process: it is no longer locked.
         let _ = fs::remove_dir_all(&self.shared.dir);

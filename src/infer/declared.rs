@@ -209,8 +209,8 @@ impl Declared {
         }
     }
 
-    /// Whether the schema's default is a value of a column of that type, by those rules that samples keep: none where the
-    /// type is theirs.
+    /// Whether the schema's default is a value of a column of that type, by those rules that samples keep: none where
+    /// the type is theirs.
     pub(super) fn is_default_good(&self, kind: &Kind, default: &str) -> bool {
         let Some(rules) = &self.rules else { return false };
         let steps = match self.broken.contains_key(&Rule::Type) {

@@ -241,8 +241,8 @@ pub(super) fn name_columns(table: &mut Table, root: &str) {
     }
 }
 
-/// A name in small letters for a column of an element or attribute of this local name: one that `taken` does not have, and
-/// has from then on.
+/// A name in small letters for a column of an element or attribute of this local name: one that `taken` does not have,
+/// and has from then on.
 pub fn free_column_name(local: &str, taken: &mut HashSet<String>) -> String {
     let plain = join(&[local.into()]).to_ascii_lowercase();
     let numbered = (2..).map(|number| format!("{plain}_{number}"));

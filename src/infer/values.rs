@@ -88,7 +88,8 @@ pub(super) struct Decision {
     pub(super) notes: Vec<String>,
 }
 
-/// The narrowest type that holds each of these values as it is, as a mapping writes it, and what has to be said about it.
+/// The narrowest type that holds each of these values as it is, as a mapping writes it, and what has to be said about
+/// it.
 pub fn type_of<'t>(values: impl IntoIterator<Item = &'t str>) -> (String, Vec<String>) {
     let mut all = Values::default();
     // The type does not hang on examples, of which none are asked for here.

@@ -1,7 +1,7 @@
 //! Looking at many files of the lake at the same time: on HDFS a look is mostly waiting.
 //!
-//! Memory: each look says how much it may hold, and all that go on together hold less than 64 MiB; one that may hold more
-//! is done alone.
+//! Memory: each look says how much it may hold, and all that go on together hold less than 64 MiB; one that may hold
+//! more is done alone.
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -179,8 +179,8 @@ pub struct Revision {
 pub struct SourceState {
     /// Published rewinds, oldest first. They were listed **before** the chain.
     pub intents: Vec<Intent>,
-    /// The revisions of every revised interval in the chain, oldest first. One that is done here was done **before** the
-    /// chain was listed.
+    /// The revisions of every revised interval in the chain, oldest first. One that is done here was done **before**
+    /// the chain was listed.
     pub revisions: Vec<Revision>,
     /// The highest floor.
     pub floor: Option<i64>,

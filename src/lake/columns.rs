@@ -27,7 +27,8 @@ pub struct ColumnSpec {
 }
 
 impl ColumnSpec {
-    /// The column in which a Processed table holds what an Arrow field does: times in microseconds, everything nullable.
+    /// The column in which a Processed table holds what an Arrow field does: times in microseconds, everything
+    /// nullable.
     ///
     /// # Errors
     ///

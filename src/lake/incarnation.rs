@@ -1,14 +1,15 @@
 //! A topic that was deleted and created again: same name, other messages, offsets from the beginning.
 //!
 //! Kafka gives it another topic id, by which it is told from the old one; its lanes are refused until an operator has
-//! accepted it. From then on the lake calls it `<topic>~2` (`~3`, …) wherever it says where something comes from: chain,
-//! file names, `kafka_topic`, footers, cursors of promotions. So (`kafka_topic`, `kafka_partition`, `kafka_offset`) stays
-//! unique, joins by it stay right, and among versions of one id the later incarnation comes after the earlier. `~` cannot
-//! occur in the name of a Kafka topic; what talks to Kafka leaves it out ([`TopicPartition::in_kafka`]).
+//! accepted it. From then on the lake calls it `<topic>~2` (`~3`, …) wherever it says where something comes from:
+//! chain, file names, `kafka_topic`, footers, cursors of promotions. So (`kafka_topic`, `kafka_partition`,
+//! `kafka_offset`) stays unique, joins by it stay right, and among versions of one id the later incarnation comes after
+//! the earlier. `~` cannot occur in the name of a Kafka topic; what talks to Kafka leaves it out
+//! ([`TopicPartition::in_kafka`]).
 //!
 //! The decision is a file, `_forebay/raw/<topic>/topic/accepted/<number>+<topic id>.json`, never changed and never
-//! removed: every daemon reads it before it acquires a lane. It is published in an epoch of the topic's own folder, by a
-//! rename out of a stage that was listed under the fence, so one number is given once, and one id one number: whoever
+//! removed: every daemon reads it before it acquires a lane. It is published in an epoch of the topic's own folder, by
+//! a rename out of a stage that was listed under the fence, so one number is given once, and one id one number: whoever
 //! comes between is fenced, and whoever comes later finds it there.
 
 use serde::Serialize;

@@ -192,8 +192,8 @@ impl LaneLedger {
         Ok(())
     }
 
-    /// The error of a hold that finds its chain elsewhere than it has put it: somebody has taken over and gone on, or the
-    /// mistake is ours. Either way it is over.
+    /// The error of a hold that finds its chain elsewhere than it has put it: somebody has taken over and gone on, or
+    /// the mistake is ours. Either way it is over.
     pub(super) fn astray(&mut self, mistake: String) -> LakeError {
         self.is_over = true;
         if self.tenure.has_successor(&*self.storage) { self.tenure.fenced() } else { LakeError::Internal(mistake) }

@@ -190,7 +190,8 @@ impl LedgerWriter {
         self.writer.flush().map_err(|error| spool(&self.path, &error))
     }
 
-    /// Closes the file with `footer`, whose sums and last message are those of the rows written and of the files it names.
+    /// Closes the file with `footer`, whose sums and last message are those of the rows written and of the files it
+    /// names.
     ///
     /// # Errors
     ///

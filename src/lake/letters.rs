@@ -5,12 +5,13 @@
 //! [`LetterMark`]: a name in `letters/`, put there by a rename out of the stage of the lane's owner, which the fence
 //! stops. Nobody but that owner moves it, and within an epoch it only grows.
 //!
-//! * **Rewind.** A mark names the newest rewind that it knows. Where a newer one was published, the position goes back to
-//!   where that cut the chain: what is read again is sent again when it is committed, as it is then. An undo is one more
-//!   rewind to the same place.
-//! * **Revision** (an interval of a higher epoch in place of an old one) may leave messages in quarantine for other reasons
-//!   than before, or in that of another table. An owner revises before it opens its letters; so what revised intervals of
-//!   an epoch above the mark's hold is sent again, as it is then, and only then there is a mark of the new epoch.
+//! * **Rewind.** A mark names the newest rewind that it knows. Where a newer one was published, the position goes back
+//!   to where that cut the chain: what is read again is sent again when it is committed, as it is then. An undo is one
+//!   more rewind to the same place.
+//! * **Revision** (an interval of a higher epoch in place of an old one) may leave messages in quarantine for other
+//!   reasons than before, or in that of another table. An owner revises before it opens its letters; so what revised
+//!   intervals of an epoch above the mark's hold is sent again, as it is then, and only then there is a mark of the new
+//!   epoch.
 //! * A topic that a table did not have before begins where the chain begins: it gets all that is in quarantine.
 
 use std::sync::Arc;
@@ -142,8 +143,8 @@ impl LetterBox {
         self.position
     }
 
-    /// The committed intervals whose dead letters are still to be sent: first those that have been revised since they were,
-    /// then those at the position and above, each by ascending offset.
+    /// The committed intervals whose dead letters are still to be sent: first those that have been revised since they
+    /// were, then those at the position and above, each by ascending offset.
     ///
     /// # Errors
     ///
@@ -184,7 +185,8 @@ impl LetterBox {
         self.owes_mark && self.again.is_empty()
     }
 
-    /// Makes the position known to whoever owns the lane next, as soon as everything that was revised has been sent again.
+    /// Makes the position known to whoever owns the lane next, as soon as everything that was revised has been sent
+    /// again.
     ///
     /// # Errors
     ///

@@ -1,9 +1,10 @@
 //! The Delta Lake log of a Processed table, kept through the kernel library.
 //!
-//! A commit that did not clearly succeed is neither done nor failed: a fresh snapshot is asked for the number of the last
-//! promotion (`txn` action) before anything is decided. The version of the log and the number of a promotion are two
-//! numbers, since others may commit metadata. New columns come in the entry of the first files that have them. Nobody else may add or remove files: every plan knows the table's files
-//! before it, and a log that shows others stops the table with a hint.
+//! A commit that did not clearly succeed is neither done nor failed: a fresh snapshot is asked for the number of the
+//! last promotion (`txn` action) before anything is decided. The version of the log and the number of a promotion are
+//! two numbers, since others may commit metadata. New columns come in the entry of the first files that have them.
+//! Nobody else may add or remove files: every plan knows the table's files before it, and a log that shows others stops
+//! the table with a hint.
 
 mod schema;
 mod stats;

@@ -259,8 +259,8 @@ impl Home {
         self.0.join("revision")
     }
 
-    /// RAW: `superseded/e<epoch:010>`, what the rewind of that epoch took out of the lake, or what its revised intervals
-    /// have replaced, at its path below the root.
+    /// RAW: `superseded/e<epoch:010>`, what the rewind of that epoch took out of the lake, or what its revised
+    /// intervals have replaced, at its path below the root.
     pub fn superseded(&self, epoch: Epoch) -> LakePath {
         self.0.join("superseded").join(epoch_segment(epoch))
     }

@@ -80,7 +80,8 @@ impl ParquetFile {
     }
 }
 
-/// About the bytes of column chunks once they are decoded: what a dictionary holds once is there for every row of it then.
+/// About the bytes of column chunks once they are decoded: what a dictionary holds once is there for every row of it
+/// then.
 pub fn decoded_bytes<'m>(chunks: impl IntoIterator<Item = &'m ColumnChunkMetaData>) -> u64 {
     let of_chunk = |chunk: &ColumnChunkMetaData| {
         chunk.uncompressed_size().max(chunk.unencoded_byte_array_data_bytes().unwrap_or(0)).unsigned_abs()

@@ -8,8 +8,8 @@ use crate::fault::Fault;
 use crate::model::offset::Epoch;
 use crate::storage::{LakePath, Storage};
 
-/// Moves the files that a logged plan removed into the trash, so that directory readers see what log readers see. Says how
-/// many it was that were still in their place.
+/// Moves the files that a logged plan removed into the trash, so that directory readers see what log readers see. Says
+/// how many it was that were still in their place.
 ///
 /// # Errors
 ///
@@ -51,8 +51,8 @@ pub fn empty_trash(storage: &dyn Storage, home: &Home, seq: u64) -> Result<(), F
     Ok(())
 }
 
-/// Deletes the fenced stages of epochs below `epoch`. Only after the newest plan is finished: they may hold its files. Says
-/// how many files were in them.
+/// Deletes the fenced stages of epochs below `epoch`. Only after the newest plan is finished: they may hold its files.
+/// Says how many files were in them.
 ///
 /// # Errors
 ///

@@ -1,12 +1,13 @@
-//! Revised intervals: a ledger file of a higher epoch that covers an old interval replaces it, with data files of its own.
+//! Revised intervals: a ledger file of a higher epoch that covers an old interval replaces it, with data files of its
+//! own.
 //!
 //! The lane's owner in epoch k replaces an interval `[from, to)` of a lower epoch. Nobody else can commit meanwhile:
 //!
 //! 1. once in the epoch the intent is published out of the own stage (`revision/<head>+e<k>`): from now on whoever owns
 //!    the chain cleans up;
-//! 2. all files of the new version are staged and renamed as for any commit, data files first, the ledger file last, into
-//!    the path partitions where the old version lies. **That last rename is the revision**: where two ledger files begin
-//!    at one offset the higher epoch counts, and the other one is dead;
+//! 2. all files of the new version are staged and renamed as for any commit, data files first, the ledger file last,
+//!    into the path partitions where the old version lies. **That last rename is the revision**: where two ledger files
+//!    begin at one offset the higher epoch counts, and the other one is dead;
 //! 3. the old ledger file goes to `superseded/e<k>`, then its data files;
 //! 4. when the last interval is revised, the intent is marked done.
 //!
@@ -14,23 +15,24 @@
 //!
 //! * Before (2) has ended the old version counts, and the staged ledger file is the manifest of what has to be removed.
 //!   After it the new version counts, and what is left of the old one is found by the intent: dead ledger files of the
-//!   chain, and those in `superseded/e<k>`, name it. Revisions that were not begun are not made up for: the chain is good
-//!   without them, and whoever asked may ask again.
-//! * Whoever follows the ledger (promotion, audit) sees one version at each moment. Whoever lists the folders of RAW sees
-//!   both from the first rename of (2) to the last of (3), some seconds, or until the next acquire when the owner died.
-//!   The other way round such a reader would miss rows instead, and a crash would leave a chain that names what is gone.
-//! * Both versions of the ledger file lie in one folder, and the name of the old one comes first. So a listing, even one
-//!   that is given page by page, shows the old, both, or the new, never neither.
+//!   chain, and those in `superseded/e<k>`, name it. Revisions that were not begun are not made up for: the chain is
+//!   good without them, and whoever asked may ask again.
+//! * Whoever follows the ledger (promotion, audit) sees one version at each moment. Whoever lists the folders of RAW
+//!   sees both from the first rename of (2) to the last of (3), some seconds, or until the next acquire when the owner
+//!   died. The other way round such a reader would miss rows instead, and a crash would leave a chain that names what
+//!   is gone.
+//! * Both versions of the ledger file lie in one folder, and the name of the old one comes first. So a listing, even
+//!   one that is given page by page, shows the old, both, or the new, never neither.
 //! * A zombie of epoch k can neither publish nor commit: both are renames out of its stage. What it still moves to
-//!   `superseded/e<k>`, and every request of it that is carried out late, are files of lower epochs that a ledger file in
-//!   its place has made dead. Such names never come back: when a rewind took both versions out and is taken back, the
-//!   newer one returns under a name of its own, and the older one is deleted.
+//!   `superseded/e<k>`, and every request of it that is carried out late, are files of lower epochs that a ledger file
+//!   in its place has made dead. Such names never come back: when a rewind took both versions out and is taken back,
+//!   the newer one returns under a name of its own, and the older one is deleted.
 //! * A rewind moves dead files with the rest, those of one offset before the file that replaced them, so an old version
 //!   never counts again.
 //!
-//! To promotion the revisions of an epoch are one thing that is honoured once, like a rewind: while they are not done the
-//! Kafka partition is left out; afterwards revised intervals below the cursor are consumed again, and every id with a row
-//! from one of them is computed anew.
+//! To promotion the revisions of an epoch are one thing that is honoured once, like a rewind: while they are not done
+//! the Kafka partition is left out; afterwards revised intervals below the cursor are consumed again, and every id with
+//! a row from one of them is computed anew.
 
 use std::sync::Arc;
 
@@ -58,16 +60,17 @@ struct IntentFile<'a> {
 }
 
 impl LaneLedger {
-    /// Replaces `old`, an interval of the chain that was committed in an earlier epoch, by `pending` of the same offsets.
-    /// `reason` is for those who come after. When this returns `Ok`, the new version counts and nothing of the old one is
-    /// left in the zones. Say [`LaneLedger::end_revisions`] after the last one.
+    /// Replaces `old`, an interval of the chain that was committed in an earlier epoch, by `pending` of the same
+    /// offsets. `reason` is for those who come after. When this returns `Ok`, the new version counts and nothing of the
+    /// old one is left in the zones. Say [`LaneLedger::end_revisions`] after the last one.
     ///
-    /// After an error whose verdict is to retry, the same `pending` may be given again in the same epoch, as for a commit.
+    /// After an error whose verdict is to retry, the same `pending` may be given again in the same epoch, as for a
+    /// commit.
     ///
     /// # Errors
     ///
-    /// [`LakeError::Fenced`], [`LakeError::Internal`] when `pending` is not of those offsets or does not add up, or what
-    /// storage answered. When the new version counts already, this hold is over: whoever acquires cleans up.
+    /// [`LakeError::Fenced`], [`LakeError::Internal`] when `pending` is not of those offsets or does not add up, or
+    /// what storage answered. When the new version counts already, this hold is over: whoever acquires cleans up.
     pub fn revise(
         &mut self,
         pending: &mut PendingInterval,

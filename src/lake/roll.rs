@@ -48,8 +48,8 @@ impl Holding {
         processed_dir(&self.table)
     }
 
-    /// What a fault means: a holder whose time is over sees a table that has gone on without it, and that is no reason to
-    /// stop it, or to tell anybody to repair it.
+    /// What a fault means: a holder whose time is over sees a table that has gone on without it, and that is no reason
+    /// to stop it, or to tell anybody to repair it.
     pub fn judge(&self, fault: Fault) -> Fault {
         if fault.verdict != Verdict::Halt || !self.tenure.has_successor(&*self.storage) {
             return fault;
@@ -92,8 +92,8 @@ impl Holding {
         Ok(checkpoint)
     }
 
-    /// Finishes the newest plan if need be and removes what is of no use any more; gives that plan back, and says what an
-    /// earlier promoter had left undone.
+    /// Finishes the newest plan if need be and removes what is of no use any more; gives that plan back, and says what
+    /// an earlier promoter had left undone.
     ///
     /// # Errors
     ///

@@ -1,7 +1,8 @@
 //! Taking the newest rewind back: the chain is what it was before, and the lane goes on at the old head.
 //!
 //! Rewind R of epoch r has cut the chain at X when its head was H, and what it took out lies in `superseded/e<r>`. Its
-//! undo U takes an epoch u, publishes an intent (X, H, r) out of its own stage, and then, as does whoever acquires later:
+//! undo U takes an epoch u, publishes an intent (X, H, r) out of its own stage, and then, as does whoever acquires
+//! later:
 //!
 //! 1. ledger files with `from >= X` and an epoch below u go to `superseded/e<u>`, newest first, then their data files;
 //! 2. what fenced stages name and nobody committed is removed;
@@ -21,7 +22,8 @@
 //!   the chain apart. So they never come back: names of epoch u are none that R, or any list it ever made, knows.
 //! * A zombie of (1) moves names that never come back either (an undo cannot be undone; were its lane rewound and that
 //!   undone again, they would come back by other names). A zombie of (3) finds the sources of its renames gone once the
-//!   intent is done, for nothing is ever moved to `superseded/e<r>` again, and its ledger files are stopped by the fence.
+//!   intent is done, for nothing is ever moved to `superseded/e<r>` again, and its ledger files are stopped by the
+//!   fence.
 //! * Of (4) the deletion comes first: a folder that is gone means that everything is back. Until then nothing in it was
 //!   the only copy of anything but what (3) still moves.
 //!

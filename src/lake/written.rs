@@ -1,5 +1,5 @@
-//! What the newest file of a table in RAW was written as: how a mapping that changed while no daemon ran is told from one
-//! that did not.
+//! What the newest file of a table in RAW was written as: how a mapping that changed while no daemon ran is told from
+//! one that did not.
 
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::arrow::parquet_to_arrow_schema;
@@ -23,8 +23,8 @@ pub struct Written {
     pub mapping: Option<(String, u32)>,
 }
 
-/// The newest file of a table that can be read: of the newest folder, the one that was written last. None when the table
-/// has none. It costs three listings and one look at a footer.
+/// The newest file of a table that can be read: of the newest folder, the one that was written last. None when the
+/// table has none. It costs three listings and one look at a footer.
 ///
 /// # Errors
 ///

@@ -6,13 +6,13 @@
 //! 1. **trim**: `none`, `both` or `collapse`; white space is that of XML (blank, tab, line feed, carriage return);
 //! 2. **null rules**: what is empty now, or equal to one of `null_values`, is null. What is missing, or marked by
 //!    `xsi:nil`, never gets here: [`Caster::missing`] says what stands for it;
-//! 3. **default**: stands for a null, never for a value that cannot be cast. It is cast, and checked by the rules below,
-//!    when the mapping is loaded;
+//! 3. **default**: stands for a null, never for a value that cannot be cast. It is cast, and checked by the rules
+//!    below, when the mapping is loaded;
 //! 4. **cast** to the type of the column: exact, or refused. Forms are those of XML Schema 1.1, unless `format`,
 //!    `decimal` or `group` say otherwise;
-//! 5. **enum**, **regex**, **length**, **range**, in this order; the first that does not hold refuses the value. `enum`,
-//!    `min` and `max` are written as the values of the column are and compared in its type (`1.0` is `1.00`); `regex`
-//!    is about the trimmed text, all of it; lengths are characters, for `binary` bytes.
+//! 5. **enum**, **regex**, **length**, **range**, in this order; the first that does not hold refuses the value.
+//!    `enum`, `min` and `max` are written as the values of the column are and compared in its type (`1.0` is `1.00`);
+//!    `regex` is about the trimmed text, all of it; lengths are characters, for `binary` bytes.
 //!
 //! # Forms
 //!

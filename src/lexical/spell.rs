@@ -9,9 +9,9 @@ use super::calendar::{DAY, date};
 use super::value::Value;
 use crate::model::mapping::{Kind, Precision};
 
-/// Appends a value of that type as JSON: numbers and decimals as numbers with all digits of their scale, dates and times
-/// as strings in their ISO form (instants in UTC), bytes as base64, JSON as it is, everything else as a string. `INF`,
-/// `-INF` and `NaN`, for which JSON has no numbers, are strings.
+/// Appends a value of that type as JSON: numbers and decimals as numbers with all digits of their scale, dates and
+/// times as strings in their ISO form (instants in UTC), bytes as base64, JSON as it is, everything else as a string.
+/// `INF`, `-INF` and `NaN`, for which JSON has no numbers, are strings.
 pub fn push_json(value: Value<'_>, kind: &Kind, out: &mut String) {
     match (value, kind) {
         (Value::Null, _) => out.push_str("null"),

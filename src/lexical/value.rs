@@ -6,8 +6,8 @@ use crate::model::violation::Code;
 
 /// A value as it is in its column.
 ///
-/// The tag is as wide as a word, so that every payload begins at a word. Otherwise the compiler moves a value in pieces that
-/// overlap, and each load waits until the store before it has left the core: 6 % of Kafka → RAW.
+/// The tag is as wide as a word, so that every payload begins at a word. Otherwise the compiler moves a value in pieces
+/// that overlap, and each load waits until the store before it has left the core: 6 % of Kafka → RAW.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(u64)]
 pub enum Value<'t> {

@@ -76,7 +76,8 @@ impl RawBatch {
         &self.bytes[span.start as usize..span.end as usize]
     }
 
-    /// The first `count` messages and those after them, each as a batch of its own; none when one would have no message.
+    /// The first `count` messages and those after them, each as a batch of its own; none when one would have no
+    /// message.
     pub fn cut(&self, count: usize) -> Option<(Self, Self)> {
         let (before, after) = self.messages.split_at_checked(count).filter(|(before, _)| !before.is_empty())?;
         let border = after.first()?.offset;
@@ -160,7 +161,8 @@ pub struct Verdict {
     pub violations: Vec<Violation>,
 }
 
-/// Rows for one table; a batch may hold more than one part for the same table. `message[i]` is the index in [`RawBatch::messages`] that row `i` comes from, ascending.
+/// Rows for one table; a batch may hold more than one part for the same table. `message[i]` is the index in
+/// [`RawBatch::messages`] that row `i` comes from, ascending.
 #[derive(Debug)]
 pub struct TableRows {
     /// The table.
@@ -171,8 +173,8 @@ pub struct TableRows {
     pub message: Vec<u32>,
 }
 
-/// A batch after the parser: a verdict for each message, in the same order, and the rows of all of them. Where a parser was
-/// given too little room there are verdicts for the first messages only, and rows of those.
+/// A batch after the parser: a verdict for each message, in the same order, and the rows of all of them. Where a parser
+/// was given too little room there are verdicts for the first messages only, and rows of those.
 ///
 /// Rows of a message that ends in quarantine are never in `tables`.
 #[derive(Debug)]

@@ -40,7 +40,8 @@ impl Catalog {
         self.all.get(usize::from(index))
     }
 
-    /// The table of the configuration that the table of that index is or belongs to: it has the settings and the mapping.
+    /// The table of the configuration that the table of that index is or belongs to: it has the settings and the
+    /// mapping.
     pub fn settings(&self, index: TableIndex) -> Option<&Table> {
         self.tables.get(usize::from(self.get(index)?.top))
     }

@@ -75,8 +75,8 @@ impl Drift {
         all
     }
 
-    /// Sums of their own that go on with those of some tables: each is given by its index here and by the one it has there,
-    /// and whoever adds to either adds to both. The other tables begin at nothing.
+    /// Sums of their own that go on with those of some tables: each is given by its index here and by the one it has
+    /// there, and whoever adds to either adds to both. The other tables begin at nothing.
     #[must_use]
     pub fn carried(&self, tables: impl IntoIterator<Item = (TableIndex, TableIndex)>) -> Self {
         let mut here = lock(&self.sums);

@@ -35,8 +35,8 @@ impl TopicPartition {
     }
 }
 
-/// The last message below a position, as it was when it was read. A broker that has lost it, and has taken new messages since,
-/// shows another one in its place.
+/// The last message below a position, as it was when it was read. A broker that has lost it, and has taken new messages
+/// since, shows another one in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastMessage {
     /// Its offset.

@@ -1,15 +1,15 @@
 //! Room for rows that are parsed and not encoded yet.
 //!
-//! A message may become far more bytes of rows than it has itself: `<a/>` is four, and a row of two hundred columns more
-//! than a thousand. So what is parsed is bounded apart from what is read:
+//! A message may become far more bytes of rows than it has itself: `<a/>` is four, and a row of two hundred columns
+//! more than a thousand. So what is parsed is bounded apart from what is read:
 //!
 //! * a worker takes up no new batch while all rows together hold more than [`RowRoom::has_room`] allows;
 //! * it hands on a batch in pieces, each of at most [`RowRoom::piece`] bytes of rows;
-//! * a single message beyond that takes a [`Turn`], of which there is one, and may have [`RowRoom::message`] bytes. One that
-//!   needs more goes to quarantine as `limit.rows`.
+//! * a single message beyond that takes a [`Turn`], of which there is one, and may have [`RowRoom::message`] bytes. One
+//!   that needs more goes to quarantine as `limit.rows`.
 //!
-//! Whoever waits waits for rows that others have handed on, and those are encoded whatever he does: a turn is only for the
-//! oldest batch of a lane, which no other batch of it waits for behind. So nobody waits for himself.
+//! Whoever waits waits for rows that others have handed on, and those are encoded whatever he does: a turn is only for
+//! the oldest batch of a lane, which no other batch of it waits for behind. So nobody waits for himself.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -49,9 +49,9 @@ pub struct RowTable {
     pub row_index: Arc<str>,
 }
 
-/// Every table that has rows, by [`TableIndex`]: those of the configuration, then their child tables, those of the first
-/// in the order of [`Mapping::descendants`], then those of the second, and so on. None when there are more than can be
-/// numbered.
+/// Every table that has rows, by [`TableIndex`]: those of the configuration, then their child tables, those of the
+/// first in the order of [`Mapping::descendants`], then those of the second, and so on. None when there are more than
+/// can be numbered.
 pub fn row_tables(tables: &[Table]) -> Option<Vec<RowTable>> {
     let mut all = Vec::new();
     let row_index = |table: &Table| Arc::clone(&table.mapping.lineage.names[4]);

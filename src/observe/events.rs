@@ -1,6 +1,7 @@
 //! One function for each thing that can happen: a log line of a stable name, and its counters.
 //!
-//! Levels: an error is loss, or somebody must act; a warning is unexpected and nothing is lost; the rest is what happens.
+//! Levels: an error is loss, or somebody must act; a warning is unexpected and nothing is lost; the rest is what
+//! happens.
 
 mod faults;
 
@@ -142,8 +143,8 @@ pub fn messages_read(topic: &str, messages: u64, bytes: u64) {
     metrics().bytes_read(topic).inc_by(bytes);
 }
 
-/// A message goes to quarantine. All are counted when their interval is committed; only some are logged: then `first` gives
-/// its first violation without anything of the payload.
+/// A message goes to quarantine. All are counted when their interval is committed; only some are logged: then `first`
+/// gives its first violation without anything of the payload.
 pub fn message_quarantined(
     source: &TopicPartition,
     offset: i64,
@@ -249,7 +250,8 @@ pub fn topic_accepted(topic: &str, topic_id: &str, lineage: &str) {
     warn!(event = "topic.accepted", topic, topic_id, lineage, "recreated topic accepted");
 }
 
-/// The Kafka client has a line for its log. What is a fault it tells as an error too, so this is for whoever looks closer.
+/// The Kafka client has a line for its log. What is a fault it tells as an error too, so this is for whoever looks
+/// closer.
 pub fn kafka_client_log(is_error: bool, facility: &str, words: &str) {
     if is_error {
         info!(event = "kafka.client-log", facility, "{words}");

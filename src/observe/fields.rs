@@ -76,8 +76,8 @@ pub(super) fn cut(mut text: String) -> String {
     text
 }
 
-/// Whether a character does something to a terminal or a reader other than being seen: controls (those of eight bits and
-/// delete too), ends of lines and paragraphs, and what turns the direction of the text around it.
+/// Whether a character does something to a terminal or a reader other than being seen: controls (those of eight bits
+/// and delete too), ends of lines and paragraphs, and what turns the direction of the text around it.
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -122,8 +122,8 @@ fn wanted(level: LogLevel) -> Targets {
     };
     // rdkafka closes every consumer once more when it is dropped, and calls it an error that it was closed before.
     let closing = "rdkafka::consumer::base_consumer";
-    // They tell every attempt to connect in vain, and every file that was given up, in their own words; the call of ours
-    // that fails for it says so too.
+    // They tell every attempt to connect in vain, and every file that was given up, in their own words; the call of
+    // ours that fails for it says so too.
     let told_by_us = ["hdfs_native::hdfs::proxy", "hdfs_native::file"].map(|it| (it, theirs.min(LevelFilter::ERROR)));
     let known = [(closing, LevelFilter::OFF), told_by_us[0], told_by_us[1], ("forebay", ours)];
     Targets::new().with_default(theirs).with_targets(known)

@@ -1,7 +1,7 @@
 //! A fault as a person is told of it: what is wrong, since when, what Forebay does about it, and what they can do.
 //!
-//! What is wrong is told where it is met ([`Fault::message`]). The rest follows from what was decided, so it is said here,
-//! once for all faults.
+//! What is wrong is told where it is met ([`Fault::message`]). The rest follows from what was decided, so it is said
+//! here, once for all faults.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! The files of a schema, looked at before they are compiled: uppsala passes over a part that is not there, a type that
-//! nothing declares and what it does not know, and then every message would be refused, or some taken that should not be.
+//! nothing declares and what it does not know, and then every message would be refused, or some taken that should not
+//! be.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -102,8 +102,8 @@ impl<S: Step> StageHandle<S> {
     }
 }
 
-/// Starts `step` on a thread of its own. Its exit is reported to `supervisor` exactly once, also when there is no thread to
-/// be had.
+/// Starts `step` on a thread of its own. Its exit is reported to `supervisor` exactly once, also when there is no
+/// thread to be had.
 pub fn start<S: Step>(
     stage: &'static str,
     generation: u64,

@@ -1,12 +1,13 @@
 //! The lake on a local disk.
 //!
 //! The same protocol as on HDFS, so the same four things have to hold here: nothing is overwritten (`O_EXCL`,
-//! `RENAME_NOREPLACE`), one rename is one step, what was answered with `Ok` survives a power cut, and so does what it is
-//! built on. The third takes an fsync of the file and of every directory whose entries changed; a failed fsync is never
-//! repeated, since the kernel may have dropped the dirty pages and would answer the second one with success. The fourth
-//! takes an fsync after each look, before it is answered, and of the way to the directory that a rename goes into: a
-//! process that was killed between a rename or a mkdir and its fsync has left something that everybody sees and a power cut
-//! takes back, and whoever comes next builds on it. Who only looks ([`LocalStorage::open_to_look`]) builds on nothing and syncs nothing.
+//! `RENAME_NOREPLACE`), one rename is one step, what was answered with `Ok` survives a power cut, and so does what it
+//! is built on. The third takes an fsync of the file and of every directory whose entries changed; a failed fsync is
+//! never repeated, since the kernel may have dropped the dirty pages and would answer the second one with success. The
+//! fourth takes an fsync after each look, before it is answered, and of the way to the directory that a rename goes
+//! into: a process that was killed between a rename or a mkdir and its fsync has left something that everybody sees and
+//! a power cut takes back, and whoever comes next builds on it. Who only looks ([`LocalStorage::open_to_look`]) builds
+//! on nothing and syncs nothing.
 //!
 //! A disk that hangs hangs its caller here: [`super::Punctual`] gives its calls a deadline.
 

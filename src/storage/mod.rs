@@ -10,9 +10,9 @@
 //! * [`Storage::rename`] is one step, never overwrites, never makes a parent directory, and is durable when it
 //!   returns `Ok`.
 //! * What [`Storage::list`] and [`Storage::stat`] show to a process that may change the lake (and that something is not
-//!   there) is no older than any mutation that was answered before, and protocols build on it, whoever has done it. On a
-//!   local disk it is durable. A NameNode shows what it is about to write to its journal; should it fail to, it takes no
-//!   mutation any more. So who ends by what it sees, with no mutation after it, asks [`Storage::confirm`].
+//!   there) is no older than any mutation that was answered before, and protocols build on it, whoever has done it. On
+//!   a local disk it is durable. A NameNode shows what it is about to write to its journal; should it fail to, it takes
+//!   no mutation any more. So who ends by what it sees, with no mutation after it, asks [`Storage::confirm`].
 //! * After [`Kind::Unknown`] the mutation was done, or was not, or may yet be: look before deciding.
 
 mod deadline;
@@ -123,8 +123,8 @@ pub trait Storage: Send + Sync + 'static {
     /// One file or directory; [`Kind::NotFound`] when it is not there.
     fn stat(&self, path: &LakePath) -> Result<Entry, StorageError>;
 
-    /// Like [`Storage::stat`], for whoever decides by it what has become of a mutation without an answer: what it shows, or
-    /// that nothing is there ([`Kind::NotFound`]), was durable when it answered. For who may change the lake.
+    /// Like [`Storage::stat`], for whoever decides by it what has become of a mutation without an answer: what it
+    /// shows, or that nothing is there ([`Kind::NotFound`]), was durable when it answered. For who may change the lake.
     fn confirm(&self, path: &LakePath) -> Result<Entry, StorageError> {
         self.stat(path)
     }

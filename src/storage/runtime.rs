@@ -1,8 +1,9 @@
 //! Runtimes for the libraries that are asynchronous.
 //!
-//! tokio panics where the system has no thread for a worker. If another worker runs by then, that panic never ends: on its
-//! way out it waits for all threads of a pool that nobody has told to end (`Builder::build` of tokio 1.54). Whoever asked
-//! for the runtime would stand still for ever. With a single worker there is nothing to wait for, and the panic is an error.
+//! tokio panics where the system has no thread for a worker. If another worker runs by then, that panic never ends: on
+//! its way out it waits for all threads of a pool that nobody has told to end (`Builder::build` of tokio 1.54). Whoever
+//! asked for the runtime would stand still for ever. With a single worker there is nothing to wait for, and the panic
+//! is an error.
 
 use std::io::{Error, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -136,9 +136,9 @@ impl SimFs {
         }
     }
 
-    /// Another NameNode is made the active one while this one stands still, and does not notice. The next change is made in
-    /// its memory alone and has no answer; it shows that until it is asked for one more, which its journal refuses too. Then
-    /// it ends, and the other one answers, as if neither had been asked for.
+    /// Another NameNode is made the active one while this one stands still, and does not notice. The next change is
+    /// made in its memory alone and has no answer; it shows that until it is asked for one more, which its journal
+    /// refuses too. Then it ends, and the other one answers, as if neither had been asked for.
     pub fn depose(&self) {
         self.disk().reign = disk::Reign::Deposed;
     }
@@ -169,8 +169,8 @@ impl SimFs {
         LakePath::parse(path).and_then(|path| disk.find(&path)).and_then(|id| disk.content(id))
     }
 
-    /// Two lakes with the same fingerprint show the same, and would show the same after a power cut, but for times and for
-    /// names that were drawn by lot (UUIDs).
+    /// Two lakes with the same fingerprint show the same, and would show the same after a power cut, but for times and
+    /// for names that were drawn by lot (UUIDs).
     pub fn fingerprint(&self) -> u64 {
         self.disk().fingerprint()
     }

@@ -1,5 +1,5 @@
-//! Whether what a table is going to write can be read together with what it has written. A reload holds mappings against
-//! the ones before; at the start only the lake knows what was before.
+//! Whether what a table is going to write can be read together with what it has written. A reload holds mappings
+//! against the ones before; at the start only the lake knows what was before.
 
 use crate::fault::Fault;
 use crate::lake::{Written, newest_written};

@@ -79,8 +79,8 @@ impl Parts {
         self.tables.get()
     }
 
-    /// Whose dead letters among the messages of `topic` go where: the names of tables of `set`, [`UNROUTED`] for messages
-    /// that none takes, each with its dead-letter topic.
+    /// Whose dead letters among the messages of `topic` go where: the names of tables of `set`, [`UNROUTED`] for
+    /// messages that none takes, each with its dead-letter topic.
     pub fn dead_letter_topics<'s>(&'s self, set: &'s TableSet, topic: &str) -> Vec<(&'s str, &'s str)> {
         let tables = set.of_topic(topic).map(|(_, table)| table);
         let tables = tables.filter_map(|table| Some((&*table.name, table.quarantine.topic.as_deref()?)));

@@ -71,7 +71,8 @@ struct TableState {
     /// Kept between promotions while this daemon has the role and the table is what it was.
     promoter: Option<Kept>,
     policy: RestartPolicy,
-    /// The next try after one that failed. There is never more than one, however many ticks and commands fail meanwhile.
+    /// The next try after one that failed. There is never more than one, however many ticks and commands fail
+    /// meanwhile.
     retry: Option<SpawnHandle>,
     /// Who asked for the next promotion.
     waiting: Vec<Reply>,
@@ -131,8 +132,9 @@ impl PromotionSupervisor {
         self.run_next(ctx);
     }
 
-    /// Ticks that passed since the last promotion, while nobody was there to hear them, are made up for by one; and what an
-    /// earlier promoter has left half done is finished now, not at the next tick: till then a reader of the folders sees it.
+    /// Ticks that passed since the last promotion, while nobody was there to hear them, are made up for by one; and
+    /// what an earlier promoter has left half done is finished now, not at the next tick: till then a reader of the
+    /// folders sees it.
     fn make_up_for_missed_ticks(&self, slot: usize, ctx: &mut Context<Self>) {
         if self.parts.until_caught_up {
             // It promotes when it has caught up.
@@ -142,8 +144,8 @@ impl PromotionSupervisor {
         let name = self.name(slot);
         let looked = std::thread::Builder::new().name("promotion-due".to_owned()).spawn(move || {
             let last = last_promotion(&*parts.storage, &Home::processed(&name));
-            // A table that was never promoted waits for its first tick. Where the lake does not tell, a promotion meets that
-            // too, tells it and tries again; one more than needed changes nothing.
+            // A table that was never promoted waits for its first tick. Where the lake does not tell, a promotion meets
+            // that too, tells it and tries again; one more than needed changes nothing.
             let is_due = last.map(|last| last.is_some() && schedule.is_due(last, parts.clock.now())).unwrap_or(true);
             if is_due || is_unfinished(&parts.storage, &name).unwrap_or(true) {
                 supervisor.do_send(Missed(slot));
@@ -292,7 +294,8 @@ impl Handler<SetRole> for PromotionSupervisor {
 }
 
 impl PromotionSupervisor {
-    /// A promotion that runs goes on, and is fenced if it must be; what only waits for its turn is another daemon's now.
+    /// A promotion that runs goes on, and is fenced if it must be; what only waits for its turn is another daemon's
+    /// now.
     fn refuse_who_waits(&mut self, slot: usize) {
         let name = self.name(slot);
         for reply in self.tables[slot].waiting.drain(..) {

@@ -1,5 +1,6 @@
 //! The tables with all that is made of them. A set never changes: a reload puts another in its place, and a generation
-//! of a lane ends with the one that it began with, so that no interval is read half by one mapping and half by the next.
+//! of a lane ends with the one that it began with, so that no interval is read half by one mapping and half by the
+//! next.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -78,8 +79,8 @@ impl TableSet {
             .is_some_and(|(table, fits)| table.mapping == next.mapping && fits.load(Ordering::Acquire))
     }
 
-    /// Holds the tables of `topic` against what they have in the lake, once for each: a mapping may have changed while no
-    /// daemon ran.
+    /// Holds the tables of `topic` against what they have in the lake, once for each: a mapping may have changed while
+    /// no daemon ran.
     ///
     /// # Errors
     ///

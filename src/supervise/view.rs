@@ -21,7 +21,8 @@ pub struct LaneView {
     pub partition: i32,
     /// Table that its messages go to.
     pub table: Option<String>,
-    /// The tables of its topic, with the versions of their mappings that its generation reads with; empty before the first.
+    /// The tables of its topic, with the versions of their mappings that its generation reads with; empty before the
+    /// first.
     pub mappings: BTreeMap<String, u32>,
     /// Where it is in its life.
     pub state: LaneState,
@@ -168,7 +169,8 @@ impl LaneView {
         }
     }
 
-    /// What is wrong, until the lane has shown that it has passed: it works, and has committed or has nothing to commit.
+    /// What is wrong, until the lane has shown that it has passed: it works, and has committed or has nothing to
+    /// commit.
     pub fn trouble(&self) -> Option<&Trouble> {
         let works = matches!(self.state, LaneState::Running | LaneState::Paused);
         self.last_fault.as_ref().filter(|trouble| {

@@ -1,5 +1,5 @@
-//! From messages in memory to finished and validated Arrow batches, and to a verdict on well-formedness alone, on one core, beside a
-//! plain quick-xml event loop over the same bytes that reads attributes and text and keeps nothing.
+//! From messages in memory to finished and validated Arrow batches, and to a verdict on well-formedness alone, on one
+//! core, beside a plain quick-xml event loop over the same bytes that reads attributes and text and keeps nothing.
 //!
 //! `cargo bench --bench parse [-- SECONDS]`; with FOREBAY_MESSAGES a folder of real documents is judged as well.
 

@@ -1,4 +1,5 @@
-//! An allocator that counts, for each thread on its own: how often memory was taken, and the most that was held at once.
+//! An allocator that counts, for each thread on its own: how often memory was taken, and the most that was held at
+//! once.
 
 #![expect(unsafe_code, reason = "an allocator cannot be written without")]
 

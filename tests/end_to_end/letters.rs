@@ -1,5 +1,5 @@
-//! What becomes of messages that fail, besides quarantine: the dead-letter topic, what of their payloads is kept, and the
-//! lane that stops when there are too many.
+//! What becomes of messages that fail, besides quarantine: the dead-letter topic, what of their payloads is kept, and
+//! the lane that stops when there are too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,5 @@
-//! The daemon as people run it: its own process, on a real Kafka and a real HDFS, steered by its commands and its socket.
+//! The daemon as people run it: its own process, on a real Kafka and a real HDFS, steered by its commands and its
+//! socket.
 //!
 //! Needs the stack that `scripts/stack env` describes; without it every test says what is left out, and under `CI=true`
 //! that fails.

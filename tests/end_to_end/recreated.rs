@@ -72,7 +72,8 @@ fn a_recreated_topic_is_refused_then_accepted_and_nothing_of_either_is_lost_or_d
     assert!(early.code == Some(1) && early.err.contains("nothing to accept"), "{early:?}");
     daemon.stop();
 
-    // While no daemon runs; the new topic is longer than the old one was, and gets a partition that the old one had not.
+    // While no daemon runs; the new topic is longer than the old one was, and gets a partition that the old one had
+    // not.
     recreate(&site, 2);
     send_books(&site, 0, 20..70, "second");
     send_books(&site, 1, 100..160, "second");

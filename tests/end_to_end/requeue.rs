@@ -53,7 +53,8 @@ fn requeue(disk: Disk, what: &str) {
     site.create_topic(&topic, 2);
     map(&site, true);
 
-    // Partition 0: the price of 2, 4 and 6 is missing, 7 is no XML. Partition 1: all good, but one that came again later.
+    // Partition 0: the price of 2, 4 and 6 is missing, 7 is no XML. Partition 1: all good, but one that came again
+    // later.
     let prices = [Some("1.50"), None, Some("3.50"), None, Some("5.50"), None];
     let mut first: Vec<String> = (1..=6).zip(prices).map(|(id, price)| message(id, price)).collect();
     first.push("<library>".to_owned());

@@ -1,5 +1,5 @@
-//! A column of every type through RAW into Processed, and a mapping that grows between two runs of the daemon: every value
-//! as three other readers see it.
+//! A column of every type through RAW into Processed, and a mapping that grows between two runs of the daemon: every
+//! value as three other readers see it.
 
 use std::fmt::Write;
 use std::fs;

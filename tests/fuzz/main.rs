@@ -1,8 +1,9 @@
-//! Fuzzing on the stable toolchain: inputs are changed at random, those that are told something new are kept and changed
-//! further, and whatever they are, each target's claims have to hold.
+//! Fuzzing on the stable toolchain: inputs are changed at random, those that are told something new are kept and
+//! changed further, and whatever they are, each target's claims have to hold.
 //!
-//! As a test it runs a moment for each target; `scripts/fuzz` runs it for long. An input that breaks a claim is written to
-//! a file, which belongs into `tests/fuzz/corpus/<target>/` once it is understood: all files there are tried at each run.
+//! As a test it runs a moment for each target; `scripts/fuzz` runs it for long. An input that breaks a claim is written
+//! to a file, which belongs into `tests/fuzz/corpus/<target>/` once it is understood: all files there are tried at each
+//! run.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

@@ -1,5 +1,5 @@
-//! Real documents: UBL and ISO 20022 messages of `$FOREBAY_MESSAGES`, and the schemas of `$FOREBAY_SCHEMAS` (a folder of
-//! `.xsd` files), if those are set.
+//! Real documents: UBL and ISO 20022 messages of `$FOREBAY_MESSAGES`, and the schemas of `$FOREBAY_SCHEMAS` (a folder
+//! of `.xsd` files), if those are set.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Each safeguard of a promotion left out, in the storage and not in the code: then a checker that finds nothing otherwise
-//! finds a violation. So the safeguard is needed, and the checker can fail.
+//! Each safeguard of a promotion left out, in the storage and not in the code: then a checker that finds nothing
+//! otherwise finds a violation. So the safeguard is needed, and the checker can fail.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -225,8 +225,8 @@ impl Storage for Hears {
     }
 }
 
-/// A lane is rewound and has not read all of it again when its table is promoted. What would be lost is not, since a chain
-/// that is shorter than what is promoted stops the promotion; but it stops it for good.
+/// A lane is rewound and has not read all of it again when its table is promoted. What would be lost is not, since a
+/// chain that is shorter than what is promoted stops the promotion; but it stops it for good.
 #[test]
 fn without_waiting_for_the_old_head_a_promotion_calls_for_a_person() {
     let promoted = |safeguard: Option<Safeguard>| -> Result<(), String> {
@@ -245,8 +245,8 @@ fn without_waiting_for_the_old_head_a_promotion_calls_for_a_person() {
     found(Safeguard::OldHead, promoted(Some(Safeguard::OldHead)), "Halt: the chain of library:0 does not fit");
 }
 
-/// The first violation among all orders of a promoter and somebody who revises what is promoted already. (A rewind does no
-/// harm to it: what it has moved cannot be read, and the promotion is tried again.)
+/// The first violation among all orders of a promoter and somebody who revises what is promoted already. (A rewind does
+/// no harm to it: what it has moved cannot be read, and the promotion is tried again.)
 #[test]
 fn without_intents_before_chains_a_revision_counts_as_honoured_and_is_not() {
     let all = |safeguard: Option<Safeguard>| -> Result<(), String> {

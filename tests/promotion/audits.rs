@@ -99,7 +99,8 @@ fn a_damaged_plan_of_a_table_is_told_beside_what_its_ledger_says() {
     assert_eq!(verdict(&told), ExitCode::No);
 }
 
-/// A promotion, a rewind or a revision before each call of the audit: it never calls a violation what is only under way.
+/// A promotion, a rewind or a revision before each call of the audit: it never calls a violation what is only under
+/// way.
 #[test]
 fn beside_a_daemon_that_promotes_and_rewinds_it_does_not_cry_wolf() {
     let world = prepared();

@@ -1,9 +1,9 @@
-//! Every point at which a promotion can be cut, every answer that can be lost, and every point at which the recovery from
-//! a cut can be cut.
+//! Every point at which a promotion can be cut, every answer that can be lost, and every point at which the recovery
+//! from a cut can be cut.
 //!
-//! A promotion is done once, and the lake is copied before each step of it: when the promoter dies there, the copy is what
-//! the next one finds (and on a local disk, after a power cut, what of it was durable). How many points there are is
-//! written down below: a change of these numbers is a change of the protocol, or of what is tested of it.
+//! A promotion is done once, and the lake is copied before each step of it: when the promoter dies there, the copy is
+//! what the next one finds (and on a local disk, after a power cut, what of it was durable). How many points there are
+//! is written down below: a change of these numbers is a change of the protocol, or of what is tested of it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! A NameNode that was frozen, deposed, and thawed: it makes a change in its memory, shows it, and its journal refuses it.
-//! Before each step of a promotion.
+//! A NameNode that was frozen, deposed, and thawed: it makes a change in its memory, shows it, and its journal refuses
+//! it. Before each step of a promotion.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,8 +25,8 @@ fn promote(world: &World) -> Result<PromotionReport, Fault> {
     }
 }
 
-/// A promotion with the NameNode deposed before step `at`, and so many looks after it that find nobody; whether there is
-/// such a step.
+/// A promotion with the NameNode deposed before step `at`, and so many looks after it that find nobody; whether there
+/// is such a step.
 fn deposed_before(prepared: &World, (before, after): (&[Row], &[Row]), at: u64, blind: u64) -> bool {
     let world = prepared.fork();
     let steps = Arc::new(AtomicU64::new(0));
@@ -57,8 +57,8 @@ fn end(world: &World, (before, after): (&[Row], &[Row]), story: &str) {
     check_settled(world);
 }
 
-/// A promotion whose rename number `late` has no answer, and is carried out so many calls later, when the NameNode is not
-/// the active one any more; whether there is such a rename.
+/// A promotion whose rename number `late` has no answer, and is carried out so many calls later, when the NameNode is
+/// not the active one any more; whether there is such a rename.
 fn deposed_with_one_in_its_queue(prepared: &World, seen: (&[Row], &[Row]), late: u64, calls: u64) -> bool {
     let world = prepared.fork();
     let held: Arc<Mutex<Option<Call>>> = Arc::default();

@@ -1,5 +1,5 @@
-//! Promoters of one table and a lane that is rewound, side by side, one call to storage at a time: in every order with one
-//! change from one to the other, and in random ones.
+//! Promoters of one table and a lane that is rewound, side by side, one call to storage at a time: in every order with
+//! one change from one to the other, and in random ones.
 
 use std::any::Any;
 use std::collections::HashSet;

@@ -240,8 +240,8 @@ impl World {
         self.generation[lane] += 1;
     }
 
-    /// Takes the newest rewind of a lane back, where there is one to take back; crashes after so many mutations, if any.
-    /// Whether it was done.
+    /// Takes the newest rewind of a lane back, where there is one to take back; crashes after so many mutations, if
+    /// any. Whether it was done.
     pub(crate) fn undo(&mut self, lane: usize, crash: Option<u64>) -> bool {
         let mut ledger = self.acquire_lane(lane).unwrap();
         if let Some(mutations) = crash {
@@ -254,8 +254,8 @@ impl World {
         answer.is_ok()
     }
 
-    /// Revises some intervals of a lane, from the `first` on (counted round): every row of them is another one then, as if
-    /// by a new mapping. Crashes after so many mutations, if any. Whether it was done.
+    /// Revises some intervals of a lane, from the `first` on (counted round): every row of them is another one then, as
+    /// if by a new mapping. Crashes after so many mutations, if any. Whether it was done.
     pub(crate) fn revise(&mut self, lane: usize, first: usize, count: usize, crash: Option<u64>) -> bool {
         let storage = Arc::clone(&self.storage);
         self.generation[lane] += 1;

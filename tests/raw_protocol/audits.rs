@@ -128,8 +128,8 @@ fn what_a_dead_owner_left_in_the_middle_is_explained_until_nothing_explains_it()
     assert!(found.len() == 2 && found[0].contains("offset 11: no ledger file names it"), "{found:?}");
 }
 
-/// A commit, a takeover, a rewind or a revision before each call of the audit: it never calls a violation what is only under
-/// way.
+/// A commit, a takeover, a rewind or a revision before each call of the audit: it never calls a violation what is only
+/// under way.
 #[test]
 fn beside_a_running_daemon_it_does_not_cry_wolf() {
     let calls = {

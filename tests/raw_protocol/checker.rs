@@ -122,8 +122,8 @@ impl World {
         String::from_utf8(content.to_vec()).unwrap().split_once(':').unwrap().1.to_owned()
     }
 
-    /// Ledger files that count, by offset, each with its footer; an error when they are no chain or name what is not there.
-    /// Of two that begin at one offset the higher epoch counts, and it has to cover the other.
+    /// Ledger files that count, by offset, each with its footer; an error when they are no chain or name what is not
+    /// there. Of two that begin at one offset the higher epoch counts, and it has to cover the other.
     fn chain(&self) -> Result<Vec<(String, Footer)>, String> {
         let mut files: Vec<_> = self.memory.files("ledger").into_iter().collect();
         files.sort_by_key(|(path, _)| {

@@ -1,10 +1,10 @@
 //! Every state that a crash can leave, and every state that a crash of the recovery from it can leave.
 //!
 //! An owner's work is done once, and the lake is copied before each step of it: when the owner dies there, the copy is
-//! what the next one finds (and on a local disk, after a power cut, what of it was durable). From each copy another owner
-//! recovers, which is watched the same way; from each of those copies a third one does. On HDFS a request of the dead
-//! owner may be carried out at any moment of that recovery. How many points there are is written down below: a change of
-//! these numbers is a change of the protocol, or of what is tested of it.
+//! what the next one finds (and on a local disk, after a power cut, what of it was durable). From each copy another
+//! owner recovers, which is watched the same way; from each of those copies a third one does. On HDFS a request of the
+//! dead owner may be carried out at any moment of that recovery. How many points there are is written down below: a
+//! change of these numbers is a change of the protocol, or of what is tested of it.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -113,7 +113,8 @@ fn enumerate(lake: Lake, make: fn(jiff::Timestamp) -> SimFs) -> Points {
     points
 }
 
-/// The request that was about to be sent was sent, and is carried out before any call of the recovery, or after the last.
+/// The request that was about to be sent was sent, and is carried out before any call of the recovery, or after the
+/// last.
 ///
 /// Where it changes nothing the recovery goes on as it does without it, and is not played again.
 fn late_requests(first: &Moment) -> u64 {

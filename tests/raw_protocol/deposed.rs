@@ -1,5 +1,5 @@
-//! A NameNode that was frozen, deposed, and thawed: it makes a change in its memory, shows it, and its journal refuses it.
-//! Before each step of an owner's work, on each lake.
+//! A NameNode that was frozen, deposed, and thawed: it makes a change in its memory, shows it, and its journal refuses
+//! it. Before each step of an owner's work, on each lake.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,8 +10,8 @@ use forebay::storage::{Kind, LakePath, Storage};
 use super::interleavings::{Wrap, as_it_is};
 use super::{Lake, faulty};
 
-/// The owner's work with the NameNode deposed before step `at`, and so many looks after it that find nobody; whether there is
-/// such a step, or what is wrong at the end.
+/// The owner's work with the NameNode deposed before step `at`, and so many looks after it that find nobody; whether
+/// there is such a step, or what is wrong at the end.
 pub(crate) fn deposed_before(lake: Lake, at: u64, blind: u64, wrap: Wrap<'_>) -> Result<bool, String> {
     let world = lake.world();
     let steps = Arc::new(AtomicU64::new(0));

@@ -49,8 +49,8 @@ fn told(examined: &Examination) -> Vec<(Class, Action, &str)> {
     examined.findings().map(|found| (found.class, found.action, &*found.path)).collect()
 }
 
-/// Every state that a crash can leave is one of ours: nothing in it is foreign or lost, a repair finds nothing to move, and
-/// who recovers finds everything.
+/// Every state that a crash can leave is one of ours: nothing in it is foreign or lost, a repair finds nothing to move,
+/// and who recovers finds everything.
 #[test]
 fn a_crash_leaves_nothing_that_has_to_be_repaired() {
     for (make, step) in [(SimFs::hdfs as fn(_) -> _, 1), (SimFs::local, 3)] {

@@ -1,5 +1,5 @@
-//! Owners of one Kafka partition side by side, one call to storage at a time: in every order with at most so many changes
-//! from one to the other, and in random ones.
+//! Owners of one Kafka partition side by side, one call to storage at a time: in every order with at most so many
+//! changes from one to the other, and in random ones.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -41,8 +41,8 @@ fn read_on(world: &World, lane: &mut LaneLedger, by: &str) -> Result<(), LakeErr
     if lane.head() + 2 <= END { world.commit_next(lane, 2, by) } else { Ok(()) }
 }
 
-/// Lets owners work side by side, checks every state of the lake, and, where it is not `settled` how that goes on, the end
-/// when another one has read it all. Gives the order of their calls, or the violation and its story.
+/// Lets owners work side by side, checks every state of the lake, and, where it is not `settled` how that goes on, the
+/// end when another one has read it all. Gives the order of their calls, or the violation and its story.
 pub(crate) fn side_by_side(
     lake: Lake,
     works: &[Work],

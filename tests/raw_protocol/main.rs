@@ -1,6 +1,6 @@
-//! The RAW protocol against its model: a crash after every call to storage, every answer lost, every file torn, a zombie
-//! and a takeover at every call, requests that are carried out late. One thread, no clock, no chance: what fails once
-//! fails always, and the message names the call.
+//! The RAW protocol against its model: a crash after every call to storage, every answer lost, every file torn, a
+//! zombie and a takeover at every call, requests that are carried out late. One thread, no clock, no chance: what fails
+//! once fails always, and the message names the call.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
@@ -95,8 +95,8 @@ impl Lake {
     }
 }
 
-/// Runs the script with `prepare`d faults, then recovers without any, and checks every state and the end. Of two stories
-/// that leave the same state behind the second ends as the first has ended.
+/// Runs the script with `prepare`d faults, then recovers without any, and checks every state and the end. Of two
+/// stories that leave the same state behind the second ends as the first has ended.
 fn run(name: &str, lake: Lake, prepare: impl FnOnce(&Arc<World>, &Arc<FaultyStorage>, Check)) {
     let world = lake.world();
     let (faulty, storage) = faulty(&world);
@@ -131,8 +131,8 @@ fn run(name: &str, lake: Lake, prepare: impl FnOnce(&Arc<World>, &Arc<FaultyStor
 
 type Check = Arc<dyn Fn(&Call) + Send + Sync>;
 
-/// The same check from call `at` on, where a story begins to differ from the script without faults: the states up to there
-/// are those that it goes through, and are checked there.
+/// The same check from call `at` on, where a story begins to differ from the script without faults: the states up to
+/// there are those that it goes through, and are checked there.
 fn from(at: u64, check: Check) -> impl Fn(&Call) + Send + Sync + 'static {
     move |call| {
         if call.number >= at {
@@ -141,8 +141,8 @@ fn from(at: u64, check: Check) -> impl Fn(&Call) + Send + Sync + 'static {
     }
 }
 
-/// The calls and mutations of the script: the points at which the tests below let something go wrong. A change of them is a
-/// change of the protocol.
+/// The calls and mutations of the script: the points at which the tests below let something go wrong. A change of them
+/// is a change of the protocol.
 #[test]
 fn the_script_ends_well_without_faults() {
     let lakes = [Lake::Cold, Lake::Warm, Lake::Rewound, Lake::Revised];
@@ -192,8 +192,8 @@ fn a_takeover_before_any_call_fences_the_first_owner() {
     }
 }
 
-/// An owner that stalled before its stage existed cannot be fenced by renaming it: the second look at the owners is what
-/// stops it. Both go on afterwards, and only the later one may.
+/// An owner that stalled before its stage existed cannot be fenced by renaming it: the second look at the owners is
+/// what stops it. Both go on afterwards, and only the later one may.
 #[test]
 fn of_two_owners_that_acquire_at_once_only_the_higher_epoch_commits() {
     let calls = {

@@ -49,7 +49,8 @@ pub(crate) struct World {
     pub(super) settled: Arc<Mutex<HashSet<State>>>,
     /// Where owners were told to begin reading, in order.
     pub(crate) started: Mutex<Vec<i64>>,
-    /// Head of the chain when the last call of an owner was answered; 0 while one that cuts the chain has no answer yet.
+    /// Head of the chain when the last call of an owner was answered; 0 while one that cuts the chain has no answer
+    /// yet.
     pub(crate) answered: Mutex<i64>,
     /// Where the configured start resolves to, for whoever asks next.
     latest: Latest,
@@ -290,8 +291,8 @@ impl World {
     /// Commits the next `len` messages to the lake in memory.
     pub(crate) fn commit_next(&self, lane: &mut LaneLedger, len: i64, by: &str) -> Result<(), LakeError> {
         let committed = self.commit_next_on(lane, len, by)?;
-        // Whatever happened meanwhile: it was in place, or a later rewind has taken it out; when that was taken back, it
-        // has another epoch.
+        // Whatever happened meanwhile: it was in place, or a later rewind has taken it out; when that was taken back,
+        // it has another epoch.
         let name = committed.ledger.name().rsplit_once("+e").unwrap().0;
         let is_anywhere = |dir: &str| self.memory.files(dir).keys().any(|path| path.contains(name));
         assert!(is_anywhere("ledger") || is_anywhere(&self.home("superseded")), "{name} is not committed");

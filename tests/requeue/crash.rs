@@ -1,5 +1,5 @@
-//! A requeue that is cut after any call, whose answers are lost, or that somebody else takes over: whoever comes next has a
-//! good lake, and the same order given again ends in the same.
+//! A requeue that is cut after any call, whose answers are lost, or that somebody else takes over: whoever comes next
+//! has a good lake, and the same order given again ends in the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

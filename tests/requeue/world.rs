@@ -151,8 +151,8 @@ impl World {
         Ok(acquire(storage, &clock, &owner(), &self.source, &Beginning)?)
     }
 
-    /// The messages as a reader of Kafka hands them over from `from` on; each has its offset as timestamp (in seconds), a
-    /// key and a header.
+    /// The messages as a reader of Kafka hands them over from `from` on; each has its offset as timestamp (in seconds),
+    /// a key and a header.
     pub(crate) fn raw(&self, from: i64, payloads: &[Option<String>]) -> RawBatch {
         let mut bytes = Vec::new();
         let mut span = |piece: &[u8]| {

@@ -1,5 +1,5 @@
-//! A clock is wrong by days, this machine's or the storage's: nothing is committed under a wrong date, and when somebody
-//! puts the clock right, a time server as a rule, the lanes go on by themselves.
+//! A clock is wrong by days, this machine's or the storage's: nothing is committed under a wrong date, and when
+//! somebody puts the clock right, a time server as a rule, the lanes go on by themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

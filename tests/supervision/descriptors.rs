@@ -1,5 +1,5 @@
-//! The process may open no further file, so that not even a thread with an event loop can be had: what fails then comes back
-//! when it may again.
+//! The process may open no further file, so that not even a thread with an event loop can be had: what fails then comes
+//! back when it may again.
 
 use std::process::Command;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Batches whose rows are too many to be under way at once go through the tree in pieces, and nothing is lost or doubled.
+//! Batches whose rows are too many to be under way at once go through the tree in pieces, and nothing is lost or
+//! doubled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -62,8 +62,8 @@ fn lanes(partitions: &[i32]) -> Vec<TopicPartition> {
     partitions.iter().map(|partition| TopicPartition::new("library", *partition)).collect()
 }
 
-/// Each file of RAW by partition and first offset, with the version it says it was read with: it has to have the columns
-/// of that version, with a value in every row.
+/// Each file of RAW by partition and first offset, with the version it says it was read with: it has to have the
+/// columns of that version, with a value in every row.
 fn versions(root: &Path) -> BTreeMap<(i32, i64), u32> {
     let mut found = BTreeMap::new();
     for path in lake::files(&root.join("raw/books")) {

@@ -1,5 +1,5 @@
-//! Several tables on one topic: what fails goes to its own table's dead-letter topic, and stops the lane by its own table's
-//! rule; so does what no table takes.
+//! Several tables on one topic: what fails goes to its own table's dead-letter topic, and stops the lane by its own
+//! table's rule; so does what no table takes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! `forebay try` as it is typed: what it shows to people and to programs, how it ends, and that it says what the stages of
-//! the daemon say.
+//! `forebay try` as it is typed: what it shows to people and to programs, how it ends, and that it says what the stages
+//! of the daemon say.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

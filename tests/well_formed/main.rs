@@ -1,4 +1,5 @@
-//! The verdict on well-formedness against generated documents, their damage, and libxml2; and what hostile messages cost.
+//! The verdict on well-formedness against generated documents, their damage, and libxml2; and what hostile messages
+//! cost.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -58,8 +59,8 @@ fn every_damage_has_a_clean_verdict() {
     }
 }
 
-/// Where the two differ, and the clause that we hold to. `ours` and `theirs`: our code (`-` when it is accepted) and one of
-/// the errors of libxml2 (`ok` when it is accepted).
+/// Where the two differ, and the clause that we hold to. `ours` and `theirs`: our code (`-` when it is accepted) and
+/// one of the errors of libxml2 (`ok` when it is accepted).
 struct Difference {
     ours: &'static str,
     theirs: &'static str,

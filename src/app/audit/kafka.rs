@@ -1,8 +1,8 @@
 //! Where each chain ends, beside what Kafka has of its partition.
 //!
-//! Kafka is asked **after** the chains were read: the end of a Kafka partition only grows, so that a chain beside a running
-//! daemon does not seem to end behind it. What looks wrong is looked at again, both sides in the order in which a commit or a
-//! rewind meanwhile explains itself.
+//! Kafka is asked **after** the chains were read: the end of a Kafka partition only grows, so that a chain beside a
+//! running daemon does not seem to end behind it. What looks wrong is looked at again, both sides in the order in which
+//! a commit or a rewind meanwhile explains itself.
 //!
 //! Kafka is not the lake: that it is away, or has no such topic any more, is told and proves nothing either way.
 

@@ -24,8 +24,8 @@ use crate::model::mapping::Mapping;
 use crate::model::violation::{Code, Violation};
 use crate::schema::Schema;
 
-/// A part of a table is closed at this many bytes of text in one column, or of keys and headers: offsets in a column are
-/// 31 bits, and one message may add as much as the longest expansion to it.
+/// A part of a table is closed at this many bytes of text in one column, or of keys and headers: offsets in a column
+/// are 31 bits, and one message may add as much as the longest expansion to it.
 const PART_BYTES: usize = 512 << 20;
 /// A message of this length may well have more rows than there is room for.
 const LARGE_BYTES: usize = 16 << 10;
@@ -68,7 +68,8 @@ impl ParserTable {
     ///
     /// # Errors
     ///
-    /// A mapping with more paths, names or columns than a program can number (65,535 each), or whose XML schema is none.
+    /// A mapping with more paths, names or columns than a program can number (65,535 each), or whose XML schema is
+    /// none.
     pub fn compile(mapping: &Mapping) -> Result<Self, Fault> {
         let children =
             mapping.descendants().into_iter().map(|(child, depth)| child.raw_schema(depth > 1, &mapping.lineage));
@@ -81,8 +82,8 @@ impl ParserTable {
         Ok(Self { program: Arc::new(program), schemas, carried })
     }
 
-    /// Where the values of the mapping's column `column` for these rows (their places among the row elements, ascending)
-    /// are in a message: reads it once more, for people's sake.
+    /// Where the values of the mapping's column `column` for these rows (their places among the row elements,
+    /// ascending) are in a message: reads it once more, for people's sake.
     pub fn locate(&self, payload: &[u8], column: usize, rows: &[i32]) -> Located {
         let columns = self.program.tables.first().map(|table| &table.columns);
         let Some(&column) = columns.and_then(|columns| columns.get(column)) else { return Located::default() };
@@ -125,8 +126,8 @@ pub struct Care<'a> {
 pub struct Room {
     /// Those of all messages.
     pub batch: usize,
-    /// Those of the first message, where that is given more room by itself: if it takes more than this, that is a violation.
-    /// Without it nothing at all is parsed then.
+    /// Those of the first message, where that is given more room by itself: if it takes more than this, that is a
+    /// violation. Without it nothing at all is parsed then.
     pub first: Option<usize>,
 }
 
@@ -198,8 +199,8 @@ impl Parser {
         self.parse_with_care(raw, route, &Care::default())
     }
 
-    /// The same for a batch that has made a worker panic before, or with bounded room for rows: then there may be verdicts
-    /// for the first messages only, as many as the batch has, and none when already the first one takes more.
+    /// The same for a batch that has made a worker panic before, or with bounded room for rows: then there may be
+    /// verdicts for the first messages only, as many as the batch has, and none when already the first one takes more.
     ///
     /// # Errors
     ///

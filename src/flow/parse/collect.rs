@@ -13,7 +13,8 @@ use crate::lexical::{Value, push_string};
 pub(super) struct Entries {
     /// What lies in a row, by ascending row.
     own: Vec<(usize, Entry)>,
-    /// What lies around rows, with the scope it lies in. The end of the rows of a row group that is open is `usize::MAX`.
+    /// What lies around rows, with the scope it lies in. The end of the rows of a row group that is open is
+    /// `usize::MAX`.
     shared: Vec<(ScopeId, Range<usize>, Entry)>,
     /// How many of these there were when the row groups that are open began.
     groups: Vec<usize>,
@@ -72,8 +73,8 @@ impl Entries {
     }
 }
 
-/// Goes through the entries row by row. What rows share is written once for all that share the same. Its keys begin with
-/// a slash and those of what lies in a row do not, so the two never meet.
+/// Goes through the entries row by row. What rows share is written once for all that share the same. Its keys begin
+/// with a slash and those of what lies in a row do not, so the two never meet.
 #[derive(Default)]
 struct Writer<'e> {
     /// What has not been looked at yet.

@@ -137,7 +137,8 @@ pub(super) fn origins(payload: &[u8], form: Form, offsets: &[usize]) -> Vec<usiz
     if matches!(form.charset, Charset::Utf8 | Charset::Ascii) {
         return offsets.iter().map(|offset| offset + form.mark).collect();
     }
-    // A decoder cannot go back. So the second one stays behind by a chunk, and takes those byte by byte that hold a place.
+    // A decoder cannot go back. So the second one stays behind by a chunk, and takes those byte by byte that hold a
+    // place.
     let (mut ahead, mut behind) = (Decoding::new(form.charset), Decoding::new(form.charset));
     let (mut scratch, mut character, mut written, mut read) = (String::new(), String::new(), 0, form.mark);
     let mut found = Vec::with_capacity(offsets.len());

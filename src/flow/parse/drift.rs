@@ -289,8 +289,8 @@ impl Drift {
         self.places[element as usize].text
     }
 
-    /// Counts what came at a place. Whether an example of it is wanted: that is so for the first, the second, the fourth
-    /// and so on, so that there are a few of any time and many cost nothing.
+    /// Counts what came at a place. Whether an example of it is wanted: that is so for the first, the second, the
+    /// fourth and so on, so that there are a few of any time and many cost nothing.
     #[inline]
     pub(super) fn count(&mut self, at: PlaceId) -> bool {
         let number = self.places[at as usize].path;

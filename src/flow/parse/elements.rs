@@ -43,8 +43,8 @@ impl Flatten<'_> {
     }
 
     /// Appends an element as JSON: its text, or an object where it has attributes or children, of which those of one
-    /// name that occur more than once are an array. Names have the mapping's prefixes. What is more than the message may
-    /// add is not written to its end.
+    /// name that occur more than once are an array. Names have the mapping's prefixes. What is more than the message
+    /// may add is not written to its end.
     pub(super) fn write_json(&mut self, element: Range<usize>, out: &mut String) {
         if self.tally.fatal.is_some() {
             return;

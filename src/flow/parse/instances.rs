@@ -247,8 +247,8 @@ impl Flatten<'_> {
         self.rows.buffers.push_struct(self.program.column(column).item);
     }
 
-    /// The element of scopes is nil and has content. Of a struct that does not count nothing is judged. A row is no field
-    /// that could be null instead: it is bad.
+    /// The element of scopes is nil and has content. Of a struct that does not count nothing is judged. A row is no
+    /// field that could be null instead: it is bad.
     pub(super) fn judge_nil_scopes(&mut self, what: &State, at: usize) {
         for &scope in &what.begins {
             let message = match self.program.scope(scope).kind {

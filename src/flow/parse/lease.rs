@@ -42,8 +42,8 @@ impl ParseJob {
         Self { raw, route: route.into(), tables, attempt: 0, poisoned: Vec::new(), out }
     }
 
-    /// The batch of its first messages, of which there are `count`, and the job for those after them; none when one would
-    /// have no message.
+    /// The batch of its first messages, of which there are `count`, and the job for those after them; none when one
+    /// would have no message.
     pub(super) fn cut(&self, count: usize) -> Option<(Arc<RawBatch>, Self)> {
         let (head, tail) = self.raw.cut(count)?;
         let first = u32::try_from(count).ok()?;

@@ -127,8 +127,8 @@ enum Step {
     Other,
 }
 
-/// Goes through a document as far as it is well-formed and not deeper than it may be (one that is took no memory when it
-/// was refused, and takes none here); `visit` gets each event and where it ends.
+/// Goes through a document as far as it is well-formed and not deeper than it may be (one that is took no memory when
+/// it was refused, and takes none here); `visit` gets each event and where it ends.
 fn walk(text: &str, limit: usize, mut visit: impl FnMut(Step, usize) -> bool) {
     if text.starts_with('\u{FEFF}') {
         // A second byte order mark: quick-xml would leave it out, and its offsets would be of another text.

@@ -52,8 +52,8 @@ impl Machine {
         Self { program, names, walk: WalkMemory::default(), scratch }
     }
 
-    /// Reads one message and appends its rows, of which those of the topmost table will get `carried` bytes besides, each.
-    /// A message that ends in quarantine leaves no row.
+    /// Reads one message and appends its rows, of which those of the topmost table will get `carried` bytes besides,
+    /// each. A message that ends in quarantine leaves no row.
     pub(super) fn flatten(&mut self, payload: &[u8], carried: usize, rows: &mut Rows) -> Flattened {
         let before = rows.len(0);
         self.names.tidy();

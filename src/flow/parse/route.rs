@@ -1,9 +1,9 @@
 //! Which table takes a message, where several tables share a topic: the first in the order of the configuration whose
 //! conditions all hold.
 //!
-//! Headers are compared as Kafka has them. The root element is looked for only when a condition asks for it, and only as
-//! far as its start tag. A message whose root element cannot be found meets no condition on it: the first table that does
-//! not ask takes it, and without one it goes to quarantine as nobody's, with what is wrong with it as XML.
+//! Headers are compared as Kafka has them. The root element is looked for only when a condition asks for it, and only
+//! as far as its start tag. A message whose root element cannot be found meets no condition on it: the first table that
+//! does not ask takes it, and without one it goes to quarantine as nobody's, with what is wrong with it as XML.
 
 use std::sync::Arc;
 

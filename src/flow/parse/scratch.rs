@@ -94,8 +94,8 @@ pub(super) struct Pending {
     pub(super) kept: Kept,
     pub(super) text: String,
     pub(super) place: Option<Place>,
-    /// Of a struct of which only the last occurrence counts: what is wrong with the one that is kept, and whether its row
-    /// cannot be kept for that.
+    /// Of a struct of which only the last occurrence counts: what is wrong with the one that is kept, and whether its
+    /// row cannot be kept for that.
     pub(super) found: Vec<Found>,
     pub(super) is_spoiled: bool,
 }

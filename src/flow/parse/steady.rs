@@ -1,4 +1,5 @@
-//! A batch on the thread of the caller, who has no pool behind it: what makes the parser panic is left out all the same.
+//! A batch on the thread of the caller, who has no pool behind it: what makes the parser panic is left out all the
+//! same.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

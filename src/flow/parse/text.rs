@@ -73,7 +73,8 @@ pub(super) fn attribute_value(raw: &str, mut out: Option<&mut String>) -> Result
         }
         let at = raw.len() - rest.len() + ampersand;
         let after = &rest[ampersand + 1..];
-        // A reference ends before the next one begins: a search through the rest of the value for each would be quadratic.
+        // A reference ends before the next one begins: a search through the rest of the value for each would be
+        // quadratic.
         let end = memchr::memchr2(b';', b'&', after.as_bytes()).filter(|&end| after.as_bytes()[end] == b';');
         let end = end.ok_or(BadReference { at, code: Code::XML_REFERENCE, what: NO_SEMICOLON })?;
         let character = resolve(&after[..end]).map_err(|bad| BadReference { at, ..bad })?;

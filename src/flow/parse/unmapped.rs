@@ -1,10 +1,10 @@
-//! What no column takes: refused, or collected into a column (counted by path: see `counting`). A mapping that ignores it
-//! pays nothing.
+//! What no column takes: refused, or collected into a column (counted by path: see `counting`). A mapping that ignores
+//! it pays nothing.
 //!
 //! Unmapped are elements that no path leads to or through (those without children, and text of those with), attributes
 //! that no column takes, and text that is not blank of elements that are only on the way to something. What lies in an
-//! element that is taken whole (`string()`, `xml`, elements as JSON) is taken, and so are its attributes. Declarations of
-//! namespaces, attributes of the XML Schema instance namespace and attributes that conditions ask for never count.
+//! element that is taken whole (`string()`, `xml`, elements as JSON) is taken, and so are its attributes. Declarations
+//! of namespaces, attributes of the XML Schema instance namespace and attributes that conditions ask for never count.
 
 use std::ops::Range;
 
@@ -257,8 +257,8 @@ impl Flatten<'_> {
         }
     }
 
-    /// Sees to the names of the open elements but for the outermost `first`: each is put together once. How long a path of
-    /// them is; of one that is longer than anything may grow not all of them are there.
+    /// Sees to the names of the open elements but for the outermost `first`: each is put together once. How long a path
+    /// of them is; of one that is longer than anything may grow not all of them are there.
     fn name_elements(&mut self, first: usize) -> usize {
         self.follow_namespaces(usize::MAX);
         let most = self.tally.may_grow.saturating_sub(self.tally.grown);

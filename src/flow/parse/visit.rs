@@ -107,7 +107,8 @@ impl Binding {
 }
 
 impl WellFormed {
-    /// Shows a message to a visitor, if it is good from the first byte to the last; else the visitor sees nothing of it.
+    /// Shows a message to a visitor, if it is good from the first byte to the last; else the visitor sees nothing of
+    /// it.
     ///
     /// Memory: as for [`WellFormed::check`], and the namespace declarations in force.
     ///

@@ -314,8 +314,8 @@ impl<'w, S: Sink> Walk<'w, S> {
         Ok(())
     }
 
-    /// A start tag that quick-xml sees no end of: most often a quote is missing in it, so that it is looked at as far as
-    /// it makes sense.
+    /// A start tag that quick-xml sees no end of: most often a quote is missing in it, so that it is looked at as far
+    /// as it makes sense.
     #[cold]
     fn open_unclosed(&mut self, at: usize) -> Checked {
         let tag = &self.message[at..];

@@ -1,6 +1,6 @@
-//! Proves or disproves the promises on Processed from storage alone: I5 (each promoted id once, in its winning version),
-//! I6 (every row names where it came from), I7 (the log shows whole promotions), I8 (the directory shows what the log
-//! shows).
+//! Proves or disproves the promises on Processed from storage alone: I5 (each promoted id once, in its winning
+//! version), I6 (every row names where it came from), I7 (the log shows whole promotions), I8 (the directory shows what
+//! the log shows).
 //!
 //! Beside a running promoter it does not cry wolf: what looks wrong counts only if no promotion went on meanwhile.
 

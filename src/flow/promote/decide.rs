@@ -1,7 +1,8 @@
 //! From listings to a decision: which rows of which files are written, and which rows of Processed go.
 //!
 //! Keys first: only record id, order and lineage are read here, of what is new, of the whole of Processed, and of older
-//! RAW files where a rewind or a revision asks for them. Keys of Processed whose id is not concerned are dropped as they are read.
+//! RAW files where a rewind or a revision asks for them. Keys of Processed whose id is not concerned are dropped as
+//! they are read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -169,7 +170,8 @@ impl Surveyor<'_> {
         Ok(())
     }
 
-    /// Columns that only the newer version has would be lost for good. The lane that wrote the file was reloaded before us.
+    /// Columns that only the newer version has would be lost for good. The lane that wrote the file was reloaded before
+    /// us.
     fn newer_mapping(&self, file: &RawFile) -> Fault {
         let (theirs, ours, table) = (file.mapping_version, self.mapping_version, self.table);
         let message = format!(
@@ -202,8 +204,8 @@ impl Surveyor<'_> {
         answer
     }
 
-    /// Reads the keys of Processed: of ids that came again, and of rows from rewound or revised offsets. Gives the ids of the
-    /// latter back.
+    /// Reads the keys of Processed: of ids that came again, and of rows from rewound or revised offsets. Gives the ids
+    /// of the latter back.
     fn read_promoted(
         &mut self,
         state: &mut State,

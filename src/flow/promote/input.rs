@@ -1,8 +1,8 @@
-//! Parquet files of the lake, read by whole column chunks, those near each other with one look at the storage: a look at
-//! HDFS costs a connection.
+//! Parquet files of the lake, read by whole column chunks, those near each other with one look at the storage: a look
+//! at HDFS costs a connection.
 //!
-//! Memory: the encoded chunks of the columns asked for, of one row group at a time, the small gaps between them, and the
-//! rows of one [`Slice`].
+//! Memory: the encoded chunks of the columns asked for, of one row group at a time, the small gaps between them, and
+//! the rows of one [`Slice`].
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,7 @@
 //! RAW → Processed: each record id once, in its winning version, by date.
 //!
-//! [`Promoter`] does one promotion after the other: what is new by offset intervals ([`delta`], [`sources`]), keys first
-//! ([`keys`], [`scan`], [`winners`], [`decide`]), then all columns of the winners once ([`rewrite`], [`parts`],
+//! [`Promoter`] does one promotion after the other: what is new by offset intervals ([`delta`], [`sources`]), keys
+//! first ([`keys`], [`scan`], [`winners`], [`decide`]), then all columns of the winners once ([`rewrite`], [`parts`],
 //! [`stage`]), then the plan and the table log ([`crate::lake::roll`]). When is a matter of [`due`].
 //!
 //! Files of several versions of a mapping are read together: columns by their names, those that a file lacks as nulls.

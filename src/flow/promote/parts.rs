@@ -1,7 +1,7 @@
 //! The files that a promotion writes: one open file a date, under one memory budget, first into the local spool.
 //!
-//! Memory: row groups that are not written yet, `budget` bytes over all dates together; when they are more, the greatest
-//! is written. Descriptors: at most `MOST_OPEN` files.
+//! Memory: row groups that are not written yet, `budget` bytes over all dates together; when they are more, the
+//! greatest is written. Descriptors: at most `MOST_OPEN` files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::BufWriter;

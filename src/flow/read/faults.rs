@@ -130,7 +130,8 @@ fn classify(code: Code) -> (Domain, Verdict, &'static str, &'static str) {
             "ssl.ca.location must hold the authority of the broker's certificate, which must be for the host that \
              bootstrap.servers names",
         ),
-        // The group's assignment is older than the topic, and a member that comes back under its old name gets it as it was.
+        // The group's assignment is older than the topic, and a member that comes back under its old name gets it as it
+        // was.
         Code::UnknownPartition => (
             User,
             Retry,

@@ -1,5 +1,5 @@
-//! The client of the moment. A client can come to an end that it never leaves by itself; then a new one takes its place,
-//! and whoever asks gets the newest.
+//! The client of the moment. A client can come to an end that it never leaves by itself; then a new one takes its
+//! place, and whoever asks gets the newest.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

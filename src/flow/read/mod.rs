@@ -15,8 +15,8 @@
 //! # How a membership is kept
 //!
 //! The client of a session may be replaced: when it was fenced, or has had no connection for too long. What the old one
-//! held is told as lost, and whoever asks for the client ([`broker::Broker`] too) gets the newest. A thread of its own looks
-//! whether every Kafka partition has an owner in the group. The reasons are in `session/renewal.rs` and
+//! held is told as lost, and whoever asks for the client ([`broker::Broker`] too) gets the newest. A thread of its own
+//! looks whether every Kafka partition has an owner in the group. The reasons are in `session/renewal.rs` and
 //! `session/coverage.rs`.
 //!
 //! # Memory

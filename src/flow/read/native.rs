@@ -1,5 +1,5 @@
-//! The three things that the safe wrapper of librdkafka does not give: the offset at the end of a Kafka partition, the id
-//! of a topic, and the id of a member of the group. All `unsafe` of the crate is here.
+//! The three things that the safe wrapper of librdkafka does not give: the offset at the end of a Kafka partition, the
+//! id of a topic, and the id of a member of the group. All `unsafe` of the crate is here.
 #![expect(unsafe_code, reason = "librdkafka is a C library, and its wrapper drops the offset of an end-of-partition")]
 
 use std::ffi::{CStr, CString, c_char, c_void};

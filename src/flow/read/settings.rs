@@ -13,7 +13,8 @@ const RECEIVE_MAX_BYTES: u64 = 512 << 20;
 /// Most bytes of one Kafka partition in one answer; a first batch that is larger comes whole all the same.
 const FETCH_PARTITION_MAX: u64 = 4 << 20;
 const KIB: u64 = 1 << 10;
-/// Files that the client reads at its start. Of one that it cannot read it tells what OpenSSL says, which names no file.
+/// Files that the client reads at its start. Of one that it cannot read it tells what OpenSSL says, which names no
+/// file.
 const FILES: [&str; 5] =
     ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.keystore.location", "ssl.crl.location"];
 

@@ -1,7 +1,7 @@
 //! Which messages are in quarantine as they were: for the very same reasons, and without a row that is new.
 //!
-//! The reasons alone do not tell it. Of very many violations only the first are kept, and a mapping may take good rows, or
-//! have child tables, that the one before had not.
+//! The reasons alone do not tell it. Of very many violations only the first are kept, and a mapping may take good rows,
+//! or have child tables, that the one before had not.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::lake::parquet_reader::ParquetFile;
 use crate::model::batch::DeadLetter;
 use crate::storage::Storage;
 
-/// Of the messages that are in quarantine `again` those that are there for the very reasons that `rows` tell, where each
-/// message stands in the row that `of_message` says.
+/// Of the messages that are in quarantine `again` those that are there for the very reasons that `rows` tell, where
+/// each message stands in the row that `of_message` says.
 pub(super) fn with_same_violations(
     rows: &RecordBatch,
     of_message: &[usize],
@@ -44,8 +44,8 @@ pub(super) struct OldPlaces {
 }
 
 impl OldPlaces {
-    /// Offsets of those `rows` (in today's columns of the table, by ascending offset, above all that were asked for before)
-    /// which are not in the `old` file of that table.
+    /// Offsets of those `rows` (in today's columns of the table, by ascending offset, above all that were asked for
+    /// before) which are not in the `old` file of that table.
     pub(super) fn lack(
         &mut self,
         storage: &Arc<dyn Storage>,

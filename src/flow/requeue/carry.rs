@@ -167,7 +167,8 @@ pub(super) struct Carried {
 }
 
 impl Carried {
-    /// All rows of `file`, in the columns of `schema`, which [`unite`] has made of its own, or which are some of its own.
+    /// All rows of `file`, in the columns of `schema`, which [`unite`] has made of its own, or which are some of its
+    /// own.
     pub(super) fn open(file: &ParquetFile, schema: SchemaRef, order: Order) -> Result<Self, Fault> {
         let fields = file.schema().fields().iter().enumerate();
         let columns: Vec<usize> = fields
@@ -199,8 +200,8 @@ impl Carried {
         Ok((low.num_rows() > 0).then_some(low))
     }
 
-    /// Gives `new` rows to `append`, which are by ascending offset too, with the old rows up to their last one in between;
-    /// those of `gone` messages are left out. Memory: one batch of old rows beside the new ones.
+    /// Gives `new` rows to `append`, which are by ascending offset too, with the old rows up to their last one in
+    /// between; those of `gone` messages are left out. Memory: one batch of old rows beside the new ones.
     pub(super) fn merge(
         &mut self,
         new: RecordBatch,

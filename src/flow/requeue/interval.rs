@@ -107,8 +107,8 @@ impl Revised {
 }
 
 impl Requeuer {
-    /// The interval of `old` with the messages that are meant as today's mapping sees them. Nothing in the lake is changed.
-    /// `go_on` is asked now and then, and may end it.
+    /// The interval of `old` with the messages that are meant as today's mapping sees them. Nothing in the lake is
+    /// changed. `go_on` is asked now and then, and may end it.
     ///
     /// # Errors
     ///

@@ -41,8 +41,8 @@ pub type OrderOf<'a> = Option<(&'a mut LaneLedger, &'a str)>;
 ///
 /// # Errors
 ///
-/// Storage, the spool, files that are damaged, or what `go_on` says. The hold on the chain has to be given up then: whoever
-/// acquires it next cleans up.
+/// Storage, the spool, files that are damaged, or what `go_on` says. The hold on the chain has to be given up then:
+/// whoever acquires it next cleans up.
 pub fn requeue_lane(
     requeuer: &Requeuer,
     intervals: &[LedgerFile],

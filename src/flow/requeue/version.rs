@@ -1,4 +1,5 @@
-//! The new version of an interval while it is made: its data files, and its ledger as the old one with some rows replaced.
+//! The new version of an interval while it is made: its data files, and its ledger as the old one with some rows
+//! replaced.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -233,8 +234,8 @@ impl<'r> Version<'r> {
         Ok(letters_of)
     }
 
-    /// Puts what messages have become into the ledger, unless they are in quarantine as they were, those among the `alike`:
-    /// these it gives back.
+    /// Puts what messages have become into the ledger, unless they are in quarantine as they were, those among the
+    /// `alike`: these it gives back.
     fn renew(&mut self, ledger: &[LedgerRow], alike: &BTreeSet<u32>) -> Result<BTreeSet<u32>, Fault> {
         let mut unchanged = BTreeSet::new();
         for (message, row) in (0_u32..).zip(ledger) {
@@ -257,7 +258,8 @@ impl<'r> Version<'r> {
         Ok(unchanged)
     }
 
-    /// Of the messages that are in quarantine for the same reasons as before those whose good rows were there before too.
+    /// Of the messages that are in quarantine for the same reasons as before those whose good rows were there before
+    /// too.
     fn without_new_rows(&mut self, mut alike: BTreeSet<u32>, valid: &ValidBatch) -> Result<BTreeSet<u32>, Fault> {
         let offset_of = |message: u32| valid.ledger.get(message as usize).map(|row| row.offset);
         for part in &valid.tables {

@@ -1,10 +1,11 @@
-//! Every message has exactly one verdict, and every row its message. A breach is a fault of Forebay, never of a message.
+//! Every message has exactly one verdict, and every row its message. A breach is a fault of Forebay, never of a
+//! message.
 
 use crate::fault::Fault;
 use crate::model::batch::{Outcome, ParsedBatch, TableIndex};
 
-/// Checks a batch that has to begin at consumer position `from`; `top` says which table of the configuration a table is or
-/// belongs to.
+/// Checks a batch that has to begin at consumer position `from`; `top` says which table of the configuration a table is
+/// or belongs to.
 ///
 /// # Errors
 ///

@@ -37,8 +37,8 @@ impl DateRule {
         Ok(Self { column, name, days, good: GoodDays::new(settings).map_err(in_table)? })
     }
 
-    /// The rows whose date is bad, each with what is wrong with it as a sentence. `sent_us` tells the Kafka timestamp of
-    /// a row's message; `now` stands for one that is not known, or beyond the calendar.
+    /// The rows whose date is bad, each with what is wrong with it as a sentence. `sent_us` tells the Kafka timestamp
+    /// of a row's message; `now` stands for one that is not known, or beyond the calendar.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Takes out of a violation whatever could be a piece of the payload, for tables that do not keep it.
 //!
-//! What stays: the code with its fixed meaning, the column, line and byte offset, and of the path those names that stand
-//! in the mapping too; any other name becomes `*`, and prefixes go, since who sends a message chooses both.
+//! What stays: the code with its fixed meaning, the column, line and byte offset, and of the path those names that
+//! stand in the mapping too; any other name becomes `*`, and prefixes go, since who sends a message chooses both.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

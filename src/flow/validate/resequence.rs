@@ -13,8 +13,8 @@ pub enum Offered {
     Repeat,
 }
 
-/// Takes items with sequence numbers in any order, some of them in pieces and some repeatedly, and releases each once, in
-/// order and without a gap.
+/// Takes items with sequence numbers in any order, some of them in pieces and some repeatedly, and releases each once,
+/// in order and without a gap.
 ///
 /// Memory: every item ahead of a missing one is held; the lane bounds them by the number of batches it has on the way.
 #[derive(Debug)]

@@ -255,8 +255,8 @@ impl TableRules {
         })
     }
 
-    /// Marks the rows that break a rule as not good. What is told of them, by row: no more of a message and column than are
-    /// kept of a message.
+    /// Marks the rows that break a rule as not good. What is told of them, by row: no more of a message and column than
+    /// are kept of a message.
     fn hits(&self, part: &TableRows, raw: &RawBatch, now: Timestamp, good: &mut [bool]) -> Result<Vec<Hit>, Fault> {
         let mut hits = Vec::new();
         for (column, name) in &self.record_id {
@@ -334,7 +334,8 @@ impl Rules {
     }
 }
 
-/// The good ones of some rows. Column by column, each of which goes as soon as its good values are copied: they may be many.
+/// The good ones of some rows. Column by column, each of which goes as soon as its good values are copied: they may be
+/// many.
 fn without(rows: RecordBatch, good: Vec<bool>) -> Result<RecordBatch, ArrowError> {
     let good = BooleanArray::from(good);
     let (schema, columns, _) = rows.into_parts();

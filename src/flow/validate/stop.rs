@@ -1,9 +1,9 @@
-//! The stop rules of a lane: too many of its last messages failed. Pure: what they say depends on the messages and their
-//! order alone, not on time or on how they came in batches.
+//! The stop rules of a lane: too many of its last messages failed. Pure: what they say depends on the messages and
+//! their order alone, not on time or on how they came in batches.
 //!
-//! Each table has a rule of its own over the messages that it took, so that one that is rare and broken is not hidden among
-//! many good ones of another. What no table took counts against all messages of the lane: there the question is whether
-//! the topic is still what the configuration takes it for. Tombstones count nowhere.
+//! Each table has a rule of its own over the messages that it took, so that one that is rare and broken is not hidden
+//! among many good ones of another. What no table took counts against all messages of the lane: there the question is
+//! whether the topic is still what the configuration takes it for. Tombstones count nowhere.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -42,8 +42,8 @@ impl FailureWindows {
         Self { tables, unrouted: rules.unrouted.map(FailureWindow::new) }
     }
 
-    /// Notes what became of the next message. What is told of the rule that is met with it, if one is; `name` says how a
-    /// table is called.
+    /// Notes what became of the next message. What is told of the rule that is met with it, if one is; `name` says how
+    /// a table is called.
     pub(super) fn note<'n>(
         &mut self,
         row: &LedgerRow,

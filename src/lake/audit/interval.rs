@@ -117,8 +117,8 @@ impl Looker<'_> {
         Ok((footer, wrong))
     }
 
-    /// What is wrong with a data file that a ledger file names. One that was not listed is looked up: it may be newer than
-    /// the list.
+    /// What is wrong with a data file that a ledger file names. One that was not listed is looked up: it may be newer
+    /// than the list.
     fn check_data(&self, path: &LakePath, file: &DataFile) -> Result<Option<(Flaw, String)>, LakeError> {
         const GONE: &str = "the ledger names it and it is not there";
         let bytes = match self.present.bytes(path).filter(|bytes| *bytes == file.bytes) {

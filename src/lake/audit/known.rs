@@ -1,9 +1,9 @@
 //! Up to where earlier audits have found chains right, so that a later one need not look there again.
 //!
-//! What is known of a chain holds only while its ledger files up to there, and every data file of those offsets, are the same
-//! by path, length and time of writing: their digest is kept, and each audit lists them all again. No such file is ever
-//! written twice under one name, so what this cannot see is bytes that have changed in their place: of a disk that rots, or
-//! by somebody who sets the time back. For that the audit can be told to look at everything.
+//! What is known of a chain holds only while its ledger files up to there, and every data file of those offsets, are
+//! the same by path, length and time of writing: their digest is kept, and each audit lists them all again. No such
+//! file is ever written twice under one name, so what this cannot see is bytes that have changed in their place: of a
+//! disk that rots, or by somebody who sets the time back. For that the audit can be told to look at everything.
 
 use std::collections::BTreeMap;
 

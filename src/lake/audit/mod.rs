@@ -1,7 +1,7 @@
 //! Proves or disproves the promises from storage alone.
 //!
-//! Beside a running daemon it does not cry wolf: what looks wrong is looked at again, in an order in which a commit or a
-//! rewind that goes on meanwhile explains itself, before it is called a violation.
+//! Beside a running daemon it does not cry wolf: what looks wrong is looked at again, in an order in which a commit or
+//! a rewind that goes on meanwhile explains itself, before it is called a violation.
 //!
 //! What storage does not answer for hides nothing that was found elsewhere: it is told besides ([`Unread`]).
 

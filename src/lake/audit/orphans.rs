@@ -13,13 +13,14 @@ use crate::lake::restore;
 use crate::model::offset::TopicPartition;
 use crate::storage::{Kind, LakePath, Storage};
 
-/// Which of these files of one Kafka partition, or of none, nothing explains. A commit or a rewind that goes on meanwhile does, and so does one that was cut
-/// short: its manifest or intent is there, and the next owner finishes or removes what it names.
+/// Which of these files of one Kafka partition, or of none, nothing explains. A commit or a rewind that goes on
+/// meanwhile does, and so does one that was cut short: its manifest or intent is there, and the next owner finishes or
+/// removes what it names.
 ///
 /// The order of the looks matters. A manifest leaves the stage when its interval joins the chain, so manifests first,
-/// then the chain. A rewind moves its files before it is done, so intents first, then the file itself once more. One that
-/// takes a rewind back brings files before their ledger file joins the chain, so its intent first, then the chain. A
-/// revision moves what it has replaced after its ledger file has joined the chain: the chain first, then its intent.
+/// then the chain. A rewind moves its files before it is done, so intents first, then the file itself once more. One
+/// that takes a rewind back brings files before their ledger file joins the chain, so its intent first, then the chain.
+/// A revision moves what it has replaced after its ledger file has joined the chain: the chain first, then its intent.
 pub(in crate::lake) fn unexplained(
     storage: &dyn Storage,
     source: Option<&TopicPartition>,

@@ -64,8 +64,8 @@ impl Present {
         of_source.filter(move |(name, _)| name.range.to() <= to).map(|(_, path)| path)
     }
 
-    /// What tells the files of a chain that end at `to` or before, and those data files, from all others: paths, lengths and
-    /// when they were written.
+    /// What tells the files of a chain that end at `to` or before, and those data files, from all others: paths,
+    /// lengths and when they were written.
     pub(super) fn digest(&self, source: &TopicPartition, ledger: &[LedgerFile], to: i64) -> String {
         let ledger = ledger.iter().filter(|file| file.name.range.to() <= to);
         let mut marks: BTreeMap<&str, (u64, Timestamp)> =

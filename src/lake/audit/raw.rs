@@ -56,13 +56,14 @@ pub fn audit_raw(storage: &dyn Storage, depth: Depth) -> Result<RawAudit, LakeEr
     audit_raw_since(storage, depth, &Known::nothing())
 }
 
-/// Audits every chain of the lake from where it is `known` to be right. Data files are listed **before** the chains: what
-/// is committed meanwhile is then missing from the list of files, and looked up, instead of missing from the chains.
+/// Audits every chain of the lake from where it is `known` to be right. Data files are listed **before** the chains:
+/// what is committed meanwhile is then missing from the list of files, and looked up, instead of missing from the
+/// chains.
 ///
 /// # Errors
 ///
-/// What storage answered when asked what there is. What is wrong with the lake is in the result, and so is what could not be
-/// looked at of it.
+/// What storage answered when asked what there is. What is wrong with the lake is in the result, and so is what could
+/// not be looked at of it.
 pub fn audit_raw_since(storage: &dyn Storage, depth: Depth, known: &Known) -> Result<RawAudit, LakeError> {
     let present = Present::list(storage)?;
     let sources: Vec<TopicPartition> = list_sources(storage)?.into_iter().collect();

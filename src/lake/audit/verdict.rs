@@ -130,7 +130,8 @@ impl<'a> Verdict<'a> {
         twice.map(|path| Violation::at(path, "two ledger files name it")).collect()
     }
 
-    /// Adds the data files that no ledger file names and nothing explains. Of what could not be looked at nothing is said.
+    /// Adds the data files that no ledger file names and nothing explains. Of what could not be looked at nothing is
+    /// said.
     pub(super) fn add_unnamed(&mut self) {
         let mut by_source: BTreeMap<Option<TopicPartition>, Vec<LakePath>> = BTreeMap::new();
         for path in self.present.paths().filter(|path| !self.named.contains(*path)) {

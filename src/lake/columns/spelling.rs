@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 
-/// The type in which a Processed table holds values of an Arrow type: plain, times in microseconds, everything nullable.
-/// None: it cannot hold them without a loss, or the table log has no name for them.
+/// The type in which a Processed table holds values of an Arrow type: plain, times in microseconds, everything
+/// nullable. None: it cannot hold them without a loss, or the table log has no name for them.
 pub(super) fn held(kind: &DataType) -> Option<DataType> {
     Some(match kind {
         DataType::Dictionary(_, values) => return held(values),

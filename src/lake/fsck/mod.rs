@@ -1,20 +1,21 @@
 //! Every file below the root, by what it is; and what nobody needs out of the way.
 //!
-//! It builds on the audit: which files the chains name, which of them are damaged, and which data files nothing explains.
-//! The rest is told by place and name. As with the audit, what looks wrong beside a running daemon is looked at again.
+//! It builds on the audit: which files the chains name, which of them are damaged, and which data files nothing
+//! explains. The rest is told by place and name. As with the audit, what looks wrong beside a running daemon is looked
+//! at again.
 //!
-//! **What is moved** ([`repair`]): only what no owner can want any more, whoever runs; and it is never deleted, but moved to
-//! `_forebay/lost+found`, under the same path. Fences tell that, not ages:
+//! **What is moved** ([`repair`]): only what no owner can want any more, whoever runs; and it is never deleted, but
+//! moved to `_forebay/lost+found`, under the same path. Fences tell that, not ages:
 //!
-//! * a data file that no ledger file names and nothing explains, of an epoch below the newest owner's: its stage is fenced,
-//!   so it can never be committed. One of the newest epoch may belong to an owner that lives;
-//! * a Processed file of a promotion that is not the newest, or is not in the newest plan, and that is not in the table log:
-//!   only the newest plan is ever carried out;
+//! * a data file that no ledger file names and nothing explains, of an epoch below the newest owner's: its stage is
+//!   fenced, so it can never be committed. One of the newest epoch may belong to an owner that lives;
+//! * a Processed file of a promotion that is not the newest, or is not in the newest plan, and that is not in the table
+//!   log: only the newest plan is ever carried out;
 //! * a file in the folder of a table or topic of Forebay's whose name is none of its own: Forebay makes and reads none
 //!   such, and readers of folders take it for data.
 //!
-//! Nothing of a chain that is broken is moved (what looks like an orphan may be what its missing ledger file named), nor
-//! anything of `_forebay` (a newer version may know more names), nor anything beside the zones.
+//! Nothing of a chain that is broken is moved (what looks like an orphan may be what its missing ledger file named),
+//! nor anything of `_forebay` (a newer version may know more names), nor anything beside the zones.
 
 mod control;
 mod data;

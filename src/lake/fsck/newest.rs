@@ -1,9 +1,9 @@
-//! What a daemon looks at once it works: the files of the newest days that nothing names, and of a Processed table those that
-//! its log does not name, or names and that are gone.
+//! What a daemon looks at once it works: the files of the newest days that nothing names, and of a Processed table
+//! those that its log does not name, or names and that are gone.
 //!
-//! It is the harmless part of [`examine`](super::examine). Nothing is changed: what an owner that died has left is put in order
-//! by the next owner, and what is left then is a person's to see before it is moved (`forebay fsck --repair`). Days that have
-//! long gone by were looked at when they were new.
+//! It is the harmless part of [`examine`](super::examine). Nothing is changed: what an owner that died has left is put
+//! in order by the next owner, and what is left then is a person's to see before it is moved (`forebay fsck --repair`).
+//! Days that have long gone by were looked at when they were new.
 //!
 //! It makes one call after the other, and holds one day's names and what one table log names.
 
@@ -51,8 +51,8 @@ impl Sight {
     }
 }
 
-/// Looks at the newest days of RAW and quarantine and at these Processed tables, as long as `goes_on`; none when it was told
-/// to stop.
+/// Looks at the newest days of RAW and quarantine and at these Processed tables, as long as `goes_on`; none when it was
+/// told to stop.
 ///
 /// # Errors
 ///
@@ -165,8 +165,9 @@ impl Look<'_> {
         Ok(true)
     }
 
-    /// A promotion may have gone on meanwhile. It enters a file into the log before it takes away what that replaces, and
-    /// publishes its plan before it puts a file in place: so what is looked for in the lake comes first, the log after it.
+    /// A promotion may have gone on meanwhile. It enters a file into the log before it takes away what that replaces,
+    /// and publishes its plan before it puts a file in place: so what is looked for in the lake comes first, the log
+    /// after it.
     fn judge(
         &mut self,
         storage: &Arc<dyn Storage>,

@@ -95,8 +95,8 @@ pub(super) enum Readiness {
     Foreign,
 }
 
-/// Whether the log may have these new columns. A log that was created without timestamps without a zone does not ask its
-/// readers to know them.
+/// Whether the log may have these new columns. A log that was created without timestamps without a zone does not ask
+/// its readers to know them.
 pub(super) fn readiness(snapshot: &SnapshotRef, columns: &[DataType], now_ms: i64) -> Readiness {
     let protocol = snapshot.table_configuration().protocol();
     let feature = TableFeature::TimestampWithoutTimezone;

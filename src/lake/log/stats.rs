@@ -59,8 +59,8 @@ const TELLABLE_DAYS: RangeInclusive<i64> = -719_162..=2_932_896;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// The bounds that the log can tell: its times are cut to milliseconds, so they are rounded outwards before, or a reader
-/// that skips files by them would miss the last rows of a file. None where one of them has no text.
+/// The bounds that the log can tell: its times are cut to milliseconds, so they are rounded outwards before, or a
+/// reader that skips files by them would miss the last rows of a file. None where one of them has no text.
 fn told(kind: &DataType, (low, high): (i64, i64)) -> Option<(i64, i64)> {
     let tellable = |low: i64, high: i64| TELLABLE_DAYS.contains(&low) && TELLABLE_DAYS.contains(&high);
     match kind {

@@ -61,8 +61,8 @@ impl RewindName {
 pub struct RevisionName {
     /// Epoch of the revised intervals.
     pub epoch: Epoch,
-    /// Head of the chain when it began: intervals of that epoch that end here or before are revised ones, later ones were
-    /// read.
+    /// Head of the chain when it began: intervals of that epoch that end here or before are revised ones, later ones
+    /// were read.
     pub head: i64,
 }
 

@@ -18,8 +18,9 @@
 //! | `%n` `%t`, white space | one or more white space characters |
 //! | `%%` | `%` |
 //!
-//! Everything else stands for itself. Leading zeros may be missing, except where a number touches another one (`%Y%m%d`):
-//! there each has its full width. `-`, `_` and `0` after the `%` are allowed: `_` reads blanks for leading zeros.
+//! Everything else stands for itself. Leading zeros may be missing, except where a number touches another one
+//! (`%Y%m%d`): there each has its full width. `-`, `_` and `0` after the `%` are allowed: `_` reads blanks for leading
+//! zeros.
 //!
 //! A pattern has to say the whole of its type, and nothing twice; minutes, seconds and the fraction that it does not
 //! mention are zero, and so is the time in the pattern of a timestamp. What it reads besides (the time of a date) is

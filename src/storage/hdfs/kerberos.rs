@@ -1,7 +1,7 @@
 //! What Kerberos says when there is no ticket: by the numbers of its errors, which stay the same in every language.
 //!
-//! A ticket is got before the first byte of a request leaves, so nothing that is told here has an unknown outcome. Where
-//! nobody could be asked for one that is an outage like any other; all else is for a person.
+//! A ticket is got before the first byte of a request leaves, so nothing that is told here has an unknown outcome.
+//! Where nobody could be asked for one that is an outage like any other; all else is for a person.
 
 use crate::storage::Kind;
 

@@ -3,10 +3,10 @@
 //! Of several NameNodes one is active, and a client that finds a standby goes on to the next. hdfs-native would do that
 //! by itself; here it talks to one at a time, for two reasons:
 //!
-//! * One that was deposed while it stood still goes on answering looks from what it has in its memory, until it wants to
-//!   write its journal (["may be out of date until that NameNode shuts down when trying to write to the JournalNodes"][ha]).
-//!   So before a session looks anywhere, its NameNode writes its journal for us once ([`prove`]); and that proves something
-//!   of later looks only if these go to the same one.
+//! * One that was deposed while it stood still goes on answering looks from what it has in its memory, until it wants
+//!   to write its journal (["may be out of date until that NameNode shuts down when trying to write to the
+//!   JournalNodes"][ha]). So before a session looks anywhere, its NameNode writes its journal for us once ([`prove`]);
+//!   and that proves something of later looks only if these go to the same one.
 //! * One that neither answers nor refuses would be the first to be asked again by each new client.
 //!
 //! [ha]: https://hadoop.apache.org/docs/r3.4.2/hadoop-project-dist/hadoop-hdfs/HDFSHighAvailabilityWithQJM.html

@@ -4,8 +4,8 @@
 //! runtime lives (a lease renewer for each client). So client and runtime are one thing here, a session: calls run on
 //! it and are waited for on a channel, and after a call that hung or panicked the next one gets a fresh session. The
 //! old one ends with its last user, tasks, sockets, held locks and all; else a connection into a black hole would be
-//! used again and again for as long as TCP believes in it. A session talks to one NameNode; where there are several, one
-//! that does not answer, or is not the active one, ends with its session, and the next session goes on to the next.
+//! used again and again for as long as TCP believes in it. A session talks to one NameNode; where there are several,
+//! one that does not answer, or is not the active one, ends with its session, and the next session goes on to the next.
 
 use std::collections::BTreeMap;
 use std::future::Future;

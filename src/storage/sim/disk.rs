@@ -1,9 +1,9 @@
 //! Directories, files, and what of them a power cut leaves.
 //!
-//! A change of directories (an entry that comes, goes, or moves) is one step and is seen at once. It becomes durable when
-//! one of the directories it touches is synced, and with it every earlier change of a directory that it touches: no
-//! file system with a journal loses the first of two changes of one directory and keeps the second, and none leaves half
-//! of a rename. Changes of other directories may stay behind.
+//! A change of directories (an entry that comes, goes, or moves) is one step and is seen at once. It becomes durable
+//! when one of the directories it touches is synced, and with it every earlier change of a directory that it touches:
+//! no file system with a journal loses the first of two changes of one directory and keeps the second, and none leaves
+//! half of a rename. Changes of other directories may stay behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -126,7 +126,8 @@ impl Disk {
         Err(Kind::Unknown)
     }
 
-    /// Asks the journal; whether it took it. A NameNode that it refuses ends, and the one in its place answers from then on.
+    /// Asks the journal; whether it took it. A NameNode that it refuses ends, and the one in its place answers from
+    /// then on.
     pub(super) fn ask_journal(&mut self) -> bool {
         match std::mem::replace(&mut self.reign, Reign::Active) {
             Reign::Active => return true,

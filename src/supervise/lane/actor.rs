@@ -176,9 +176,10 @@ impl LaneSupervisor {
             Exit::Failed(fault) => fault.clone(),
             other => Fault::internal("lane.stage-failed", format!("{part} of {}: {other}", self.source)),
         };
-        // Whoever accepts a topic may be served by another daemon of the group, permissions are given back elsewhere, clocks
-        // are put right by time servers, and who has fenced us may have been a start that came too late, of an owner that
-        // the group has long forgotten. So we look now and then; a start takes no epoch unless the partition is ours.
+        // Whoever accepts a topic may be served by another daemon of the group, permissions are given back elsewhere,
+        // clocks are put right by time servers, and who has fenced us may have been a start that came too late, of an
+        // owner that the group has long forgotten. So we look now and then; a start takes no epoch unless the partition
+        // is ours.
         let passes = [TOPIC_RECREATED, CLOCKS_APART].contains(&fault.event) || fault.is_about_permission();
         let looks = decision == Decision::AwaitAssignment || passes;
         let look = looks.then_some(self.parts.limits.parked_retry);

@@ -1,8 +1,8 @@
 //! A hole that only an operator can accept: messages that Kafka has deleted before the lane read them.
 //!
 //! The chain goes on behind them by an interval without rows, whose footer says which offsets are lost and why. It is a
-//! commit like any other, so that whoever follows the chain (promotion, audit, the next owner) sees all of it or nothing.
-//! What was read once, before a rewind, is not lost: taking the rewind back brings it back.
+//! commit like any other, so that whoever follows the chain (promotion, audit, the next owner) sees all of it or
+//! nothing. What was read once, before a rewind, is not lost: taking the rewind back brings it back.
 
 use super::start::record_loss;
 use crate::fault::Fault;
@@ -37,8 +37,8 @@ pub fn preview_loss(parts: &Parts, source: &TopicPartition) -> Result<OffsetRang
     })
 }
 
-/// Records the hole behind the head of the chain as lost; reading goes on after it. `marks` are the broker's first offset
-/// and end.
+/// Records the hole behind the head of the chain as lost; reading goes on after it. `marks` are the broker's first
+/// offset and end.
 pub(super) fn accept_loss(
     parts: &Parts,
     source: &TopicPartition,
@@ -55,8 +55,8 @@ pub(super) fn accept_loss(
     Ok(hole)
 }
 
-/// The offsets between the head of a chain and the first one that the broker has. `may_come_back` is asked when there are
-/// some.
+/// The offsets between the head of a chain and the first one that the broker has. `may_come_back` is asked when there
+/// are some.
 fn find_hole(
     source: &TopicPartition,
     head: i64,

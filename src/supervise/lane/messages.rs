@@ -36,8 +36,8 @@ pub struct Reassigned;
 #[rtype(result = "()")]
 pub struct TopicAccepted;
 
-/// The tables were loaded again. A lane whose tables have changed commits what it has read with the old ones and goes on
-/// with the new ones, as the next generation; one that had stopped begins again. Answers whether the lane is one of
+/// The tables were loaded again. A lane whose tables have changed commits what it has read with the old ones and goes
+/// on with the new ones, as the next generation; one that had stopped begins again. Answers whether the lane is one of
 /// them, when it reads with the new ones or cannot.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "bool")]

@@ -1,8 +1,8 @@
 //! How a lane goes over to tables that were loaded again.
 //!
 //! It ends its intake, commits what it has read with the old tables, and begins its next generation, which takes the
-//! tables as they are then, at the head of its chain. Whatever happens between leaves a generation that begins there: an
-//! interval is of one set of tables, whole.
+//! tables as they are then, at the head of its chain. Whatever happens between leaves a generation that begins there:
+//! an interval is of one set of tables, whole.
 
 use actix::prelude::{Context, Handler, ResponseFuture};
 use tokio::sync::oneshot;

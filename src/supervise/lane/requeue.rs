@@ -37,8 +37,8 @@ pub struct Elsewhere {
     pub owner: Option<String>,
 }
 
-/// What a requeue would do, without doing any of it: every message that is meant is parsed. `here` are the lanes of this
-/// daemon.
+/// What a requeue would do, without doing any of it: every message that is meant is parsed. `here` are the lanes of
+/// this daemon.
 ///
 /// # Errors
 ///

@@ -1,9 +1,9 @@
 //! No interval is committed unless the topic is still the one that the lane was opened on.
 //!
-//! When a topic is deleted and created again within a moment, the Kafka client goes on in the new one at the position it
-//! had in the old one. Either that position is not there, and the reader ends; or it is, and messages of the new topic
-//! would join the chain of the old. Ids of topics never come back: if the id is still the same after an interval was
-//! read, every message in it is of that topic.
+//! When a topic is deleted and created again within a moment, the Kafka client goes on in the new one at the position
+//! it had in the old one. Either that position is not there, and the reader ends; or it is, and messages of the new
+//! topic would join the chain of the old. Ids of topics never come back: if the id is still the same after an interval
+//! was read, every message in it is of that topic.
 
 use crate::fault::{Domain, Fault, Verdict};
 use crate::flow::buffer::commit::Committer;

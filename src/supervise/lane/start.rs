@@ -1,5 +1,5 @@
-//! How a generation begins, on a storage thread: take the lane in storage, carry out what was ordered, find its place, open
-//! it.
+//! How a generation begins, on a storage thread: take the lane in storage, carry out what was ordered, find its place,
+//! open it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -138,8 +138,8 @@ pub(super) struct Outcome {
     pub(super) opened: Result<Opened, Fault>,
     /// The answer to an order, where there was one. A refused rewind does not keep the lane from starting.
     pub(super) done: Option<Result<Done, Fault>>,
-    /// The ways of its dead letters, once the lane was taken and its order carried out: what is committed is sent, whether
-    /// or not the lane can go on.
+    /// The ways of its dead letters, once the lane was taken and its order carried out: what is committed is sent,
+    /// whether or not the lane can go on.
     pub(super) letters: Vec<LetterRoute>,
 }
 
@@ -300,7 +300,8 @@ pub(super) fn record_loss(
 }
 
 /// The configured start of a Kafka partition that has no chain. A topic that was created again is read from its first
-/// message: the configured offsets are those of the topic before, and `latest` would leave out what came in the meantime.
+/// message: the configured offsets are those of the topic before, and `latest` would leave out what came in the
+/// meantime.
 struct ConfiguredStart<'a> {
     parts: &'a Parts,
     tables: &'a TableSet,

@@ -116,8 +116,8 @@ pub struct AcceptTopic(pub String);
 #[rtype(result = "Result<(), Fault>")]
 pub struct ReplaceTables(pub Arc<TableSet>);
 
-/// Has the lanes go over to the tables as they are now. Answers which are concerned, when each of them reads with the new
-/// tables or cannot.
+/// Has the lanes go over to the tables as they are now. Answers which are concerned, when each of them reads with the
+/// new tables or cannot.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "Vec<TopicPartition>")]
 pub struct RenewLanes;

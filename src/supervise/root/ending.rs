@@ -34,7 +34,8 @@ impl RootSupervisor {
         }
     }
 
-    /// Ends the process with a fault that the root has met itself. One that ends it and was met elsewhere has been told there.
+    /// Ends the process with a fault that the root has met itself. One that ends it and was met elsewhere has been told
+    /// there.
     pub(super) fn fail(&mut self, fault: Fault) {
         if self.exit.is_some() {
             events::fault(ROOT, 0, &self.meets(&fault, Course::End, None));
@@ -84,8 +85,8 @@ impl RootSupervisor {
         })
     }
 
-    /// Ends the process when the dead letters of what is committed have been sent, or after a moment: then they are sent
-    /// after the next start.
+    /// Ends the process when the dead letters of what is committed have been sent, or after a moment: then they are
+    /// sent after the next start.
     fn end_after_letters(&mut self, result: Result<(), Fault>, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.is_posting, true) {
             return;
@@ -205,8 +206,8 @@ impl RootSupervisor {
     }
 }
 
-/// Whether a lane that halts goes on by what a command decides (`accept-topic`, `accept-loss`, `rewind --undo`), or when a
-/// clock is put right.
+/// Whether a lane that halts goes on by what a command decides (`accept-topic`, `accept-loss`, `rewind --undo`), or
+/// when a clock is put right.
 fn goes_on(view: &LaneView) -> bool {
     let decided = [TOPIC_RECREATED, OUT_OF_RANGE, OFFSETS_WENT_BACK, REWOUND_RANGE_LOST, CLOCKS_APART];
     view.last_fault.as_ref().is_some_and(|last| decided.contains(&last.fault.event))

@@ -14,8 +14,8 @@ use crate::supervise::view::LaneView;
 const LOOK: &str = "Look";
 
 impl RootSupervisor {
-    /// Begins the look on a thread of its own, as soon as it can be in nobody's way: each lane that has something to commit
-    /// has done so, or is kept from it.
+    /// Begins the look on a thread of its own, as soon as it can be in nobody's way: each lane that has something to
+    /// commit has done so, or is kept from it.
     pub(super) fn look_when_settled(&mut self, lanes: &[LaneView]) {
         if self.look.is_some() || self.parts.until_caught_up || lanes.is_empty() || !lanes.iter().all(is_settled) {
             return;

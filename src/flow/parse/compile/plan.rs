@@ -50,7 +50,8 @@ pub(in crate::flow::parse) struct Program {
     pub(in crate::flow::parse) prefixes: Vec<(String, String)>,
     /// `xsi:nil`.
     pub(in crate::flow::parse) nil: NameId,
-    /// The attributes of the XML Schema instance namespace, which are never unmapped, and those that conditions ask for.
+    /// The attributes of the XML Schema instance namespace, which are never unmapped, and those that conditions ask
+    /// for.
     pub(in crate::flow::parse) spoken_of: Vec<NameId>,
     /// What happens to what no column takes.
     pub(in crate::flow::parse) watch: Watch,

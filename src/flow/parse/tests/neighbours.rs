@@ -1,5 +1,5 @@
-//! Rows know nothing of their neighbours: what becomes of one does not hang on what stood before it, in its message or in
-//! another, nor on how its batch was cut. Mappings and messages are made at random.
+//! Rows know nothing of their neighbours: what becomes of one does not hang on what stood before it, in its message or
+//! in another, nor on how its batch was cut. Mappings and messages are made at random.
 
 use fastrand::Rng;
 

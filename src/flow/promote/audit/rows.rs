@@ -43,8 +43,8 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Compares them. Where a file cannot be read that should be there nothing is compared: every row that it holds would
-    /// be told besides.
+    /// Compares them. Where a file cannot be read that should be there nothing is compared: every row that it holds
+    /// would be told besides.
     pub(super) fn check(&self, findings: &mut Findings) -> Result<(), Fault> {
         // A key that today's mapping has and no promotion has had yet is null in every promoted row.
         let mut columns = self.plan.columns.clone();
@@ -132,7 +132,8 @@ impl Rows<'_> {
     }
 }
 
-/// Whether a file could be read. One that is damaged, or not there, speaks against I5: nothing can be proved without it.
+/// Whether a file could be read. One that is damaged, or not there, speaks against I5: nothing can be proved without
+/// it.
 fn readable(read: Result<(), Fault>, path: &LakePath, findings: &mut Findings) -> Result<bool, Fault> {
     match read {
         Ok(()) => Ok(true),
@@ -178,8 +179,8 @@ impl OfId {
 enum Place {
     /// Into the part of the chain that RAW holds.
     Settled,
-    /// Into what a rewind has taken or is taking away, or into a revised interval: the row is recomputed by the promotion
-    /// that honours it.
+    /// Into what a rewind has taken or is taking away, or into a revised interval: the row is recomputed by the
+    /// promotion that honours it.
     Stale,
     /// Before the chain: retention has taken the RAW row.
     Before,
@@ -187,8 +188,8 @@ enum Place {
     Nowhere,
 }
 
-/// Promoted offsets of one Kafka partition: begin of the chain, end of what no rewind concerns, end of what was promoted,
-/// and those that were revised since.
+/// Promoted offsets of one Kafka partition: begin of the chain, end of what no rewind concerns, end of what was
+/// promoted, and those that were revised since.
 struct Extent {
     start: i64,
     settled: i64,

@@ -1,13 +1,14 @@
 //! Whether every Kafka partition has an owner in the group. Pure: [`super::watch`] asks the cluster.
 //!
-//! Static membership and cooperative rebalances together can leave Kafka partitions to nobody, for good: a member gives some
-//! up in a rebalance, is killed before it joins the next one, and comes back within its session timeout. Kafka then puts it
-//! in the place of the dead one without a rebalance, and what was given up waits for one that nobody begins.
+//! Static membership and cooperative rebalances together can leave Kafka partitions to nobody, for good: a member gives
+//! some up in a rebalance, is killed before it joins the next one, and comes back within its session timeout. Kafka
+//! then puts it in the place of the dead one without a rebalance, and what was given up waits for one that nobody
+//! begins.
 //!
-//! So every member looks now and then. What was unowned at every look for a session timeout, in a group that Kafka calls
-//! stable, is no rebalance under way: within that time Kafka itself would have noticed a dead member. Then one member
-//! leaves the group and joins it again, which makes the group give everything out anew. It is the one that owns least, so
-//! that as little as possible is interrupted; should it not do so, the next one does a session timeout later.
+//! So every member looks now and then. What was unowned at every look for a session timeout, in a group that Kafka
+//! calls stable, is no rebalance under way: within that time Kafka itself would have noticed a dead member. Then one
+//! member leaves the group and joins it again, which makes the group give everything out anew. It is the one that owns
+//! least, so that as little as possible is interrupted; should it not do so, the next one does a session timeout later.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -106,7 +107,8 @@ impl Vigil {
         self.unowned = None;
     }
 
-    /// `me`: our id among the members of the stable group; `all`: the Kafka partitions of every topic they subscribe to.
+    /// `me`: our id among the members of the stable group; `all`: the Kafka partitions of every topic they subscribe
+    /// to.
     pub(super) fn look(
         &mut self,
         now: Instant,

@@ -38,8 +38,9 @@ impl Hints {
         }
     }
 
-    /// Sends those of Kafka partitions that are ours. A lane finishes its commit after its Kafka partition was lost, and a
-    /// member that joins again has no id yet: Kafka would answer such a commit with a fence, which ends the client.
+    /// Sends those of Kafka partitions that are ours. A lane finishes its commit after its Kafka partition was lost,
+    /// and a member that joins again has no id yet: Kafka would answer such a commit with a fence, which ends the
+    /// client.
     pub(super) fn send(&mut self, consumer: &KafkaConsumer) {
         self.sent = Instant::now();
         let mut waiting = std::mem::take(&mut self.waiting);

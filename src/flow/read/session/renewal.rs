@@ -2,22 +2,22 @@
 //!
 //! Two things end a client for good.
 //!
-//! **A fence.** Kafka answers a static member that it does not know by the member id of its request as if another process
-//! had its `group.instance.id`, and librdkafka takes that for fatal. It may be our own doing: a member that was frozen for
-//! longer than its session, or that joins again, has no member id until Kafka gives it one, and an offset commit that goes
-//! out meanwhile is fenced (librdkafka #5585). So one fence is survived. A process that really has the same id answers by
-//! being fenced itself, and joins again or ends; whoever is fenced for the second time in a short time is not alone, and
-//! gives way.
+//! **A fence.** Kafka answers a static member that it does not know by the member id of its request as if another
+//! process had its `group.instance.id`, and librdkafka takes that for fatal. It may be our own doing: a member that was
+//! frozen for longer than its session, or that joins again, has no member id until Kafka gives it one, and an offset
+//! commit that goes out meanwhile is fenced (librdkafka #5585). So one fence is survived. A process that really has the
+//! same id answers by being fenced itself, and joins again or ends; whoever is fenced for the second time in a short
+//! time is not alone, and gives way.
 //!
 //! **Silence.** A broker that comes back from a fence of its own tells clients of no broker at all for a moment, and
-//! librdkafka then forgets every address that it knew, those of `bootstrap.servers` too (librdkafka #5301; 2.12.1 has it).
-//! It never connects again. After a session timeout without any connection the group has forgotten us anyway: a new client
-//! costs nothing then, and begins with the addresses of the configuration.
+//! librdkafka then forgets every address that it knew, those of `bootstrap.servers` too (librdkafka #5301; 2.12.1 has
+//! it). It never connects again. After a session timeout without any connection the group has forgotten us anyway: a
+//! new client costs nothing then, and begins with the addresses of the configuration.
 
 use std::time::{Duration, Instant};
 
-/// Two fences within this time, or within a session timeout if that is longer, are not our own doing. Two processes of one
-/// id fence each other within a few heartbeats.
+/// Two fences within this time, or within a session timeout if that is longer, are not our own doing. Two processes of
+/// one id fence each other within a few heartbeats.
 const FENCES: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]

@@ -82,8 +82,8 @@ impl Poller {
         Ok(())
     }
 
-    /// Leaves the group and joins it again: the group then gives everything out anew. What is ours is committed and handed
-    /// over as in any other rebalance.
+    /// Leaves the group and joins it again: the group then gives everything out anew. What is ours is committed and
+    /// handed over as in any other rebalance.
     pub(super) fn join_again(&mut self, why: Fault) {
         self.tell(why);
         self.consumer.unsubscribe();
