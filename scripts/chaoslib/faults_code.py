@@ -112,6 +112,8 @@ def failpoint_freeze(run):
             victim.thaw()
         else:
             run.did(f"did not come by {place}")
+            # It may do so in a moment, when nobody would thaw it any more.
+            victim.kill()
         for process in asked:
             process.wait(60)
         # As it is, if it still runs: what it was about to do comes now.
