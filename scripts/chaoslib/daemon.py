@@ -73,6 +73,16 @@ class Daemon:
         with open(self.folder / "commands.out", "ab") as out:
             return subprocess.Popen(self.command(*arguments), env=self.calm(), cwd=self.folder, stdout=out, stderr=out)
 
+    @staticmethod
+    def wait_answered(processes, seconds=60):
+        """Until commands that have begun have ended, in whatever way."""
+        for process in processes:
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise Broken(f"forebay {' '.join(process.args[3:])}: no answer within {seconds} s") from None
+
     # ------------------------------------------------------------------------------------------ its life
 
     @property

@@ -63,8 +63,7 @@ def die_at(run, daemon, place, which):
     reached, asked = come_by(run, daemon, place, which, "return", lambda: not daemon.is_running)
     reached = reached and daemon.process.returncode == ABORTED
     daemon.kill()
-    for process in asked:
-        process.wait(60)
+    daemon.wait_answered(asked)
     run.did(f"died at {place}" if reached else f"did not come by {place}")
     return reached
 
@@ -114,8 +113,7 @@ def failpoint_freeze(run):
             run.did(f"did not come by {place}")
             # It may do so in a moment, when nobody would thaw it any more.
             victim.kill()
-        for process in asked:
-            process.wait(60)
+        victim.wait_answered(asked)
         # As it is, if it still runs: what it was about to do comes now.
         victim.start()
     need(frozen)

@@ -170,6 +170,5 @@ def mix_rewind(run):
         run.pause(0, 0.6)
         daemon.kill()
         run.did("kill")
-        for process in asked:
-            process.wait(60)
+        daemon.wait_answered(asked)
         daemon.start()

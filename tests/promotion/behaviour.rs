@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use forebay::fault::Verdict;
-use forebay::lake::names::{Home, processed_dir};
+use forebay::lake::names::{Home, ledger_dir, processed_dir};
 use forebay::model::mapping::{Kind, Lineage, Mapping};
 use forebay::storage::{Content, Storage};
 
@@ -73,6 +73,19 @@ fn nothing_new_changes_nothing() {
     assert_eq!(world.directory(), before);
     world.commit(0, 5);
     assert_eq!(promoter.promote().unwrap().seq, Some(2));
+    world.check_oracle();
+}
+
+#[test]
+fn a_lane_whose_first_commit_was_cut_is_not_told_as_left_out() {
+    let mut world = World::new(true);
+    world.commit(0, 5);
+    // If its topic is created again now, nothing will ever come to lie there.
+    world.memory.make_dirs(&ledger_dir(&world.lanes[1]).join("dt=2026-10-15")).unwrap();
+    let report = world.promote();
+    assert_eq!((report.seq, report.left_out), (Some(1), vec![]));
+    world.commit(1, 5);
+    assert_eq!(world.promote().seq, Some(2));
     world.check_oracle();
 }
 

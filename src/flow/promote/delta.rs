@@ -54,8 +54,8 @@ impl Stale {
 pub enum LaneDelta {
     /// Nothing of it is consumed this time.
     LeftOut {
-        /// Why, for a person.
-        why: String,
+        /// Why, for a person; none where there is nothing of it that could be consumed, and perhaps never will be.
+        why: Option<String>,
         /// Intervals that no rewind can take away any more, of those that are promoted: the first so many.
         settled: usize,
         /// Rows of Processed that a later promotion recomputes.
@@ -100,19 +100,19 @@ pub fn lane_delta(
     let stale = Stale { rewound: cut, revised: ranges.collect() };
     if let Some(open) = due.clone().find(|rewind| !rewind.is_done) {
         let why = format!("its rewind to {} is not finished", open.to);
-        return Ok(LaneDelta::LeftOut { why, settled, stale });
+        return Ok(LaneDelta::LeftOut { why: Some(why), settled, stale });
     }
     if revised.clone().any(|revision| !revision.is_done) {
-        return Ok(LaneDelta::LeftOut { why: "intervals of it are being revised".into(), settled, stale });
+        return Ok(LaneDelta::LeftOut { why: Some("intervals of it are being revised".into()), settled, stale });
     }
     let again = due.clone().map(|rewind| rewind.head).max();
     if let Some(again) = again.filter(|again| head.is_none_or(|head| head < *again)) {
         let why = format!("it was rewound and is not read again up to {again} yet");
-        return Ok(LaneDelta::LeftOut { why, settled, stale });
+        return Ok(LaneDelta::LeftOut { why: Some(why), settled, stale });
     }
     let (Some(head), Some(start)) = (head, chain.first().map(|file| file.name.range.from())) else {
         return match promoted.filter(|promoted| *promoted > 0) {
-            None => Ok(LaneDelta::LeftOut { why: "it has no chain yet".into(), settled: 0, stale }),
+            None => Ok(LaneDelta::LeftOut { why: None, settled: 0, stale }),
             Some(promoted) => {
                 Err(broken(source, &format!("nothing is left of it, though it is promoted up to {promoted}")))
             }

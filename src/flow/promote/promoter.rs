@@ -199,7 +199,7 @@ impl Promoter {
         let cursors = session.last.as_ref().map(Plan::cursors).unwrap_or_default();
         let lanes = read_lanes(&*self.storage, &self.table, &cursors)?;
         for lane in &lanes {
-            if let LaneDelta::LeftOut { why, .. } = &lane.delta {
+            if let LaneDelta::LeftOut { why: Some(why), .. } = &lane.delta {
                 report.left_out.push((lane.source.clone(), why.clone()));
             }
         }
