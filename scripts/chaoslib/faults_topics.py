@@ -225,5 +225,5 @@ def topic_recreated(run):
             raise Broken(f"accept-topic: {answer.returncode}, {answer.stderr.strip()}")
         run.did("accept-topic")
         # Offsets begin anew.
-        run.committed = 0
+        run.heads.clear()
         until("all lanes go on", lambda: in_state(run, "running") == everywhere, 60)
