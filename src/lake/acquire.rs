@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::LakeError;
-use super::chain::{self, Head};
+use super::chain::{self, Head, Intent};
 use super::fence::{self, Owner, Tenure};
 use super::footer;
 use super::incarnation;
@@ -120,12 +120,7 @@ pub(super) fn settle(
     tenure: &Tenure,
     start: Option<&dyn StartPosition>,
 ) -> Result<Settled, LakeError> {
-    let intents = recover::finish_rewinds(storage, source, tenure)?;
-    let mut leftovers = recover::remove_uncommitted(storage, source, tenure)?;
-    leftovers.rewinds = intents.iter().filter(|intent| !intent.is_done).count() as u64;
-    // Only now: what comes back lies where uncommitted files of the same offsets may have been until a moment ago.
-    restore::finish_undos(storage, source, tenure, &intents)?;
-    leftovers.revisions = revise::finish_revisions(storage, source, tenure)?;
+    let (intents, leftovers) = put_in_order(storage, source, tenure)?;
     let Head { mut at, newest } = chain::read_head(storage, source, chain::read_floor(storage, source)?)?;
     if at.is_none() {
         let start = start.ok_or_else(|| LakeError::Internal(format!("{source} has neither a chain nor a floor")))?;
@@ -140,6 +135,21 @@ pub(super) fn settle(
     };
     let rewound_until = chain::rewound_until(&intents, Some(head));
     Ok(Settled { head, newest, footer, rewound_until, leftovers })
+}
+
+/// Steps 5 and 6: what earlier owners had begun is finished or taken away. Gives the rewinds as they were found.
+pub(super) fn put_in_order(
+    storage: &dyn Storage,
+    source: &TopicPartition,
+    tenure: &Tenure,
+) -> Result<(Vec<Intent>, Leftovers), LakeError> {
+    let intents = recover::finish_rewinds(storage, source, tenure)?;
+    let mut leftovers = recover::remove_uncommitted(storage, source, tenure)?;
+    leftovers.rewinds = intents.iter().filter(|intent| !intent.is_done).count() as u64;
+    // Only now: what comes back lies where uncommitted files of the same offsets may have been until a moment ago.
+    restore::finish_undos(storage, source, tenure, &intents)?;
+    leftovers.revisions = revise::finish_revisions(storage, source, tenure)?;
+    Ok((intents, leftovers))
 }
 
 fn publish_floor(storage: &dyn Storage, tenure: &Tenure, owner: &Owner, offset: i64) -> Result<(), LakeError> {

@@ -86,14 +86,14 @@ pub fn newest_lineage(storage: &dyn Storage, source: &TopicPartition) -> Result<
     lineage(storage, source, None)
 }
 
-/// Records that a topic which was deleted and created again is read as an incarnation of its own from now on. Said once
-/// more, it is as it was.
+/// Records that a topic which was deleted and created again is read as an incarnation of its own from now on, and puts
+/// in order what is left of the one before. Said once more, it is as it was.
 ///
 /// # Errors
 ///
 /// [`LakeError::Refused`] when the broker tells no id, or the lake knows no other one; [`LakeError::Foreign`] when the
 /// lake holds the topic of another group or cluster; [`LakeError::Fenced`] when somebody else decides at this moment;
-/// or what storage answered.
+/// [`LakeError::Chain`] when a chain of the incarnation before is broken; or what storage answered.
 pub fn accept_topic(storage: &dyn Storage, owner: &Owner, topic: &str, reason: &str) -> Result<Accepted, LakeError> {
     let Some(topic_id) = owner.topic_id.as_deref() else {
         let message = format!("kafka does not tell the id of {topic}: it cannot be told from the topic before");
@@ -134,16 +134,30 @@ pub fn accept_topic(storage: &dyn Storage, owner: &Owner, topic: &str, reason: &
     if let Some(number) = number_of(&accepted, topic_id) {
         return Ok(answer(number, true));
     }
-    let number = accepted.last().map_or(1, |(number, _)| *number) + 1;
+    let before = accepted.last().map_or(1, |(number, _)| *number);
+    let number = before + 1;
     let lineage = names::incarnation(topic, number);
     if let Some(problem) = names::topic_problem(&lineage) {
         return Err(LakeError::Refused(format!("{problem}; create the topic under a shorter name")));
     }
+    conclude(storage, owner, &names::incarnation(topic, before))?;
     let published_at = tenure.storage_time;
     let file = DecisionFile { topic, topic_id, lineage: &lineage, reason, published_at, owner };
     let json = serde_json::to_vec_pretty(&file).map_err(|error| LakeError::Internal(error.to_string()))?;
     tenure.publish(storage, &json, &home.accepted().join(names::accepted_name(number, &plain_id)))?;
     Ok(answer(number, false))
+}
+
+/// Takes every lane of an incarnation over for the last time: what its owners left half done nobody else would put in
+/// order, since nobody will own them again.
+fn conclude(storage: &dyn Storage, owner: &Owner, incarnation: &str) -> Result<(), LakeError> {
+    for source in partitions(storage, incarnation)? {
+        let newest = fence::owner_of(storage, &Home::raw(&source))?;
+        let last = Owner { topic_id: newest.and_then(|newest| newest.topic_id), ..owner.clone() };
+        let tenure = acquire::take(storage, &source, &last)?;
+        acquire::put_in_order(storage, &source, &tenure)?;
+    }
+    Ok(())
 }
 
 /// The refusal of a lane whose topic is another one than the lake knows.

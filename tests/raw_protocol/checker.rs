@@ -1,7 +1,7 @@
 //! What must hold of a lane's lake: a checker that knows only the manual.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use forebay::lake::audit::{Depth, audit_raw};
@@ -63,25 +63,37 @@ impl World {
         count(".json") > count(".done")
     }
 
-    /// What must hold besides when an owner has settled in and read to the end.
-    pub(crate) fn check_at_rest(&self) -> Result<(), String> {
+    /// What must hold besides when an owner has settled in: nothing is half done.
+    pub(crate) fn check_in_order(&self) -> Result<(), String> {
         self.check_any_state()?;
         let chain = self.chain()?;
         if self.is_revising() || chain.len() != self.memory.files("ledger").len() {
             return Err("a revision is not finished".into());
         }
+        let files = chain.iter().flat_map(|(_, footer)| footer["files"].as_array().unwrap());
+        let named: BTreeSet<&str> = files.map(|file| file["path"].as_str().unwrap()).collect();
+        let data = self.memory.files("raw").into_keys().chain(self.memory.files("quarantine").into_keys());
+        if let Some(orphan) = data.into_iter().find(|path| !named.contains(path.as_str())) {
+            return Err(format!("no ledger file names {orphan}"));
+        }
+        let fenced = self.memory.files(&self.home("fenced"));
+        if !fenced.is_empty() {
+            return Err(format!("left behind: {:?}", fenced.keys()));
+        }
+        Ok(())
+    }
+
+    /// What must hold besides when it has read to the end.
+    pub(crate) fn check_at_rest(&self) -> Result<(), String> {
+        self.check_in_order()?;
         let started = self.started.lock().unwrap();
         let floor = self.floor().ok_or("no floor")?;
         if started.iter().any(|start| *start < floor) {
             return Err(format!("an owner read from {started:?}, the chain begins at {floor}: skipped"));
         }
-        let mut named: BTreeMap<String, String> = BTreeMap::new();
         let mut seen = Vec::new();
-        for (path, footer) in &chain {
+        for (path, footer) in &self.chain()? {
             let ((from, to), _) = interval_of(path);
-            for file in footer["files"].as_array().unwrap() {
-                named.insert(file["path"].as_str().unwrap().to_owned(), path.clone());
-            }
             let text: String = footer["files"].as_array().unwrap().iter().map(|file| self.text(file)).collect();
             let offsets = text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse::<i64>().ok());
             let mut offsets: Vec<i64> = offsets.collect();
@@ -93,14 +105,6 @@ impl World {
         }
         if seen != (floor..END).collect::<Vec<_>>() {
             return Err(format!("from {floor} to {END} the lake holds {seen:?}"));
-        }
-        let data = self.memory.files("raw").into_keys().chain(self.memory.files("quarantine").into_keys());
-        if let Some(orphan) = data.into_iter().find(|path| !named.contains_key(path)) {
-            return Err(format!("no ledger file names {orphan}"));
-        }
-        let fenced = self.memory.files(&self.home("fenced"));
-        if !fenced.is_empty() {
-            return Err(format!("left behind: {:?}", fenced.keys()));
         }
         Ok(())
     }

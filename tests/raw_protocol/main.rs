@@ -16,6 +16,7 @@ mod fsck;
 mod interleavings;
 mod letters;
 mod losses;
+mod recreated;
 mod revise;
 #[path = "../common/turns.rs"]
 mod turns;
