@@ -61,6 +61,6 @@ fn a_tick_that_passed_while_nobody_ran_is_made_up_for_at_the_start() {
     let daemon = sandbox.start(&settings, &Options::default());
     let promoted = || daemon.snapshot().unwrap().promotions[0].last_seq == Some(2);
     eventually("the missed tick is made up for", promoted);
-    daemon.drain();
+    daemon.drain("test");
     daemon.wait().unwrap();
 }

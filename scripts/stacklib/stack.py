@@ -276,7 +276,10 @@ class Stack:
         pid, _ = self.pid(name)
         if pid is None:
             return False
-        os.kill(pid, sig)
+        try:
+            os.kill(pid, sig)
+        except ProcessLookupError:
+            return False
         return True
 
     def down(self, seconds=15):

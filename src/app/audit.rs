@@ -6,6 +6,7 @@ mod memory;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use super::daemon;
 use super::{look, say};
@@ -42,12 +43,13 @@ pub(super) fn run(order: &cli::Audit, global: &Global) -> Result<ExitCode, Fault
     let is_fresh = order.deep || order.afresh;
     let known = memory.as_deref().filter(|_| !is_fresh).map_or_else(Known::nothing, memory::read);
     let depth = if order.deep { Depth::DataBytes } else { Depth::DataFooters };
-    let (report, known) = std::thread::scope(|scope| {
-        // A cluster that is away takes its time to be found so.
-        let cluster = scope.spawn(|| kafka::connect(&settings));
+    let (report, known) = thread::scope(|scope| {
+        // A cluster that is away takes its time to be found so: who has no thread for it asks afterwards.
+        let asked = thread::Builder::new().name("kafka".into()).spawn_scoped(scope, || kafka::connect(&settings));
         let (report, known) = audit_since(&storage, &settings.tables, &spool, depth, &known);
         let panicked = |_| Err(Fault::internal("audit.kafka", "the look for kafka panicked"));
-        (kafka::compare(&*storage, cluster.join().unwrap_or_else(panicked), report), known)
+        let cluster = asked.map_or_else(|_| kafka::connect(&settings), |asked| asked.join().unwrap_or_else(panicked));
+        (kafka::compare(&*storage, cluster, report), known)
     });
     // It holds keys only, and a left one is swept with the temporary folder.
     let _ = std::fs::remove_dir_all(&spool);

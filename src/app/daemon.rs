@@ -153,9 +153,9 @@ impl Daemon {
         block_on(self.root.send(PromoteNow(Vec::new()))).unwrap_or_else(gone)
     }
 
-    /// Commits what is in flight and ends; [`Daemon::wait`] tells when it has.
-    pub fn drain(&self) {
-        self.root.do_send(DrainAll);
+    /// Commits what is in flight and ends; [`Daemon::wait`] tells when it has. `reason` is for the log.
+    pub fn drain(&self, reason: &'static str) {
+        self.root.do_send(DrainAll { reason });
     }
 
     /// Whether it has ended.

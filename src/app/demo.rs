@@ -174,7 +174,7 @@ impl Feed {
             let elapsed = self.begun.elapsed();
             let last = daemon.snapshot().map(|snapshot| self.picture(&snapshot, before));
             self.stop.store(true, Ordering::Release);
-            daemon.drain();
+            daemon.drain("demo ends");
             let ended = daemon.wait();
             if let Ok(picture) = last {
                 live.end(&picture);

@@ -77,7 +77,7 @@ fn serve(order: &Run, global: &Global, settings: &Settings) -> Result<(), Fault>
     let running = start(order, global, settings).inspect_err(|fault| tell(fault, Course::End))?;
     let Running { daemon, signals, hangup, reloader, steering, control, search } = running;
     notify(&[NotifyState::Ready]);
-    attend(&daemon, &signals, &|| reload_at(&hangup, &daemon, &reloader), &*steering, settings.run.drain);
+    attend(&daemon, &signals, &|| reload_at(&hangup, &daemon, &reloader), &*steering);
     let result = daemon.wait();
     control.stop();
     result?;
@@ -115,7 +115,7 @@ fn start(order: &Run, global: &Global, settings: &Settings) -> Result<Running, F
     match started {
         Ok((control, search)) => Ok(Running { daemon, signals, hangup, reloader, steering, control, search }),
         Err(fault) => {
-            daemon.drain();
+            daemon.drain("start failed");
             // Whatever else it ends with has been told; this is the cause.
             let _told = daemon.wait();
             Err(fault)
@@ -138,7 +138,7 @@ fn search_topics(daemon: &Daemon, settings: &Settings) -> Result<Receiver<Fault>
         if let Some(fault) = absent_topic(&broker, &named) {
             // Who was told to end by a signal does not listen any more.
             let _ = tell.send(fault);
-            root.do_send(DrainAll);
+            root.do_send(DrainAll { reason: "topic not found" });
         }
     };
     let thread = std::thread::Builder::new().name("topics".to_owned()).spawn(search);
@@ -194,7 +194,7 @@ fn reload_at(hangup: &AtomicBool, daemon: &Daemon, reloader: &Reloader) {
 }
 
 /// Looks after the watchdog and the signals until the daemon has ended; `look` is called in each round.
-fn attend(daemon: &Daemon, signals: &AtomicBool, look: &dyn Fn(), steering: &dyn Steering, drain_deadline: Duration) {
+fn attend(daemon: &Daemon, signals: &AtomicBool, look: &dyn Fn(), steering: &dyn Steering) {
     let watchdog = sd_notify::watchdog_enabled().map(|timeout| timeout / 2);
     let mut last_sign = Instant::now();
     let mut draining: Option<(Instant, Instant)> = None;
@@ -203,8 +203,7 @@ fn attend(daemon: &Daemon, signals: &AtomicBool, look: &dyn Fn(), steering: &dyn
         look();
         if signals.load(Ordering::Acquire) && draining.is_none() {
             notify(&[NotifyState::Stopping]);
-            events::drain_started("signal", drain_deadline);
-            daemon.drain();
+            daemon.drain("signal");
             draining = Some((Instant::now(), Instant::now()));
         }
         if let Some((begun, told)) = &mut draining

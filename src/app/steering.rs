@@ -286,7 +286,7 @@ impl Steering for DaemonSteering {
 
     async fn drain(&self) -> Result<Change<api::Daemon>, Problem> {
         let before = api::Daemon { state: state_of(&self.snapshot().await?) };
-        self.root.send(DrainAll).await.map_err(|_| gone())?;
+        self.root.send(DrainAll { reason: "control socket" }).await.map_err(|_| gone())?;
         Ok(Change { before, after: api::Daemon { state: DaemonState::Draining } })
     }
 

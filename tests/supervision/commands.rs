@@ -209,7 +209,7 @@ fn a_drain_lets_the_promotion_end_that_runs() {
         let asked = scope.spawn(|| daemon.promote());
         arrived.wait();
         let next = scope.spawn(|| daemon.promote());
-        daemon.drain();
+        daemon.drain("test");
         eventually("the lane is drained", || lane(&daemon, 0).is_none_or(|lane| lane.state == LaneState::Ended));
         assert!(!daemon.has_ended());
         let_go.wait();
@@ -229,7 +229,7 @@ fn a_promotion_that_outlasts_the_deadline_of_a_drain_is_finished_by_the_next_dae
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| daemon.promote());
         arrived.wait();
-        daemon.drain();
+        daemon.drain("test");
         assert!(asked.join().unwrap().is_err(), "it was not waited for");
     });
     crate::world::end_of(daemon).unwrap();

@@ -48,12 +48,15 @@ fn a_loss_is_recorded_when_an_operator_accepts_it_and_the_lane_goes_on() {
     lose_the_position(&world);
     let daemon = world.start(&Options::default());
     let halted = in_state(&daemon, 0, LaneState::Halted);
-    let fault = halted.last_fault.unwrap();
+    let fault = halted.last_fault.clone().unwrap();
     assert_eq!(fault.fault.event, "kafka.offset-out-of-range");
     assert!(fault.fault.message.contains("`forebay accept-loss library:0`"), "{fault:?}");
     assert_eq!(told(&world), [], "nothing is skipped before that");
     let hole = preview(&daemon).unwrap();
     assert!(hole.from() == 10 && hole.to() > 10, "{hole}");
+    let end = halted.end.unwrap();
+    assert!(end >= hole.to(), "{halted:?}");
+    assert_eq!((halted.committed, halted.lag), (Some(10), Some(end - 10)), "what it would have to read is told");
     assert_eq!(lane(&daemon, 0).unwrap().state, LaneState::Halted, "a look changes nothing");
 
     assert_eq!(accept(&daemon, "retention was short").unwrap(), hole);

@@ -264,7 +264,7 @@ fn assert_same<T: Ord + std::fmt::Debug>(what: &str, found: &[T], expected: &[T]
 
 /// Drains the daemon and waits for its end.
 pub(crate) fn drain(daemon: Daemon) -> Result<(), Fault> {
-    daemon.drain();
+    daemon.drain("test");
     end_of(daemon)
 }
 

@@ -16,7 +16,7 @@ use super::messages::{
 };
 use super::renew::Renewal;
 use super::stages::{LaneIdentity, Stages};
-use super::start::{Done, LaneOrder, Outcome, StartJob};
+use super::start::{Done, LaneOrder, Outcome, Progress, StartJob};
 use crate::fault::{Fault, Verdict};
 use crate::flow::read::faults::OUT_OF_RANGE;
 use crate::lake::{CLOCKS_APART, Leftovers, TOPIC_RECREATED};
@@ -138,11 +138,8 @@ impl LaneSupervisor {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job.run()));
             let outcome = run.unwrap_or_else(|panic| {
                 let message = crate::stage::host::panic_message(panic.as_ref());
-                Outcome {
-                    opened: Err(Fault::internal("lane.start-panicked", message)),
-                    done: None,
-                    letters: Vec::new(),
-                }
+                let opened = Err(Fault::internal("lane.start-panicked", message));
+                Outcome { opened, progress: Progress::default() }
             });
             lane.do_send(Started { generation, outcome });
         });
@@ -284,24 +281,31 @@ impl Handler<Started> for LaneSupervisor {
             return;
         }
         self.starting = None;
+        let Outcome { opened, progress: Progress { done, letters: routes, place } } = started.outcome;
         if let Some((_, reply)) = self.order.take() {
             let lost = Err(Fault::internal("lane.order-unanswered", "it was not tried; try again"));
             // Whoever asked may have given up waiting.
-            let _ = reply.send(started.outcome.done.unwrap_or(lost));
+            let _ = reply.send(done.unwrap_or(lost));
         }
         if self.is_draining {
             // Nothing was read yet.
             return self.come_to_rest(LaneEnd::Drained, ctx);
         }
-        let routes = started.outcome.letters;
         if !routes.is_empty() {
             self.letters.opened(LaneOpened { lane: self.source.clone(), routes, view: self.view.clone() });
         }
-        let opened = match started.outcome.opened {
+        if let Some((head, end)) = place {
+            self.view.update(|view| {
+                view.committed = Some(head);
+                view.saw_end(end);
+            });
+            metrics().set_lag(&self.source, end - head);
+        }
+        let opened = match opened {
             Ok(opened) => opened,
             Err(fault) => return self.ended(LANE, &Exit::Failed(fault), ctx),
         };
-        let (epoch, head, end) = (opened.ledger.epoch(), opened.ledger.head(), opened.end);
+        let (epoch, head) = (opened.ledger.epoch(), opened.ledger.head());
         let left = opened.ledger.leftovers();
         if left != Leftovers::default() {
             let Leftovers { rewinds, revisions, intervals, files } = left;
@@ -317,10 +321,8 @@ impl Handler<Started> for LaneSupervisor {
         events::lane_acquired(&self.source, self.generation, epoch, head);
         let state = if self.is_paused { LaneState::Paused } else { LaneState::Running };
         self.view.update(|view| {
-            (view.state, view.epoch, view.committed, view.end) = (state, Some(epoch.0), Some(head), Some(end));
-            view.lag = Some((end - head).max(0));
+            (view.state, view.epoch) = (state, Some(epoch.0));
             view.mappings = mappings(&self.tables, &self.source);
-            metrics().set_lag(&self.source, end - head);
         });
         let reports = ctx.address().recipient();
         let (source, generation) = (&self.source, self.generation);

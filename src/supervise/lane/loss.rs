@@ -31,10 +31,7 @@ pub fn preview_loss(parts: &Parts, source: &TopicPartition) -> Result<OffsetRang
     let state = chain::read_chain(&*parts.storage, &chain)?;
     let head =
         state.chain.head().ok_or_else(|| refused(format!("nothing of {source} was read yet, so nothing is lost")))?;
-    find_hole(source, head, marks, &|| match state.rewound_until() {
-        Some(_) => can_undo(parts, &chain),
-        None => Ok(false),
-    })
+    find_hole(source, head, marks, &|| Ok(state.rewound_until().is_some() && can_undo(parts, &chain)?))
 }
 
 /// Records the hole behind the head of the chain as lost; reading goes on after it. `marks` are the broker's first
@@ -46,10 +43,8 @@ pub(super) fn accept_loss(
     marks: (i64, i64),
     ledger: &mut LaneLedger,
 ) -> Result<OffsetRange, Fault> {
-    let hole = find_hole(source, ledger.head(), marks, &|| match ledger.rewound_until() {
-        Some(_) => can_undo(parts, ledger.source()),
-        None => Ok(false),
-    })?;
+    let was_rewound = ledger.rewound_until().is_some();
+    let hole = find_hole(source, ledger.head(), marks, &|| Ok(was_rewound && can_undo(parts, ledger.source())?))?;
     let given = if order.reason.is_empty() { "no reason given" } else { &order.reason };
     record_loss(parts, source, hole.from(), hole.to(), &format!("accepted by an operator: {given}"), ledger)?;
     Ok(hole)

@@ -37,8 +37,6 @@ pub(super) struct Opened {
     /// The message at which it was opened, when that is below the head of the chain.
     pub(super) known: Option<LastMessage>,
     pub(super) stop_at: Option<i64>,
-    /// High watermark when it was opened.
-    pub(super) end: i64,
     /// Id of the topic, where the broker tells it.
     pub(super) topic_id: Option<String>,
     /// The tables that this generation begins and ends with.

@@ -136,11 +136,18 @@ impl Done {
 /// What a start came to.
 pub(super) struct Outcome {
     pub(super) opened: Result<Opened, Fault>,
+    pub(super) progress: Progress,
+}
+
+/// How far a start has come, whether or not the lane can go on.
+#[derive(Default)]
+pub(super) struct Progress {
     /// The answer to an order, where there was one. A refused rewind does not keep the lane from starting.
     pub(super) done: Option<Result<Done, Fault>>,
-    /// The ways of its dead letters, once the lane was taken and its order carried out: what is committed is sent,
-    /// whether or not the lane can go on.
+    /// The ways of its dead letters, once the lane was taken and its order carried out: what is committed is sent.
     pub(super) letters: Vec<LetterRoute>,
+    /// The head of its chain and the broker's end, from then on too.
+    pub(super) place: Option<(i64, i64)>,
 }
 
 /// What a rewind did.
@@ -331,15 +338,15 @@ pub(super) struct StartJob {
 impl StartJob {
     /// Takes the lane, in the next epoch, and opens its Kafka partition at the head of its chain.
     pub(super) fn run(&self) -> Outcome {
-        let (mut done, mut letters) = (None, Vec::new());
-        let opened = self.open(&mut done, &mut letters);
-        if let (Err(fault), Some(_), None) = (&opened, &self.order, &done) {
-            done = Some(Err(fault.clone()));
+        let mut progress = Progress::default();
+        let opened = self.open(&mut progress);
+        if let (Err(fault), Some(_), None) = (&opened, &self.order, &progress.done) {
+            progress.done = Some(Err(fault.clone()));
         }
-        Outcome { opened, done, letters }
+        Outcome { opened, progress }
     }
 
-    fn open(&self, done: &mut Option<Result<Done, Fault>>, letters: &mut Vec<LetterRoute>) -> Result<Opened, Fault> {
+    fn open(&self, progress: &mut Progress) -> Result<Opened, Fault> {
         let (parts, tables, source) = (&*self.parts, &*self.tables, &self.source);
         self.still_ours()?;
         let marks = parts.broker.watermarks(source)?;
@@ -357,11 +364,11 @@ impl StartJob {
         let mut ledger = lake::acquire(&parts.storage, &parts.clock, &owner, &chain, &start)?;
         match &self.order {
             Some(LaneOrder::Rewind(order)) => {
-                *done = Some(apply_rewind(parts, source, order, marks.0, &mut ledger).map(Done::Moved));
+                progress.done = Some(apply_rewind(parts, source, order, marks.0, &mut ledger).map(Done::Moved));
             }
             Some(LaneOrder::Requeue(order)) => {
                 let requeued = apply_requeue((parts, tables), order, &mut ledger, &|| self.still_ours());
-                *done = Some(requeued.clone().map(Done::Requeued));
+                progress.done = Some(requeued.clone().map(Done::Requeued));
                 // What it has left is cleaned up by the next start, which has no order: none of it halts the lane.
                 requeued.map_err(|fault| match fault.verdict {
                     Verdict::Halt => Fault { verdict: Verdict::Retry, ..fault },
@@ -370,7 +377,7 @@ impl StartJob {
             }
             Some(LaneOrder::AcceptLoss(order)) => {
                 let lost = accept_loss(parts, source, order, marks, &mut ledger);
-                *done = Some(lost.clone().map(Done::Lost));
+                progress.done = Some(lost.clone().map(Done::Lost));
                 // A refusal leaves the chain as it is; a commit that was cut short takes a new epoch.
                 if let Err(fault) = lost.map(drop)
                     && fault.event != LOSS_REFUSED
@@ -381,8 +388,10 @@ impl StartJob {
             None => {}
         }
         let topics = parts.dead_letter_topics(tables, &source.topic);
-        letters.extend(topics.iter().map(|(table, topic)| ledger.letters(table, topic)));
-        let head = in_range((parts, tables), source, marks, &mut ledger)?;
+        progress.letters = topics.iter().map(|(table, topic)| ledger.letters(table, topic)).collect();
+        let head = in_range((parts, tables), source, marks, &mut ledger);
+        progress.place = Some((ledger.head(), marks.1));
+        let head = head?;
         // While a partition is being revoked the consumer answers nobody, and the revoke waits for this lane.
         self.still_ours()?;
         // One message early: the reader sees whether Kafka still has there what the lake has.
@@ -390,7 +399,7 @@ impl StartJob {
         let fetch = parts.session.open(source, known.map_or(head, |known| known.offset))?;
         let stop_at = parts.until_caught_up.then(|| self.stop_at.unwrap_or(marks.1));
         let tables = Arc::clone(&self.tables);
-        Ok(Opened { ledger, fetch, known, stop_at, end: marks.1, topic_id: owner.topic_id, tables })
+        Ok(Opened { ledger, fetch, known, stop_at, topic_id: owner.topic_id, tables })
     }
 
     fn still_ours(&self) -> Result<(), Fault> {

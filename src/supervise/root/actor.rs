@@ -34,10 +34,13 @@ use crate::supervise::view::{LaneView, PromotionView, Shared};
 #[rtype(result = "()")]
 pub struct FromSession(pub SessionEvent);
 
-/// Finish what is in flight, commit it, end the process.
+/// Finish what is in flight, commit it, end the process. The second order changes nothing.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub struct DrainAll;
+pub struct DrainAll {
+    /// Who or what wants it, in a word or two; for the log.
+    pub reason: &'static str,
+}
 
 /// The process ends: stop every part that still runs, at once.
 #[derive(Debug, Clone, Copy, Message)]

@@ -158,13 +158,13 @@ impl RootSupervisor {
 impl Handler<DrainAll> for RootSupervisor {
     type Result = ();
 
-    fn handle(&mut self, _: DrainAll, ctx: &mut Self::Context) {
+    fn handle(&mut self, order: DrainAll, ctx: &mut Self::Context) {
         if self.mode == Mode::Draining {
             return;
         }
         self.mode = Mode::Draining;
         self.stop_looking();
-        events::drain_started("asked for", self.settings.drain_deadline);
+        events::drain_started(order.reason, self.settings.drain_deadline);
         for lane in self.lanes.values().filter(|lane| lane.end.is_none()) {
             lane.address.do_send(DrainLane);
         }
