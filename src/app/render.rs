@@ -60,7 +60,9 @@ impl Look {
         let mut out = painted_grid(&heading, &lines, &|column| (2..=5).contains(&column) || column == 7, self.colours);
         for lane in lanes {
             if let Some(fault) = &lane.last_fault {
-                out.push_str(&format!("{}: {}\n", lane.name(), self.paint(Paint::Bad, fault)));
+                let name = format!("{}: ", lane.name());
+                let fault = fault.strip_prefix(&name).unwrap_or(fault);
+                out.push_str(&format!("{name}{}\n", self.paint(Paint::Bad, fault)));
                 out.push_str(&self.course(lane.trouble.as_ref()));
             }
             for letters in &lane.dead_letters {

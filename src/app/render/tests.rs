@@ -122,6 +122,8 @@ fn trouble_is_told_with_its_age_its_course_and_what_can_be_done() {
     assert_eq!(often, [first, "  for 2m 5s, 14 times: tries again in 7s", last]);
     assert_eq!(told(trouble(Some("2026-10-01T01:01:00Z"), 1)), [first, "  for 2m 5s: tries again now", last]);
     assert_eq!(told(trouble(None, 1)), [first, "  for 2m 5s: tries again", last]);
+    let by_name = crate::control::api::Trouble { message: first.to_owned(), ..trouble(None, 1) };
+    assert_eq!(told(by_name)[0], first, "the lane is named once, whoever names it");
     let kafka = Status { kafka_fault: Some("no broker".to_owned()), kafka_trouble: Some(trouble(None, 1)), ..status() };
     assert!(
         look()
