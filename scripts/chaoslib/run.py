@@ -304,7 +304,9 @@ class Run:
 
     def check_daemons(self, why):
         """No panic, no end that nobody asked for, nothing above its bound."""
-        most = DESCRIPTORS + DESCRIPTORS_A_PARTITION * self.producer.partitions
+        # A set-up that failed has no producer.
+        partitions = self.producer.partitions if self.producer else PARTITIONS
+        most = DESCRIPTORS + DESCRIPTORS_A_PARTITION * partitions
         for daemon in self.daemons:
             name = daemon.folder.name
             if not self.fault.may_panic:
